@@ -1,0 +1,1 @@
+//! Workers that fetch, verify and keep accounts

@@ -1,0 +1,1 @@
+//! Blob files on disk, one directory per account

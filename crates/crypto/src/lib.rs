@@ -1,0 +1,1 @@
+//! K-256 and P-256 keys, did:key, signatures

@@ -1,0 +1,1 @@
+//! Identity cache, handle resolution and the PLC mirror

@@ -1,0 +1,1 @@
+//! DID documents, did:plc logs, did:web and handle rules

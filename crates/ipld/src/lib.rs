@@ -1,0 +1,1 @@
+//! CIDs, strict DRISL/DAG-CBOR and CAR v1

@@ -1,0 +1,1 @@
+//! Lexicon schemas and record validation

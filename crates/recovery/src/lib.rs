@@ -1,0 +1,1 @@
+//! Export, restore instructions and the restore drill

@@ -1,0 +1,1 @@
+//! The repository engine: MST, commits, proofs, CAR import and export

@@ -1,0 +1,1 @@
+//! The stored model, units of work, the port and its conformance suite

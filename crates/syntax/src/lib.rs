@@ -1,0 +1,1 @@
+//! AT Protocol identifiers, parsed once

@@ -1,0 +1,1 @@
+//! Test nodes, hostile builders and servers, the reference stack
