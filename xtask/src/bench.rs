@@ -1,0 +1,23 @@
+//! `cargo xtask bench`: the measurements behind `docs/performance.md`.
+
+use anyhow::Result;
+
+use crate::run::{cargo, step};
+use crate::setup;
+
+/// Builds and runs the programs of `bench/`, which write their own tables. Arguments choose programs.
+pub fn bench(which: &[String]) -> Result<()> {
+    let shared = setup::shared()?;
+    for program in ["repo", "store"] {
+        if !which.is_empty() && !which.iter().any(|name| name == program) {
+            continue;
+        }
+        let mut command =
+            cargo(&["run", "--release", "--locked", "--manifest-path", "bench/Cargo.toml", "--bin", program]);
+        if let Some(shared) = &shared {
+            command.env("P2PDS_SHARED", shared);
+        }
+        step(&format!("bench {program}"), &mut command)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! `cargo xtask nightly`: the long proofs, with their figures.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::fuzz;
+use crate::run::{Count, cargo, counted, root, step};
+use crate::setup::Tools;
+
+/// One proof: a test of the ordinary suite, run with its nightly count.
+struct Proof {
+    name: &'static str,
+    package: &'static str,
+    test: &'static str,
+    /// Setting and full count; the share scales it.
+    counts: &'static [(&'static str, u64)],
+}
+
+const PROOFS: [Proof; 5] = [
+    Proof {
+        name: "random operation sequences against the reference packages",
+        package: "p2pds-testkit",
+        test: "mst_reference",
+        counts: &[("P2PDS_MST_SEQUENCES", 100_000)],
+    },
+    Proof {
+        name: "kills of the archive while it follows the reference PDS",
+        package: "p2pds-testkit",
+        test: "archive_kills",
+        counts: &[("P2PDS_KILLS", 500)],
+    },
+    Proof {
+        name: "power cuts",
+        package: "p2pds-testkit",
+        test: "powercut",
+        counts: &[("P2PDS_POWERCUTS", 200)],
+    },
+    Proof {
+        name: "a kill at every Nth system call of ten operations",
+        package: "p2pds-testkit",
+        test: "syscall_kills",
+        counts: &[("P2PDS_SYSCALL_KILLS", 100_000)],
+    },
+    Proof {
+        name: "full disk at each step",
+        package: "p2pds-testkit",
+        test: "disk_full",
+        counts: &[("P2PDS_DISK_STEPS", 1_000)],
+    },
+];
+
+/// Runs all proofs or the named tests, then fuzzing; writes `target/nightly.md`.
+pub fn nightly(only: &[String]) -> Result<()> {
+    let tools = Tools::prepare()?;
+    let share = std::env::var("P2PDS_NIGHTLY_SHARE").ok().and_then(|text| text.parse::<u64>().ok());
+    let share = share.unwrap_or(100).clamp(1, 100);
+    step("build", &mut cargo(&["build", "--locked"]))?;
+    let mut report = format!(
+        "# Nightly run\n\nShare of the full counts: {share} %\n\n| proof | settings | result | seconds |\n|---|---|---|---|\n"
+    );
+    let mut failed = Vec::new();
+    let mut total = Count::default();
+    for proof in PROOFS.iter().filter(|proof| only.is_empty() || only.iter().any(|name| name == proof.test)) {
+        let mut command = cargo(&[
+            "test",
+            "--locked",
+            "--package",
+            proof.package,
+            "--test",
+            proof.test,
+            "--",
+            "--nocapture",
+        ]);
+        tools.apply(&mut command);
+        let mut settings = String::new();
+        for (name, full) in proof.counts {
+            let count = full.saturating_mul(share).div_ceil(100);
+            command.env(name, count.to_string());
+            let _ = write!(settings, "{name}={count} ");
+        }
+        command.env("P2PDS_NIGHTLY", "1");
+        let started = Instant::now();
+        let mut count = Count::default();
+        let good = counted(proof.name, &mut command, &mut count)? && count.failed == 0;
+        let result = if good { "passed" } else { "FAILED" };
+        let skipped = if count.skipped > 0 { format!(", {} skipped", count.skipped) } else { String::new() };
+        writeln!(
+            report,
+            "| {} | {settings}| {result}{skipped} | {:.0} |",
+            proof.name,
+            started.elapsed().as_secs_f64()
+        )?;
+        if !good {
+            failed.push(proof.test.to_owned());
+        }
+        total.passed = total.passed.saturating_add(count.passed);
+        total.failed = total.failed.saturating_add(count.failed);
+        total.skipped = total.skipped.saturating_add(count.skipped);
+    }
+    if only.is_empty() || only.iter().any(|name| name == "fuzz") {
+        let seconds = fuzz::seconds(3600_u64.saturating_mul(share).div_ceil(100));
+        let started = Instant::now();
+        let outcome = fuzz::run(seconds, &mut total);
+        let result = if outcome.is_ok() { "passed" } else { "FAILED" };
+        writeln!(
+            report,
+            "| fuzzing | {seconds} s each | {result} | {:.0} |",
+            started.elapsed().as_secs_f64()
+        )?;
+        if let Err(error) = outcome {
+            failed.push(error.to_string());
+        }
+    }
+    std::fs::write(root().join("target/nightly.md"), &report)?;
+    println!("\n{report}\n{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What the tests need beyond cargo: shared material, the reference stack, small system tools.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{command, have, root, step};
+
+/// What is there for the tests to use.
+pub struct Tools {
+    /// Test vectors, lexicons, the reference stack's recipe, advisories.
+    pub shared: Option<PathBuf>,
+    /// The installed reference stack.
+    pub oracle: Option<PathBuf>,
+}
+
+impl Tools {
+    /// Finds or installs everything, and says what is missing and what that leaves untested.
+    pub fn prepare() -> Result<Self> {
+        let shared = shared()?;
+        let oracle = match &shared {
+            Some(shared) => install_oracle(shared)?,
+            None => None,
+        };
+        system_tools();
+        Ok(Self { shared, oracle })
+    }
+
+    /// Tells a child where things are.
+    pub fn apply(&self, command: &mut Command) {
+        if let Some(shared) = &self.shared {
+            command.env("P2PDS_SHARED", shared);
+        }
+        if let Some(oracle) = &self.oracle {
+            command.env("P2PDS_ORACLE", oracle);
+        }
+        command.env("P2PDS_BIN", root().join("target/debug/p2pds"));
+    }
+}
+
+/// Whether a skip for want of shared material is a failure.
+pub fn required() -> bool {
+    std::env::var("P2PDS_REQUIRE_SHARED").is_ok_and(|value| value == "1")
+}
+
+/// The shared directory, from the setting; a setting that names no directory is an error.
+pub fn shared() -> Result<Option<PathBuf>> {
+    match std::env::var_os("P2PDS_SHARED") {
+        Some(dir) => {
+            let dir = root().join(dir);
+            let dir = dir.canonicalize().with_context(|| {
+                format!("P2PDS_SHARED names {}, which cannot be opened; correct or unset it", dir.display())
+            })?;
+            Ok(Some(dir))
+        }
+        None if required() => bail!("P2PDS_REQUIRE_SHARED=1, but P2PDS_SHARED is not set"),
+        None => {
+            println!(
+                "SKIPPED: P2PDS_SHARED is not set: no published vectors, no reference PDS, no advisory check"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Installs the reference stack from npm under `target/oracle`; costs nothing the second time.
+fn install_oracle(shared: &std::path::Path) -> Result<Option<PathBuf>> {
+    if let Some(dir) = std::env::var_os("P2PDS_ORACLE") {
+        return Ok(Some(root().join(dir)));
+    }
+    if !have("npm", &["--version"]) && !required() {
+        println!("SKIPPED: npm is not installed: the tests against the reference PDS are left out");
+        return Ok(None);
+    }
+    let dir = root().join("target/oracle");
+    let recipe = shared.join("oracle/setup.sh");
+    step("reference stack (npm)", command("sh").arg(recipe).arg(&dir))?;
+    Ok(Some(dir))
+}
+
+/// `strace` for the kill sweeps, `mkfs.ext4` for the power cuts. Their absence is said by the tests themselves.
+fn system_tools() {
+    let missing: Vec<&str> =
+        [("strace", "strace", "-V"), ("mkfs.ext4", "e2fsprogs", "-V"), ("python3", "python3", "-V")]
+            .into_iter()
+            .filter(|(program, _, flag)| !have(program, &[flag]))
+            .map(|(_, package, _)| package)
+            .collect();
+    if missing.is_empty() {
+        return;
+    }
+    if have("apt-get", &["--version"]) && is_root() {
+        let _ = step("package lists", command("apt-get").arg("update").arg("-qq"));
+        let _ = step("system tools", command("apt-get").args(["install", "-y", "-qq"]).args(&missing));
+    } else {
+        println!("not installed: {}; the tests that need them will say SKIPPED", missing.join(", "));
+    }
+}
+
+fn is_root() -> bool {
+    command("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}

@@ -1,0 +1,33 @@
+//! `cargo xtask test`: what must pass before a change lands.
+
+use anyhow::{Result, bail};
+
+use crate::run::{Count, cargo, counted, step};
+use crate::setup::Tools;
+use crate::{fuzz, tidy};
+
+/// Runs everything; extra arguments go to `cargo test` (and then only that runs).
+pub fn test(extra: &[String]) -> Result<()> {
+    let tools = Tools::prepare()?;
+    if extra.is_empty() {
+        tidy::tidy()?;
+    }
+    step("build", &mut cargo(&["build", "--locked"]))?;
+    let mut count = Count::default();
+    let mut command = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    command.args(extra);
+    if !extra.iter().any(|arg| arg == "--") {
+        command.arg("--");
+    }
+    command.arg("--nocapture");
+    tools.apply(&mut command);
+    let good = counted("tests", &mut command, &mut count)?;
+    if extra.is_empty() {
+        fuzz::smoke(&mut count)?;
+    }
+    println!("\n{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
+    if !good || count.failed > 0 {
+        bail!("tests failed");
+    }
+    Ok(())
+}
