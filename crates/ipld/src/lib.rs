@@ -1,1 +1,22 @@
-//! CIDs, strict DRISL/DAG-CBOR and CAR v1
+//! CIDs, strict DRISL/DAG-CBOR, its JSON form, and CAR v1.
+//!
+//! *Owns* the bytes of blocks and of CAR files, and the rules for what is canonical.
+//! *Speaks* DASL CID, DRISL/DAG-CBOR without floats, AT Protocol JSON (`$link`, `$bytes`), CAR v1.
+//! *Knows nothing about* repositories, trees, accounts, files or networks.
+//! *Start reading at* [`cid::Cid`].
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+pub mod cid;
+mod error;
+
+pub use cid::{CID_LEN, Cid, CidError, Codec, sha256};
+pub use error::{CborError, CborFault};
