@@ -1,1 +1,31 @@
-//! The stored model, units of work, the port and its conformance suite
+//! *Owns*: the stored model (accounts, repos, records, buckets, blobs, logs), the units
+//! of work that change it, the port every adapter implements, and the suite that proves one.
+//! *Speaks*: `p2pds-syntax` and `p2pds-ipld` types, plain rows and plain enums.
+//! *Knows nothing about*: SQL, files, the network, clocks.
+//! *Start reading at*: [`Unit`] for writes, [`Store`] for reads, [`view`] for trees.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod account;
+mod error;
+mod port;
+mod rows;
+mod unit;
+
+pub use account::{Account, AccountPatch, AccountStatus, Origin, Serve, VerifiedState};
+pub use error::{StoreError, StoreResult};
+pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};
+pub use rows::{
+    BlobRef, BlobRow, BlobState, BucketRow, CollectionCount, CommitRow, Evidence, Finding, Head, IdentityRow,
+    Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Stats, WorkerRow,
+};
+pub use unit::{Applied, BucketChange, BucketUpdate, CHUNK_ROWS, Change, StagedRow, Unit, Version};

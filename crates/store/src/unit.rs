@@ -1,0 +1,381 @@
+//! Units of work: data, not closures.
+//!
+//! A unit is applied whole or not at all, runs under its own savepoint and holds the writer
+//! for 10 ms at most; so large work is many units into a *staging* repo id and becomes visible
+//! by one small [`Unit::Flip`].
+//!
+//! Archiving or refreshing a whole repo:
+//! [`BeginStaging`](Unit::BeginStaging), then [`StageRecords`](Unit::StageRecords) and
+//! [`StageBuckets`](Unit::StageBuckets) as often as needed, [`Flip`](Unit::Flip), then
+//! [`DropRepo`](Unit::DropRepo) on the replaced repo until it says `done`. The last step folds
+//! what changed into the history and lets unchanged rows inherit the rev they appeared at; it
+//! may be interrupted and continued at any time.
+
+use p2pds_ipld::Cid;
+use p2pds_syntax::{Did, RecordPath, Tid};
+
+use crate::{
+    Account, AccountPatch, BlobRef, BlobState, BucketRow, Evidence, Finding, Head, IdentityRow, Kind, PlcRow,
+    RepoId, Role, StoreError, StoreResult, WorkerRow,
+};
+
+/// Most rows that one unit may carry or touch.
+pub const CHUNK_ROWS: usize = 1_000;
+
+/// One record to be staged. The caller has checked that `body` hashes to `cid`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedRow {
+    /// Collection and record key.
+    pub key: RecordPath,
+    /// CID of its block.
+    pub cid: Cid,
+    /// The block; `None` when the source has lost it.
+    pub body: Option<Vec<u8>>,
+    /// Blobs that it names.
+    pub blobs: Vec<BlobRef>,
+}
+
+/// The new version of a record in a [`Change`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// CID of its block.
+    pub cid: Cid,
+    /// The block; `None` when the source has lost it.
+    pub body: Option<Vec<u8>>,
+    /// Blobs that it names.
+    pub blobs: Vec<BlobRef>,
+}
+
+/// One create, update or delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Collection and record key.
+    pub key: RecordPath,
+    /// The version that must be stored now; `None` for a create.
+    pub old: Option<Cid>,
+    /// The version from now on; `None` for a delete.
+    pub new: Option<Version>,
+}
+
+/// One planned change of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketChange {
+    /// Insert or replace the bucket with this `lo`.
+    Put(BucketRow),
+    /// Remove the bucket with this `lo`.
+    Delete(Vec<u8>),
+}
+
+/// How a commit changes the buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketUpdate {
+    /// As planned by the caller.
+    Planned(Vec<BucketChange>),
+    /// Mark (and split or join) the buckets that the changed keys fall into;
+    /// `view::refresh` computes them later and so checks the signed root a second time.
+    MarkDirty,
+}
+
+/// One unit of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unit {
+    /// Adds an account; changes nothing when it is there already. Fields that the store keeps
+    /// itself (counters, rev, purging) are ignored.
+    AddAccount(Box<Account>),
+    /// Changes some of an account's fields.
+    PatchAccount {
+        /// The account.
+        did: Did,
+        /// What to change.
+        patch: Box<AccountPatch>,
+    },
+
+    /// Opens a staging repo for a head with this rev. Answers [`Applied::Staging`].
+    BeginStaging {
+        /// The account, which must exist.
+        did: Did,
+        /// Tree or space.
+        kind: Kind,
+        /// Rev of the head that will be flipped in.
+        rev: Tid,
+    },
+    /// Stages at most [`CHUNK_ROWS`] records; keys ascend, and come after those staged before.
+    StageRecords {
+        /// The account.
+        did: Did,
+        /// The staging repo.
+        repo: RepoId,
+        /// The rows.
+        rows: Vec<StagedRow>,
+    },
+    /// Stages buckets.
+    StageBuckets {
+        /// The account.
+        did: Did,
+        /// The staging repo.
+        repo: RepoId,
+        /// The buckets.
+        rows: Vec<BucketRow>,
+    },
+    /// Makes a staged repo the live one. Answers [`Applied::Flipped`]. Refuses a head whose rev
+    /// is not greater than the live one's, and a live head other than `expect`.
+    Flip {
+        /// The account.
+        did: Did,
+        /// The staging repo.
+        repo: RepoId,
+        /// The rev that must be live now; `None` when there must be no live repo.
+        expect: Option<Tid>,
+        /// The new head.
+        head: Box<Head>,
+        /// [`Role::Archived`] or [`Role::Hosted`].
+        role: Role,
+        /// `true` only when an operator accepts, with a recorded reason, a head that is not
+        /// newer (invariant 5).
+        accept_older: bool,
+    },
+    /// Applies one commit to the live repo: records, history, buckets, blob references and head
+    /// together. Refuses when `expect` is not the live rev, when the new rev is not greater, or
+    /// when an `old` version is not the stored one.
+    ApplyCommit {
+        /// The account.
+        did: Did,
+        /// The live rev that this commit follows.
+        expect: Tid,
+        /// The new head.
+        head: Box<Head>,
+        /// At most [`CHUNK_ROWS`] changes, each key once.
+        changes: Vec<Change>,
+        /// What becomes of the buckets.
+        buckets: BucketUpdate,
+    },
+    /// Stores recomputed buckets of the live repo; refuses when its rev is not `rev`.
+    PutBuckets {
+        /// The account.
+        did: Did,
+        /// The live repo.
+        repo: RepoId,
+        /// The rev that they were computed at.
+        rev: Tid,
+        /// Changes; a put row is clean afterwards and keeps the stored bucket's `rev`.
+        changes: Vec<BucketChange>,
+    },
+    /// Puts back the body of a stored record after damage or loss. Refuses another CID than the
+    /// stored one and bytes that do not hash to it.
+    RepairRecord {
+        /// The account.
+        did: Did,
+        /// The live repo.
+        repo: RepoId,
+        /// Collection and record key.
+        key: RecordPath,
+        /// Its CID.
+        cid: Cid,
+        /// The block.
+        body: Vec<u8>,
+        /// Blobs that it names.
+        blobs: Vec<BlobRef>,
+    },
+    /// Drops up to [`CHUNK_ROWS`] rows of a staging, replaced or evidence repo; a replaced one is
+    /// folded into the history on the way. Answers [`Applied::Chunk`]; repeat until done.
+    DropRepo {
+        /// The account.
+        did: Did,
+        /// The repo; never the live one.
+        repo: RepoId,
+    },
+
+    /// Records the state of a blob. Creates the row when it is not there.
+    PutBlob {
+        /// The account.
+        did: Did,
+        /// CID of the blob.
+        cid: Cid,
+        /// True size when it is known.
+        size: Option<u64>,
+        /// Its state from now on.
+        state: BlobState,
+    },
+    /// Removes the row of a blob that no record names any more. The caller deletes the file
+    /// afterwards, never before.
+    DropBlob {
+        /// The account.
+        did: Did,
+        /// CID of the blob.
+        cid: Cid,
+    },
+
+    /// Replaces the mirrored PLC log of a DID. Refuses one with fewer operations than the
+    /// stored one.
+    PutPlcLog {
+        /// The DID; it need not be an account.
+        did: Did,
+        /// All operations in order, nullified ones included.
+        ops: Vec<PlcRow>,
+        /// When it was fetched, microseconds since 1970.
+        fetched_at: i64,
+    },
+    /// Stores the last DID document seen.
+    PutIdentity(IdentityRow),
+    /// Appends evidence.
+    AddEvidence(Evidence),
+    /// Records a finding, or that it was seen again.
+    PutFinding(Finding),
+    /// Removes findings of one kind: of one subject, or all of them when `subject` is `None`.
+    ResolveFindings {
+        /// The account.
+        did: Did,
+        /// Kind.
+        kind: String,
+        /// Subject.
+        subject: Option<String>,
+    },
+    /// Stores a worker's state.
+    PutWorker(WorkerRow),
+    /// Removes a worker's state.
+    DropWorker {
+        /// Its name.
+        name: String,
+    },
+    /// Stores a setting of the node; `None` removes it.
+    PutSetting {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+    },
+
+    /// Begins a purge: the account disappears from reads, and only purge units are accepted.
+    PurgeBegin {
+        /// The account.
+        did: Did,
+        /// Why; recorded for good.
+        basis: String,
+        /// When, microseconds since 1970.
+        at: i64,
+    },
+    /// Deletes up to [`CHUNK_ROWS`] rows of an account being purged; repeat until done. With the
+    /// last rows the account itself goes.
+    PurgeChunk {
+        /// The account.
+        did: Did,
+    },
+    /// Ends a purge with the report of the search for traces.
+    PurgeEnd {
+        /// The account.
+        did: Did,
+        /// When.
+        at: i64,
+        /// What the search found.
+        report: String,
+    },
+}
+
+impl Unit {
+    /// The account whose queue the unit waits in; `None` for the node's own.
+    #[must_use]
+    pub fn did(&self) -> Option<&Did> {
+        match self {
+            Self::AddAccount(account) => Some(&account.did),
+            Self::PutIdentity(row) => Some(&row.did),
+            Self::AddEvidence(row) => Some(&row.did),
+            Self::PutFinding(row) => Some(&row.did),
+            Self::PutWorker(row) => row.did.as_ref(),
+            Self::DropWorker { .. } | Self::PutSetting { .. } => None,
+            Self::PatchAccount { did, .. }
+            | Self::BeginStaging { did, .. }
+            | Self::StageRecords { did, .. }
+            | Self::StageBuckets { did, .. }
+            | Self::Flip { did, .. }
+            | Self::ApplyCommit { did, .. }
+            | Self::PutBuckets { did, .. }
+            | Self::RepairRecord { did, .. }
+            | Self::DropRepo { did, .. }
+            | Self::PutBlob { did, .. }
+            | Self::DropBlob { did, .. }
+            | Self::PutPlcLog { did, .. }
+            | Self::ResolveFindings { did, .. }
+            | Self::PurgeBegin { did, .. }
+            | Self::PurgeChunk { did }
+            | Self::PurgeEnd { did, .. } => Some(did),
+        }
+    }
+
+    /// Whether the unit frees space or only notes what happened, so that it is tried even on a
+    /// full disk.
+    #[must_use]
+    pub fn frees(&self) -> bool {
+        matches!(
+            self,
+            Self::DropRepo { .. }
+                | Self::DropBlob { .. }
+                | Self::DropWorker { .. }
+                | Self::ResolveFindings { .. }
+                | Self::PurgeBegin { .. }
+                | Self::PurgeChunk { .. }
+                | Self::PurgeEnd { .. }
+        )
+    }
+
+    /// Checks the unit by itself: sizes, order, uniqueness.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidUnit`] with what is wrong.
+    pub fn check(&self) -> StoreResult<()> {
+        let invalid = |what: String| Err(StoreError::InvalidUnit(what));
+        match self {
+            Self::StageRecords { rows, .. } => {
+                if rows.len() > CHUNK_ROWS {
+                    return invalid(format!("{} rows, at most {CHUNK_ROWS}", rows.len()));
+                }
+                for (a, b) in rows.iter().zip(rows.iter().skip(1)) {
+                    if a.key >= b.key {
+                        return invalid(format!("{} does not come before {}", a.key, b.key));
+                    }
+                }
+                Ok(())
+            }
+            Self::ApplyCommit { changes, .. } => {
+                if changes.len() > CHUNK_ROWS {
+                    return invalid(format!("{} changes, at most {CHUNK_ROWS}", changes.len()));
+                }
+                let mut keys: Vec<_> = changes.iter().map(|c| &c.key).collect();
+                keys.sort();
+                for (a, b) in keys.iter().zip(keys.iter().skip(1)) {
+                    if a == b {
+                        return invalid(format!("{a} is changed twice"));
+                    }
+                }
+                Ok(())
+            }
+            Self::Flip { role, .. } if !matches!(role, Role::Archived | Role::Hosted) => {
+                invalid(format!("a flip into role {role:?}"))
+            }
+            Self::RepairRecord { cid, body, key, .. } if !cid.matches(body) => {
+                invalid(format!("the bytes for {key} do not hash to {cid}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a unit has to say once it is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// Nothing more.
+    Done,
+    /// The repo to stage into.
+    Staging(RepoId),
+    /// A flip took place.
+    Flipped {
+        /// The repo that was live before; drop it chunk by chunk.
+        replaced: Option<RepoId>,
+    },
+    /// One step of many.
+    Chunk {
+        /// Rows dropped by this step.
+        rows: u64,
+        /// Nothing is left to drop.
+        done: bool,
+    },
+}
