@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn order_is_that_of_the_bytes() {
-        let mut cids: Vec<Cid> = (0u8..40).map(|i| Cid::of(if i % 3 == 0 { Codec::Raw } else { Codec::DagCbor }, &[i])).collect();
+        let mut cids: Vec<Cid> =
+            (0u8..40).map(|i| Cid::of(if i % 3 == 0 { Codec::Raw } else { Codec::DagCbor }, &[i])).collect();
         let mut by_bytes = cids.clone();
         cids.sort();
         by_bytes.sort_by_key(Cid::to_bytes);

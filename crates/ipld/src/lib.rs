@@ -3,7 +3,7 @@
 //! *Owns* the bytes of blocks and of CAR files, and the rules for what is canonical.
 //! *Speaks* DASL CID, DRISL/DAG-CBOR without floats, AT Protocol JSON (`$link`, `$bytes`), CAR v1.
 //! *Knows nothing about* repositories, trees, accounts, files or networks.
-//! *Start reading at* [`cid::Cid`].
+//! *Start reading at* [`cid::Cid`], then [`cbor::validate`].
 #![cfg_attr(
     test,
     allow(
@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod cbor;
 pub mod cid;
 mod error;
 
