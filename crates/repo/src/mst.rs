@@ -1,0 +1,31 @@
+//! The Merkle Search Tree.
+//!
+//! A repository maps keys (`collection/rkey`) to the CIDs of records. The tree over them is a pure
+//! function of the sorted list of `(key, cid)`:
+//!
+//! - each key has a **layer**, taken from its hash ([`height()`]); one in four keys of a layer stands on the next;
+//! - a **node** holds neighbouring keys of one layer, with a link to the subtree of all lower keys in each
+//!   gap (the first gap's link is `l`, the one after an entry is its `t`);
+//! - children stand exactly one layer below; where a gap has keys only further down, **empty intermediate
+//!   nodes** (no entries, only `l`) bridge the layers; they are kept;
+//! - the root stands on the highest layer that has a key: empty nodes above it are **trimmed**. The empty
+//!   repository is one node without entries.
+//!
+//! Two honest implementations therefore agree on every byte, and a root CID names the whole content.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `height.rs` | layer of a key |
+//! | `node.rs` | strict, zero-copy reading of one node |
+//! | `encode.rs` | the canonical bytes of one node |
+//! | `build.rs` | the whole tree from sorted input, in one pass |
+
+mod build;
+mod encode;
+mod height;
+mod node;
+
+pub use build::{BuildError, Builder, EMPTY_NODE, Root, empty_root, root_of};
+pub use encode::NodeWriter;
+pub use height::{MAX_LAYER, common_prefix, height};
+pub use node::{Entries, EntryView, MAX_ENTRIES, MAX_KEY, NodeError, NodeView};

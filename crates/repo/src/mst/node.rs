@@ -1,0 +1,466 @@
+//! The strict node codec: one canonical byte form for each node, everything else refused by name.
+//!
+//! ```text
+//! node  = a2 61'e' array(n) entry*n  61'l' (null | link)
+//! entry = a4 61'k' bytes  61'p' uint  61't' (null | link)  61'v' link
+//! link  = d8 2a 58 25 00 01 71 12 20 digest[32]
+//! ```
+//!
+//! Checked here: canonical DRISL of exactly this shape, keys valid and rising, prefix compression
+//! *maximal*, every key on the node's layer, no links below layer 0, no empty node below the root.
+//! Not checked here: that a child's keys lie between its parent's (walkers know both), and that the
+//! bytes hash to the CID they were asked for.
+
+use p2pds_ipld::{Cid, Codec};
+use p2pds_syntax::ErrorKind;
+
+use super::height::{MAX_LAYER, height};
+
+/// Longest key in bytes (reference implementation; the real maximum of NSID, slash and record key is 830).
+pub const MAX_KEY: usize = 1024;
+
+/// Most entries that we read in one node. By chance a node has 4; past a few dozen somebody mined keys.
+pub const MAX_ENTRIES: usize = 8192;
+
+/// The bytes of a link up to the digest: tag 42, byte string of 37, identity multibase, CIDv1, dag-cbor,
+/// sha2-256, 32 bytes.
+pub(crate) const LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
+
+/// Why the bytes of a node were refused. `entry` counts from 0.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// Not the one canonical DRISL form of a node.
+    #[error("tree node: expected {expected} at byte {offset}; this is not the canonical form of a node")]
+    Form {
+        /// What the grammar wants there.
+        expected: &'static str,
+        /// Byte offset in the node.
+        offset: usize,
+    },
+    /// Bytes after the node.
+    #[error("tree node: {count} bytes follow the node")]
+    Trailing {
+        /// How many.
+        count: usize,
+    },
+    /// More entries than [`MAX_ENTRIES`].
+    #[error("tree node: {count} entries, at most {MAX_ENTRIES} are read; keys were probably mined to do this")]
+    TooManyEntries {
+        /// Announced number of entries.
+        count: u64,
+    },
+    /// `p` is larger than the previous key, or not 0 in the first entry.
+    #[error("tree node: entry {entry} shares more bytes with the previous key than that key has")]
+    PrefixTooLong {
+        /// Which entry.
+        entry: usize,
+    },
+    /// `p` is smaller than it could be.
+    #[error("tree node: entry {entry} is compressed less than it must be, so the tree cannot be reproduced")]
+    PrefixNotMaximal {
+        /// Which entry.
+        entry: usize,
+    },
+    /// Keys do not rise strictly.
+    #[error("tree node: the key of entry {entry} does not come after the one before it")]
+    KeyOrder {
+        /// Which entry.
+        entry: usize,
+    },
+    /// Not `collection/rkey` in the permitted characters, or too long.
+    #[error("tree node: the key of entry {entry} is not a valid record path")]
+    KeyInvalid {
+        /// Which entry.
+        entry: usize,
+    },
+    /// The hash of a key puts it on another layer.
+    #[error("tree node: entry {entry} belongs to layer {found} but stands on layer {expected}")]
+    WrongLayer {
+        /// Which entry.
+        entry: usize,
+        /// Layer of the node.
+        expected: u8,
+        /// Layer of the key.
+        found: u8,
+    },
+    /// A link to a record that is not CIDv1, dag-cbor, SHA-256.
+    #[error("tree node: entry {entry} links its record by an unusual CID, so the tree cannot be reproduced")]
+    OddLeaf {
+        /// Which entry.
+        entry: usize,
+    },
+    /// A node on layer 0 links to a subtree.
+    #[error("tree node: a node on layer 0 has a subtree below it")]
+    BelowBottom,
+    /// A node without entries and links that is not the root of an empty repository.
+    #[error("tree node: an empty node below the root")]
+    Empty,
+    /// A root without entries above a subtree.
+    #[error("tree node: the root has no entries; it should have been trimmed away")]
+    Untrimmed,
+    /// Deeper than [`MAX_LAYER`].
+    #[error("tree node: layer {layer} is deeper than any honest tree ({MAX_LAYER})")]
+    TooDeep {
+        /// The layer found.
+        layer: u8,
+    },
+}
+
+impl NodeError {
+    /// Kind of the error: always [`ErrorKind::Invalid`].
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    /// True when the node reads as a tree but not as the one that the sorted records give: the repository
+    /// may be genuine, it just cannot be rebuilt from its records and must be kept verbatim.
+    #[must_use]
+    pub fn is_irreproducible(&self) -> bool {
+        matches!(
+            self,
+            NodeError::PrefixNotMaximal { .. }
+                | NodeError::OddLeaf { .. }
+                | NodeError::WrongLayer { .. }
+                | NodeError::Untrimmed
+                | NodeError::Empty
+        )
+    }
+}
+
+/// One entry of a node, borrowed from its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryView<'a> {
+    /// Bytes shared with the key of the previous entry of the same node.
+    pub prefix: usize,
+    /// The rest of the key.
+    pub suffix: &'a [u8],
+    /// CID of the record.
+    pub value: Cid,
+    /// Root of the subtree between this key and the next.
+    pub right: Option<Cid>,
+}
+
+/// A verified node over its bytes. Reading it again costs no checks and no allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeView<'a> {
+    left: Option<Cid>,
+    len: usize,
+    layer: Option<u8>,
+    entries: &'a [u8],
+}
+
+impl<'a> NodeView<'a> {
+    /// Reads a root: its layer is that of its keys, it may be empty, it must be trimmed.
+    ///
+    /// # Errors
+    /// [`NodeError`] for every form but the canonical one.
+    pub fn parse_root(bytes: &'a [u8]) -> Result<Self, NodeError> {
+        let view = Self::parse(bytes, None)?;
+        if view.len == 0 && view.left.is_some() {
+            return Err(NodeError::Untrimmed);
+        }
+        Ok(view)
+    }
+
+    /// Reads a node that stands on `layer`, below some other node.
+    ///
+    /// # Errors
+    /// [`NodeError`] for every form but the canonical one.
+    pub fn parse_child(bytes: &'a [u8], layer: u8) -> Result<Self, NodeError> {
+        let view = Self::parse(bytes, Some(layer))?;
+        if view.len == 0 && view.left.is_none() {
+            return Err(NodeError::Empty);
+        }
+        Ok(view)
+    }
+
+    /// Reads a node of which nothing is known. All its keys must be of one layer.
+    ///
+    /// # Errors
+    /// [`NodeError`] for every form but the canonical one.
+    pub fn parse_any(bytes: &'a [u8]) -> Result<Self, NodeError> {
+        Self::parse(bytes, None)
+    }
+
+    fn parse(bytes: &'a [u8], layer: Option<u8>) -> Result<Self, NodeError> {
+        let mut at = Cursor { rest: bytes, total: bytes.len() };
+        at.literal(&[0xa2, 0x61, b'e'], "a map of e and l")?;
+        let count = at.head(0x80, "an array of entries")?;
+        if count > MAX_ENTRIES as u64 {
+            return Err(NodeError::TooManyEntries { count });
+        }
+        let len = usize::try_from(count).map_err(|_| NodeError::TooManyEntries { count })?;
+        let body = at.rest;
+        let mut state = Checker::new(layer);
+        for index in 0..len {
+            state.entry(&mut at, index)?;
+        }
+        let used = body.len().saturating_sub(at.rest.len());
+        at.literal(&[0x61, b'l'], "the key l")?;
+        let left = at.link_or_null()?;
+        if !at.rest.is_empty() {
+            return Err(NodeError::Trailing { count: at.rest.len() });
+        }
+        if state.layer == Some(0) && (left.is_some() || state.has_links) {
+            return Err(NodeError::BelowBottom);
+        }
+        if let Some(deep) = state.layer.filter(|l| *l > MAX_LAYER) {
+            return Err(NodeError::TooDeep { layer: deep });
+        }
+        Ok(Self { left, len, layer: state.layer, entries: body.get(..used).unwrap_or_default() })
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True for the node of an empty repository (no entries) and for an empty intermediate node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Root of the subtree before the first key.
+    #[must_use]
+    pub fn left(&self) -> Option<Cid> {
+        self.left
+    }
+
+    /// Layer of the node: as told, else that of its keys, else unknown (a node without entries).
+    #[must_use]
+    pub fn layer(&self) -> Option<u8> {
+        self.layer
+    }
+
+    /// The entries in key order.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'a> {
+        Entries { at: Cursor { rest: self.entries, total: self.entries.len() } }
+    }
+}
+
+/// Iterator over the entries of a [`NodeView`].
+#[derive(Debug, Clone)]
+pub struct Entries<'a> {
+    at: Cursor<'a>,
+}
+
+impl<'a> Entries<'a> {
+    /// The part of the node's bytes not read yet; a position to come back to with [`Entries::resume`].
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.at.rest
+    }
+
+    /// Goes on from what [`Entries::rest`] gave. Only meaningful for bytes of a verified node.
+    #[must_use]
+    pub fn resume(rest: &'a [u8]) -> Self {
+        Self { at: Cursor { rest, total: rest.len() } }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = EntryView<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<EntryView<'a>> {
+        if self.at.rest.is_empty() {
+            return None;
+        }
+        self.at.entry(0).ok()
+    }
+}
+
+/// What is remembered from one entry to the next.
+struct Checker {
+    layer: Option<u8>,
+    has_links: bool,
+    key: [u8; MAX_KEY],
+    key_len: usize,
+    /// Position of the slash in `key`.
+    slash: usize,
+}
+
+impl Checker {
+    fn new(layer: Option<u8>) -> Self {
+        Self { layer, has_links: false, key: [0; MAX_KEY], key_len: 0, slash: usize::MAX }
+    }
+
+    fn entry(&mut self, at: &mut Cursor<'_>, index: usize) -> Result<(), NodeError> {
+        let entry = at.entry(index)?;
+        self.has_links |= entry.right.is_some();
+        if entry.prefix > self.key_len {
+            return Err(NodeError::PrefixTooLong { entry: index });
+        }
+        let replaced = self.key.get(..self.key_len).and_then(|key| key.get(entry.prefix));
+        match (replaced, entry.suffix.first()) {
+            (Some(old), Some(new)) if new == old => return Err(NodeError::PrefixNotMaximal { entry: index }),
+            (Some(old), Some(new)) if new < old => return Err(NodeError::KeyOrder { entry: index }),
+            (_, Some(_)) => {}
+            (_, None) if index == 0 => return Err(NodeError::KeyInvalid { entry: index }),
+            (_, None) => return Err(NodeError::KeyOrder { entry: index }),
+        }
+        self.set_key(entry.prefix, entry.suffix).ok_or(NodeError::KeyInvalid { entry: index })?;
+        let found = height(self.key.get(..self.key_len).unwrap_or_default());
+        match self.layer {
+            None => self.layer = Some(found),
+            Some(expected) if expected != found => {
+                return Err(NodeError::WrongLayer { entry: index, expected, found });
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Replaces all but the first `prefix` bytes; `None` when the result is no record path.
+    fn set_key(&mut self, prefix: usize, suffix: &[u8]) -> Option<()> {
+        let len = prefix.checked_add(suffix.len())?;
+        let room = self.key.get_mut(prefix..len)?;
+        room.copy_from_slice(suffix);
+        self.key_len = len;
+        if prefix <= self.slash {
+            self.slash = usize::MAX;
+        }
+        for (i, byte) in suffix.iter().enumerate() {
+            match CLASS.get(usize::from(*byte)).copied().unwrap_or(0) {
+                1 => {}
+                2 if self.slash == usize::MAX => self.slash = prefix.saturating_add(i),
+                _ => return None,
+            }
+        }
+        (self.slash != 0 && self.slash < len.saturating_sub(1)).then_some(())
+    }
+}
+
+/// 1 for characters of a path part (`A-Za-z0-9_~-:.`), 2 for the slash, 0 for the rest.
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b: usize = 0;
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "evaluated by the compiler, b < 256"
+    )]
+    while b < 256 {
+        let c = b as u8;
+        table[b] = match c {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'~' | b'-' | b':' | b'.' => 1,
+            b'/' => 2,
+            _ => 0,
+        };
+        b += 1;
+    }
+    table
+};
+
+#[derive(Debug, Clone)]
+struct Cursor<'a> {
+    rest: &'a [u8],
+    total: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[cold]
+    fn fail(&self, expected: &'static str) -> NodeError {
+        NodeError::Form { expected, offset: self.total.saturating_sub(self.rest.len()) }
+    }
+
+    #[inline]
+    fn literal<const N: usize>(&mut self, want: &[u8; N], name: &'static str) -> Result<(), NodeError> {
+        match self.rest.split_first_chunk::<N>() {
+            Some((head, rest)) if head == want => {
+                self.rest = rest;
+                Ok(())
+            }
+            _ => Err(self.fail(name)),
+        }
+    }
+
+    /// A canonical CBOR head of `major` (already shifted) with an argument below 2^32.
+    #[inline]
+    fn head(&mut self, major: u8, name: &'static str) -> Result<u64, NodeError> {
+        let Some((first, rest)) = self.rest.split_first() else { return Err(self.fail(name)) };
+        let (value, rest, least) = match first.wrapping_sub(major) {
+            small @ 0..24 => (u64::from(small), rest, 0),
+            24 => match rest.split_first_chunk::<1>() {
+                Some((b, rest)) => (u64::from(u8::from_be_bytes(*b)), rest, 24),
+                None => return Err(self.fail(name)),
+            },
+            25 => match rest.split_first_chunk::<2>() {
+                Some((b, rest)) => (u64::from(u16::from_be_bytes(*b)), rest, 0x100),
+                None => return Err(self.fail(name)),
+            },
+            26 => match rest.split_first_chunk::<4>() {
+                Some((b, rest)) => (u64::from(u32::from_be_bytes(*b)), rest, 0x1_0000),
+                None => return Err(self.fail(name)),
+            },
+            _ => return Err(self.fail(name)),
+        };
+        if value < least {
+            return Err(self.fail("the shortest form of a length or number"));
+        }
+        self.rest = rest;
+        Ok(value)
+    }
+
+    #[inline]
+    fn digest(&mut self) -> Result<Cid, NodeError> {
+        self.literal(&LINK, "a link (CIDv1, dag-cbor, sha-256)")?;
+        match self.rest.split_first_chunk::<32>() {
+            Some((digest, rest)) => {
+                self.rest = rest;
+                Ok(Cid::new(Codec::DagCbor, *digest))
+            }
+            None => Err(self.fail("32 bytes of hash")),
+        }
+    }
+
+    #[inline]
+    fn link_or_null(&mut self) -> Result<Option<Cid>, NodeError> {
+        match self.rest.split_first() {
+            Some((0xf6, rest)) => {
+                self.rest = rest;
+                Ok(None)
+            }
+            _ => self.digest().map(Some),
+        }
+    }
+
+    /// A record link; an odd but well-formed one has its own error.
+    #[inline]
+    fn value(&mut self, entry: usize) -> Result<Cid, NodeError> {
+        if self.rest.starts_with(&LINK) {
+            return self.digest();
+        }
+        self.literal(&[0xd8, 0x2a], "a link to a record")?;
+        let len = self.head(0x40, "the bytes of a link")?;
+        let fits = usize::try_from(len).is_ok_and(|n| n <= self.rest.len());
+        match self.rest.first() {
+            Some(0) if fits => Err(NodeError::OddLeaf { entry }),
+            _ => Err(self.fail("the bytes of a link")),
+        }
+    }
+
+    #[inline]
+    fn entry(&mut self, index: usize) -> Result<EntryView<'a>, NodeError> {
+        self.literal(&[0xa4, 0x61, b'k'], "an entry of k, p, t and v")?;
+        let len = self.head(0x40, "the bytes of a key")?;
+        let cut = usize::try_from(len).ok().and_then(|n| self.rest.split_at_checked(n));
+        let Some((suffix, rest)) = cut else { return Err(self.fail("the bytes of a key")) };
+        self.rest = rest;
+        self.literal(&[0x61, b'p'], "the key p")?;
+        let prefix = self.head(0x00, "a prefix length")?;
+        let prefix = usize::try_from(prefix).map_err(|_| NodeError::PrefixTooLong { entry: index })?;
+        self.literal(&[0x61, b't'], "the key t")?;
+        let right = self.link_or_null()?;
+        self.literal(&[0x61, b'v'], "the key v")?;
+        let value = self.value(index)?;
+        Ok(EntryView { prefix, suffix, value, right })
+    }
+}
