@@ -1,0 +1,169 @@
+//! DNS. Every answer is filtered where the connection is made, so there is no
+//! gap between the check and the use (DNS rebinding).
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
+
+use crate::address::Reach;
+use crate::config::NetConfig;
+use crate::error::{NetError, plain};
+
+/// TXT records read of one name at most.
+const MAX_TXT: usize = 100;
+/// Addresses tried of one name at most.
+const MAX_ADDRESSES: usize = 16;
+/// Cached answers at most.
+const CACHE_ENTRIES: u64 = 4096;
+/// The longest that an answer is believed, whatever its time to live.
+const MAX_POSITIVE: Duration = Duration::from_secs(3600);
+/// The longest that the absence of an answer is believed.
+const MAX_NEGATIVE: Duration = Duration::from_secs(60);
+
+/// The node's resolver: the configured servers, or those of the operating system.
+#[derive(Clone)]
+pub struct Resolver {
+    /// The reason is kept when there is nothing to ask: names then fail, literal addresses work.
+    inner: Arc<Result<TokioResolver, String>>,
+    timeout: Duration,
+}
+
+impl Resolver {
+    /// Sets the resolver up; asks nothing yet.
+    #[must_use]
+    pub fn new(config: &NetConfig) -> Self {
+        let inner = build(config).map_err(|e| e.to_string());
+        Self { inner: Arc::new(inner), timeout: config.dns_timeout.saturating_mul(2) }
+    }
+
+    /// The TXT records of `name`, each with its strings joined. None: an empty list.
+    ///
+    /// # Errors
+    /// [`NetError::Dns`] when no server gave an answer.
+    pub async fn txt(&self, name: &str) -> Result<Vec<String>, NetError> {
+        let resolver = self.ready(name)?;
+        let lookup = tokio::time::timeout(self.timeout, resolver.txt_lookup(absolute(name))).await;
+        match lookup {
+            Err(_) => Err(failed(name, "no answer in time")),
+            Ok(Err(e)) if e.is_no_records_found() => Ok(Vec::new()),
+            Ok(Err(e)) => Err(failed(name, &e.to_string())),
+            Ok(Ok(found)) => Ok(found
+                .answers()
+                .iter()
+                .filter_map(|record| match &record.data {
+                    RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+                    _ => None,
+                })
+                .take(MAX_TXT)
+                .collect()),
+        }
+    }
+
+    /// The addresses of `host` that a connection of this reach may use.
+    ///
+    /// # Errors
+    /// [`NetError::NoSuchHost`], [`NetError::Dns`], and [`NetError::Refused`] when
+    /// there are addresses but none that may be used.
+    pub async fn addresses(&self, host: &str, reach: Reach) -> Result<Vec<IpAddr>, NetError> {
+        let bare = host.strip_suffix('.').unwrap_or(host);
+        let found: Vec<IpAddr> = if bare == "localhost" || bare.ends_with(".localhost") {
+            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        } else {
+            let resolver = self.ready(host)?;
+            match resolver.lookup_ip(absolute(host)).await {
+                Ok(found) => found.iter().collect(),
+                Err(e) if e.is_no_records_found() => Vec::new(),
+                Err(e) => return Err(failed(host, &e.to_string())),
+            }
+        };
+        let first = found.first().copied();
+        let allowed: Vec<IpAddr> =
+            found.into_iter().filter(|ip| reach.allows(*ip)).take(MAX_ADDRESSES).collect();
+        match (allowed.is_empty(), first) {
+            (false, _) => Ok(allowed),
+            (true, None) => Err(NetError::NoSuchHost { host: plain(host, 253) }),
+            (true, Some(ip)) => Err(NetError::Refused {
+                host: plain(host, 253),
+                why: match reach {
+                    Reach::Public => format!("DNS says {ip}, which is not an address of the public internet"),
+                    Reach::Loopback => format!("DNS says {ip}, which is not this machine"),
+                },
+            }),
+        }
+    }
+
+    fn ready(&self, name: &str) -> Result<&TokioResolver, NetError> {
+        self.inner.as_ref().as_ref().map_err(|e| failed(name, e))
+    }
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// The resolver as the HTTP client sees it: bound to one reach.
+pub(crate) struct Filtered {
+    pub(crate) resolver: Resolver,
+    pub(crate) reach: Reach,
+}
+
+impl reqwest::dns::Resolve for Filtered {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let (resolver, reach) = (self.resolver.clone(), self.reach);
+        Box::pin(async move {
+            let allowed = resolver.addresses(name.as_str(), reach).await?;
+            // Port 0 stands for the port of the URL.
+            let pinned: Vec<SocketAddr> = allowed.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect();
+            Ok(Box::new(pinned.into_iter()) as reqwest::dns::Addrs)
+        })
+    }
+}
+
+fn build(config: &NetConfig) -> Result<TokioResolver, Box<dyn Error + Send + Sync>> {
+    let mut builder = if config.nameservers.is_empty() {
+        let mut builder = TokioResolver::builder_tokio()?;
+        builder.options_mut().use_hosts_file = ResolveHosts::Auto;
+        builder
+    } else {
+        let servers = config.nameservers.iter().map(|addr| {
+            let [mut udp, mut tcp] = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+            (udp.port, tcp.port) = (addr.port(), addr.port());
+            NameServerConfig::new(addr.ip(), true, vec![udp, tcp])
+        });
+        let servers = ResolverConfig::from_name_servers(servers.collect());
+        let mut builder = TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default());
+        builder.options_mut().use_hosts_file = ResolveHosts::Never;
+        builder
+    };
+    limit(builder.options_mut(), config);
+    Ok(builder.build()?)
+}
+
+fn limit(options: &mut ResolverOpts, config: &NetConfig) {
+    options.timeout = config.dns_timeout;
+    options.attempts = 1;
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.cache_size = CACHE_ENTRIES;
+    options.positive_max_ttl = Some(MAX_POSITIVE);
+    options.negative_max_ttl = Some(MAX_NEGATIVE);
+    options.try_tcp_on_error = true;
+}
+
+/// With its final dot a name is not tried in the local search domains.
+fn absolute(name: &str) -> String {
+    if name.ends_with('.') { name.to_owned() } else { format!("{name}.") }
+}
+
+fn failed(host: &str, detail: &str) -> NetError {
+    NetError::Dns { host: plain(host, 253), detail: plain(detail, 200) }
+}
