@@ -13,7 +13,9 @@ const MAX_MICROS: u64 = (1 << 53) - 1;
 
 /// A TID: 53 bits of microseconds since 1970 and 10 bits of clock identifier, written as 13 sortable characters.
 ///
-/// Spec: <https://atproto.com/specs/tid>. The order of values is the order of their text.
+/// Spec: <https://atproto.com/specs/tid>. The order of values is the order of their text. The top bit of the 64 is zero
+/// as the specification's layout says, so a value also fits a signed integer; its regular expression would let through
+/// eight more first characters, for which there is [`Tid::has_syntax`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tid(u64);
 
@@ -22,7 +24,7 @@ impl Tid {
     pub const LEN: usize = 13;
     /// The smallest TID, `2222222222222`.
     pub const MIN: Self = Self(0);
-    /// The largest TID, `jzzzzzzzzzzzz`.
+    /// The largest TID, `bzzzzzzzzzzzz`.
     pub const MAX: Self = Self(u64::MAX >> 1);
 
     /// Parses the 13 characters.
@@ -30,18 +32,25 @@ impl Tid {
         let bytes: &[u8; Self::LEN] =
             text.as_bytes().try_into().map_err(|_| SyntaxError::new(WHAT, text, "it must have 13 characters"))?;
         let mut value = 0_u64;
-        for (at, &byte) in bytes.iter().enumerate() {
-            let digit = match byte {
-                b'2'..=b'7' => byte.wrapping_sub(b'2'),
-                b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(6),
-                _ => return Err(SyntaxError::at(WHAT, text, "only 2-7 and a-z are allowed", at)),
-            };
-            if at == 0 && digit > 15 {
-                return Err(SyntaxError::at(WHAT, text, "its first character must be 2-7 or a-j", 0));
-            }
+        if let Some(at) = bytes.iter().position(|b| !matches!(b, b'2'..=b'7' | b'a'..=b'z')) {
+            return Err(SyntaxError::at(WHAT, text, "only 2-7 and a-z are allowed", at));
+        }
+        if bytes.first().is_some_and(|&b| b > b'b') {
+            return Err(SyntaxError::at(WHAT, text, "its first character must be 2-7, a or b", 0));
+        }
+        for &byte in bytes {
+            let digit = if byte < b'a' { byte.wrapping_sub(b'2') } else { byte.wrapping_sub(b'a').wrapping_add(6) };
             value = (value << 5) | u64::from(digit);
         }
-        Self::from_u64(value)
+        Ok(Self(value))
+    }
+
+    /// Whether the text satisfies the specification's regular expression: [`Tid::parse`] accepts it, or its first
+    /// character is one of `c` to `j`. For checking strings in records.
+    pub fn has_syntax(text: &str) -> bool {
+        text.len() == Self::LEN
+            && matches!(text.as_bytes().first(), Some(b'2'..=b'7' | b'a'..=b'j'))
+            && text.bytes().all(|b| matches!(b, b'2'..=b'7' | b'a'..=b'z'))
     }
 
     /// A TID from its 64-bit value. The top bit must be zero.
@@ -123,7 +132,8 @@ mod tests {
     #[test]
     fn known_values() {
         assert_eq!(Tid::MIN.to_string(), "2222222222222");
-        assert_eq!(Tid::MAX.to_string(), "jzzzzzzzzzzzz");
+        assert_eq!(Tid::MAX.to_string(), "bzzzzzzzzzzzz");
+        assert!(Tid::parse("c222222222222").is_err() && Tid::has_syntax("jzzzzzzzzzzzz"));
         let tid = Tid::parse("3jzfcijpj2z2a").unwrap();
         assert_eq!((tid.micros(), tid.clock_id()), (1_688_137_381_887_007, 6));
         assert!(Tid::from_u64(1 << 63).is_err());
