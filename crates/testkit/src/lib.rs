@@ -1,1 +1,22 @@
-//! Test nodes, hostile builders and servers, the reference stack
+//! Test nodes, hostile builders and servers, the reference stack.
+//!
+//! *Owns* everything that tests need around the code under test: a private network of reference servers, the
+//! `p2pds` program run as a child, file systems that lose power or fill up, accounts and repositories made up.
+//! *Speaks* XRPC as a client, the command line of `p2pds`, the commands of the operating system.
+//! *Knows nothing about* the insides of `p2pds`: it never links the node.
+//! *Start reading at* [`oracle::Network`] and [`program::Program`].
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "test support: a broken assumption must fail the test where it is noticed"
+)]
+
+pub mod http;
+pub mod need;
+pub mod oracle;
+pub mod program;
+
+pub use need::shared;
