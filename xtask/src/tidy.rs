@@ -1,9 +1,11 @@
 //! `cargo xtask tidy`: formatting, lints, licences, advisories, words that must not stand in the tree.
 
+use std::process::Stdio;
+
 use anyhow::{Result, bail};
 
-use crate::audit;
 use crate::run::{cargo, command, have, root, step};
+use crate::{audit, setup};
 
 /// Things that would tie the tree to a machine or leave work behind unsaid.
 const FORBIDDEN: [&str; 7] = [
@@ -34,17 +36,22 @@ pub fn tidy() -> Result<()> {
         ]),
     )?;
     audit::audit()?;
-    if have("cargo-deny", &["--version"]) {
-        step(
-            "licences and bans",
-            command("cargo-deny").args(["--offline", "check", "bans", "licenses", "sources"]),
-        )
-    } else {
-        println!(
-            "cargo-deny is not installed: licences and bans are checked where it is (`cargo install cargo-deny --locked`)"
-        );
-        Ok(())
+    licences()
+}
+
+/// Licences, bans and sources; where continuous integration runs, the tool is installed for it.
+fn licences() -> Result<()> {
+    if !have("cargo-deny", &["--version"]) {
+        if !setup::required() {
+            println!("SKIPPED: licences and bans need `cargo install cargo-deny --locked`");
+            return Ok(());
+        }
+        let mut install = cargo(&["install", "cargo-deny", "--locked", "--quiet", "--debug"]);
+        step("cargo-deny (install)", install.stdin(Stdio::null()))?;
     }
+    let mut check = command("cargo-deny");
+    check.args(["--log-level", "error", "check", "bans", "licenses", "sources"]);
+    step("licences and bans", &mut check)
 }
 
 /// Looks for forbidden words in every file that git knows.

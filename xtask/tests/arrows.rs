@@ -83,7 +83,9 @@ fn broken(graph: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let mut broken = Vec::new();
     for (from, dependencies) in graph {
         let Some(here) = layer(from) else {
-            broken.push(format!("{from} has no layer: give it one in xtask/tests/arrows.rs and ARCHITECTURE.md"));
+            broken.push(format!(
+                "{from} has no layer: give it one in xtask/tests/arrows.rs and ARCHITECTURE.md"
+            ));
             continue;
         };
         for to in dependencies {
