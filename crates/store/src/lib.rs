@@ -28,4 +28,6 @@ pub use rows::{
     BlobRef, BlobRow, BlobState, BucketRow, CollectionCount, CommitRow, Evidence, Finding, Head, IdentityRow,
     Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Stats, WorkerRow,
 };
-pub use unit::{Applied, BucketChange, BucketUpdate, CHUNK_ROWS, Change, StagedRow, Unit, Version};
+pub use unit::{
+    Applied, BucketChange, BucketUpdate, CHUNK_BYTES, CHUNK_ROWS, Change, StagedRow, Unit, Version,
+};

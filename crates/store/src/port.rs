@@ -137,8 +137,12 @@ pub trait Store: Send + Sync + 'static {
     async fn versions(&self, did: &Did, key: &RecordPath) -> StoreResult<Vec<(RecordRow, Option<Tid>)>>;
     /// Records by collection, in name order.
     async fn collections(&self, repo: RepoId) -> StoreResult<Vec<CollectionCount>>;
-    /// All buckets of a repo in order.
-    async fn buckets(&self, repo: RepoId) -> StoreResult<Vec<BucketRow>>;
+    /// All buckets of a repo in order; `prefixes` is left empty unless it is asked for, because
+    /// planning does not need it and it is 20 times as large as the rest.
+    async fn buckets(&self, repo: RepoId, prefixes: bool) -> StoreResult<Vec<BucketRow>>;
+    /// First keys of the buckets that may hold the block with this digest prefix (a node of the
+    /// bucket, or a record in it), those that are dirty included.
+    async fn bucket_candidates(&self, repo: RepoId, prefix: [u8; 4]) -> StoreResult<Vec<Vec<u8>>>;
     /// Heads of an account in rev order, beginning after `after`.
     async fn commits(&self, did: &Did, after: Option<Tid>, limit: usize) -> StoreResult<Vec<CommitRow>>;
     /// One blob.

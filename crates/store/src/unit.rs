@@ -22,6 +22,9 @@ use crate::{
 /// Most rows that one unit may carry or touch.
 pub const CHUNK_ROWS: usize = 1_000;
 
+/// Most bytes of bodies that one unit may carry, unless it carries a single row.
+pub const CHUNK_BYTES: usize = 4 << 20;
+
 /// One record to be staged. The caller has checked that `body` hashes to `cid`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedRow {
@@ -328,6 +331,7 @@ impl Unit {
                 if rows.len() > CHUNK_ROWS {
                     return invalid(format!("{} rows, at most {CHUNK_ROWS}", rows.len()));
                 }
+                check_bytes(rows.iter().map(|r| r.body.as_ref()))?;
                 for (a, b) in rows.iter().zip(rows.iter().skip(1)) {
                     if a.key >= b.key {
                         return invalid(format!("{} does not come before {}", a.key, b.key));
@@ -339,6 +343,7 @@ impl Unit {
                 if changes.len() > CHUNK_ROWS {
                     return invalid(format!("{} changes, at most {CHUNK_ROWS}", changes.len()));
                 }
+                check_bytes(changes.iter().map(|c| c.new.as_ref().and_then(|v| v.body.as_ref())))?;
                 let mut keys: Vec<_> = changes.iter().map(|c| &c.key).collect();
                 keys.sort();
                 for (a, b) in keys.iter().zip(keys.iter().skip(1)) {
@@ -357,6 +362,18 @@ impl Unit {
             _ => Ok(()),
         }
     }
+}
+
+fn check_bytes<'a>(bodies: impl Iterator<Item = Option<&'a Vec<u8>>>) -> StoreResult<()> {
+    let (mut rows, mut bytes) = (0_usize, 0_usize);
+    for body in bodies.flatten() {
+        rows = rows.saturating_add(1);
+        bytes = bytes.saturating_add(body.len());
+    }
+    if rows > 1 && bytes > CHUNK_BYTES {
+        return Err(StoreError::InvalidUnit(format!("{bytes} bytes of records, at most {CHUNK_BYTES}")));
+    }
+    Ok(())
 }
 
 /// What a unit has to say once it is durable.
