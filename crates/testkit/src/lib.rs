@@ -14,6 +14,7 @@
     reason = "test support: a broken assumption must fail the test where it is noticed"
 )]
 
+pub mod dns;
 pub mod http;
 pub mod need;
 pub mod oracle;

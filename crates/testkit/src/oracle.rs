@@ -5,7 +5,7 @@ mod names;
 mod network;
 mod truth;
 
-pub use account::{Account, POST, Write, Written, image, post_record};
+pub use account::{Account, POST, Write, Written, bulk_key, image, post_record};
 pub use names::Names;
 pub use network::{Network, Options, Pds, dying_with_parent};
 pub use truth::{Truth, car_blocks, cid_text};

@@ -1,7 +1,7 @@
 //! The harness against the reference stack alone: what it reads is what it wrote.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use p2pds_testkit::oracle::{Network, Options, POST, Write, image, post_record};
+use p2pds_testkit::oracle::{Network, Options, POST, Write, bulk_key, image, post_record};
 
 #[test]
 fn what_is_written_is_what_is_read() {
@@ -16,8 +16,8 @@ fn what_is_written_is_what_is_read() {
     let started = std::time::Instant::now();
     account.bulk("bulk", 1_000).unwrap();
     println!("1000 records written in {:?}", started.elapsed());
-    account.delete(POST, "bulk000999").unwrap();
-    account.apply(&[Write::Delete(POST.into(), "bulk000998".into())]).unwrap();
+    account.delete(POST, &bulk_key("bulk", 999)).unwrap();
+    account.apply(&[Write::Delete(POST.into(), bulk_key("bulk", 998))]).unwrap();
 
     let truth = account.truth().unwrap();
     assert_eq!(truth.records.len(), 1_000);

@@ -145,7 +145,7 @@ impl Account {
         self.call("com.atproto.repo.applyWrites", &body).map(drop)
     }
 
-    /// Creates `count` posts in commits of 200, `label` in their text and key.
+    /// Creates `count` posts in commits of 200 under the keys [`bulk_key`] of `label`.
     ///
     /// # Errors
     /// The PDS refuses.
@@ -154,7 +154,9 @@ impl Account {
         for part in numbers.chunks(200) {
             let writes: Vec<Write> = part
                 .iter()
-                .map(|n| Write::Create(POST.into(), format!("{label}{n:06}"), post_record(&format!("{label} number {n}"))))
+                .map(|n| {
+                    Write::Create(POST.into(), bulk_key(label, *n), post_record(&format!("{label} number {n}")))
+                })
                 .collect();
             self.apply(&writes)?;
         }
@@ -215,6 +217,16 @@ impl Account {
 fn written(answer: &Value) -> Result<Written> {
     let text = |key: &str| answer[key].as_str().map(ToOwned::to_owned).with_context(|| format!("no {key}"));
     Ok(Written { uri: text("uri")?, cid: text("cid")? })
+}
+
+/// The record key (a TID) of the nth post that [`Account::bulk`] makes for a label.
+#[must_use]
+pub fn bulk_key(label: &str, n: usize) -> String {
+    // Microseconds: a minute for each record from a year that the label chooses, so that keys spread over the tree.
+    let year = label.bytes().fold(17_u64, |hash, byte| (hash * 31 + u64::from(byte)) % 50);
+    let micros = (1_000_000_000 + year * 31_557_600 + 60 * n as u64) * 1_000_000;
+    let value = micros << 10 | 7;
+    (0..13).rev().map(|i| char::from(b"234567abcdefghijklmnopqrstuvwxyz"[(value >> (5 * i) & 31) as usize])).collect()
 }
 
 /// `len` bytes that begin like a PNG file and are otherwise noise made from `seed`.
