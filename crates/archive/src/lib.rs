@@ -1,1 +1,32 @@
-//! Workers that fetch, verify and keep accounts
+//! *Owns*: how an account gets into the archive, stays current, is checked, repaired and removed; the disk space that
+//! fetching needs; what is said about all that in plain words.
+//! *Speaks*: the store's units, the directory's identities, the one outbound client; [`Progress`] and serializable reports.
+//! *Knows nothing about*: SQL, sockets, terminals, command lines, who may see what (that is `reading`).
+//! *Start reading at*: [`Archive`], then `add.rs` and `sync.rs`; the rules for heads and keys are in `judge.rs`.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod clock;
+mod config;
+mod progress;
+mod report;
+mod words;
+
+pub use clock::{Clock, SystemClock};
+pub use config::ArchiveConfig;
+pub use progress::{Counter, Phase, Progress, ProgressEvent, Stage, Unit};
+pub use report::{
+    AccountLine, BlobNote, Check, CheckName, CheckResult, CollectionLine, Details, EvidenceNote, FindingNote,
+    Found, HandleNote, HandleSituation, HeadNote, ImportReport, KeyNote, KeySituation, KeyState, Outcome,
+    PlcNote, RemoveReport, Summary, Traces, VerifyOptions, VerifyReport,
+};
+pub use words::{count, plural, size, when};

@@ -1,0 +1,166 @@
+//! One account of the archive: a line of the list, and everything about it.
+
+use p2pds_syntax::Did;
+use serde::{Deserialize, Serialize};
+
+use super::found::KeySituation;
+
+/// A line of `archive list`. Times are microseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountLine {
+    /// DID.
+    pub did: Did,
+    /// Handle that resolved both ways last.
+    pub handle: Option<String>,
+    /// Host as last seen.
+    pub host: Option<String>,
+    /// State at the host: `active`, `deactivated`, `takendown`...
+    pub status: String,
+    /// `nothing`, `verified`, `unverified`, `verbatim`.
+    pub verified: String,
+    /// `network` or `file`.
+    pub origin: String,
+    /// Revision held.
+    pub rev: Option<String>,
+    /// When that revision was made, by its own word.
+    pub rev_at: Option<i64>,
+    /// Records held.
+    pub records: u64,
+    /// Bytes of the repo as a CAR, as last fetched.
+    pub car_bytes: u64,
+    /// Blobs held.
+    pub blobs_held: u64,
+    /// Blobs named by records and not here.
+    pub blobs_missing: u64,
+    /// Bytes of the blobs held.
+    pub blob_bytes: u64,
+    /// When it was added.
+    pub added_at: i64,
+    /// When the last successful sync ended.
+    pub last_sync_at: Option<i64>,
+    /// Why the last one failed, in plain words.
+    pub last_error: Option<String>,
+    /// When it was last verified from the stored bytes.
+    pub last_verified_at: Option<i64>,
+    /// Whether that found everything in order.
+    pub last_verify_ok: Option<bool>,
+    /// Syncing is paused.
+    pub paused: bool,
+    /// It is being removed.
+    pub removing: bool,
+    /// What an unfinished operation is doing, if one was interrupted or runs.
+    pub doing: Option<String>,
+    /// In one sentence: how safe it is.
+    pub words: String,
+}
+
+/// Records of one collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionLine {
+    /// NSID.
+    pub collection: String,
+    /// Records.
+    pub records: u64,
+}
+
+/// The stored head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadNote {
+    /// Revision.
+    pub rev: String,
+    /// CID of the commit.
+    pub commit: String,
+    /// Root of the tree.
+    pub data: String,
+    /// The key that the signature verified with, as did:key; empty when none is known.
+    pub key: String,
+}
+
+/// A blob that is not here, or is gone at its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobNote {
+    /// CID.
+    pub cid: String,
+    /// MIME type by the record.
+    pub mime: String,
+    /// Size by the record; 0 when it does not say.
+    pub size: u64,
+    /// `missing` or `gone`.
+    pub state: String,
+    /// Tries so far.
+    pub tries: u32,
+    /// Why, in plain words.
+    pub reason: String,
+    /// When it is tried next, microseconds since 1970; `None` when it is not.
+    pub next_try: Option<i64>,
+}
+
+/// Something that is wrong now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingNote {
+    /// Stable word.
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// In plain words.
+    pub detail: String,
+    /// Since when, microseconds since 1970.
+    pub since: i64,
+}
+
+/// Something observed that contradicts, and was kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvidenceNote {
+    /// When, microseconds since 1970.
+    pub at: i64,
+    /// Stable word.
+    pub kind: String,
+    /// Details.
+    pub detail: serde_json::Value,
+    /// Bytes of proof kept with it.
+    pub proof_bytes: u64,
+}
+
+/// The mirrored PLC log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlcNote {
+    /// Operations in it.
+    pub operations: u64,
+    /// When it was last fetched, microseconds since 1970.
+    pub fetched_at: Option<i64>,
+    /// Whether it validates from the first operation.
+    pub valid: bool,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+/// Everything about one account: the answer of `archive show`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub line: AccountLine,
+    /// The stored head.
+    pub head: Option<HeadNote>,
+    /// Records by collection.
+    pub collections: Vec<CollectionLine>,
+    /// Who can move the identity.
+    pub keys: KeySituation,
+    /// The mirrored PLC log; `None` for a did:web.
+    pub plc: Option<PlcNote>,
+    /// Blobs that are not here, at most [`Details::MAX_NOTES`].
+    pub missing_blobs: Vec<BlobNote>,
+    /// What is wrong now, at most [`Details::MAX_NOTES`].
+    pub findings: Vec<FindingNote>,
+    /// What was observed and kept, newest first, at most [`Details::MAX_NOTES`].
+    pub evidence: Vec<EvidenceNote>,
+    /// Repos kept as they came, because their tree cannot be reproduced: file names in the data directory.
+    pub verbatim: Vec<String>,
+    /// What a backup does not contain.
+    pub not_contained: Vec<String>,
+}
+
+impl Details {
+    /// Most entries of each list.
+    pub const MAX_NOTES: usize = 200;
+}
