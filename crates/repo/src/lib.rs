@@ -15,4 +15,5 @@
     )
 )]
 
+pub mod bucket;
 pub mod mst;

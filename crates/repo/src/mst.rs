@@ -25,6 +25,7 @@ mod encode;
 mod height;
 mod node;
 
+pub(crate) use build::Edge;
 pub use build::{BuildError, Builder, EMPTY_NODE, Root, empty_root, root_of};
 pub use encode::NodeWriter;
 pub use height::{MAX_LAYER, common_prefix, height};

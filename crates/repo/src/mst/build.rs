@@ -28,6 +28,11 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    #[cold]
+    pub(crate) fn out_of_order(key: &[u8]) -> Self {
+        BuildError::OutOfOrder { key: String::from_utf8_lossy(key).into_owned() }
+    }
+
     /// Kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -44,6 +49,12 @@ pub type Root = (u8, Cid);
 #[derive(Debug)]
 pub struct Builder<S> {
     sink: S,
+    edge: Edge,
+}
+
+/// The right edge of a growing tree: the machine inside [`Builder`], with the sink as an argument.
+#[derive(Debug, Default)]
+pub(crate) struct Edge {
     levels: Vec<Level>,
     last: Vec<u8>,
     records: u64,
@@ -104,10 +115,80 @@ impl Level {
     }
 }
 
+impl Edge {
+    /// Adds the next record on its layer.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        key: &[u8],
+        value: &Cid,
+        layer: u8,
+        sink: &mut impl FnMut(&Cid, &[u8]),
+    ) -> Result<(), BuildError> {
+        if self.records > 0 && key <= self.last.as_slice() {
+            return Err(BuildError::out_of_order(key));
+        }
+        self.last.clear();
+        self.last.extend_from_slice(key);
+        self.records = self.records.saturating_add(1);
+        let layer = usize::from(layer);
+        self.grow(layer);
+        self.close_below(layer, sink);
+        if let Some(level) = self.levels.get_mut(layer) {
+            level.push(key, value);
+        }
+        Ok(())
+    }
+
+    /// Hangs a finished subtree, whose root stands on `layer`, into the gap after the last record.
+    pub(crate) fn hang(&mut self, (layer, root): Root) {
+        let above = usize::from(layer).saturating_add(1);
+        self.grow(above);
+        if let Some(level) = self.levels.get_mut(above) {
+            level.child = Some(root);
+        }
+    }
+
+    fn grow(&mut self, layer: usize) {
+        while self.levels.len() <= layer {
+            self.levels.push(Level::new());
+        }
+    }
+
+    /// Ends all nodes below `layer` and hangs them into it.
+    #[inline]
+    fn close_below(&mut self, layer: usize, sink: &mut impl FnMut(&Cid, &[u8])) {
+        let mut child: Option<Cid> = None;
+        for level in self.levels.iter_mut().take(layer) {
+            if child.is_some() {
+                level.child = child;
+            }
+            child = level.close(sink);
+        }
+        if let (Some(_), Some(level)) = (child, self.levels.get_mut(layer)) {
+            level.child = child;
+        }
+    }
+
+    /// Ends the run: its natural (trimmed) root, `None` for nothing at all. The edge is empty afterwards.
+    pub(crate) fn take(&mut self, sink: &mut impl FnMut(&Cid, &[u8])) -> Option<Root> {
+        self.records = 0;
+        self.last.clear();
+        let Some(top) = self.levels.iter().rposition(|level| level.value.is_some()) else {
+            // No key: at most one hung subtree, which is the root.
+            let (above, root) = self.levels.iter_mut().enumerate().find_map(|(i, l)| Some((i, l.child.take()?)))?;
+            return Some((u8::try_from(above.saturating_sub(1)).unwrap_or(u8::MAX), root));
+        };
+        self.close_below(top, sink);
+        let root = self.levels.get_mut(top).and_then(|level| level.close(sink))?;
+        Some((u8::try_from(top).unwrap_or(u8::MAX), root))
+    }
+}
+
 impl<S: FnMut(&Cid, &[u8])> Builder<S> {
     /// A builder that gives its nodes to `sink`.
     pub fn new(sink: S) -> Self {
-        Self { sink, levels: Vec::new(), last: Vec::with_capacity(64), records: 0 }
+        Self { sink, edge: Edge::default() }
     }
 
     /// Adds the next record.
@@ -116,60 +197,18 @@ impl<S: FnMut(&Cid, &[u8])> Builder<S> {
     /// [`BuildError::OutOfOrder`] when `key` is not greater than the one before it.
     #[inline]
     pub fn push(&mut self, key: &[u8], value: &Cid) -> Result<(), BuildError> {
-        self.push_at(key, value, height(key))
-    }
-
-    /// As [`Builder::push`] for a caller who has computed the layer of the key.
-    ///
-    /// # Errors
-    /// As [`Builder::push`].
-    pub fn push_at(&mut self, key: &[u8], value: &Cid, layer: u8) -> Result<(), BuildError> {
-        if self.records > 0 && key <= self.last.as_slice() {
-            return Err(BuildError::OutOfOrder { key: String::from_utf8_lossy(key).into_owned() });
-        }
-        self.last.clear();
-        self.last.extend_from_slice(key);
-        let layer = usize::from(layer);
-        while self.levels.len() <= layer {
-            self.levels.push(Level::new());
-        }
-        self.close_below(layer);
-        if let Some(level) = self.levels.get_mut(layer) {
-            level.push(key, value);
-        }
-        self.records = self.records.saturating_add(1);
-        Ok(())
-    }
-
-    /// Ends all nodes below `layer` and hangs them into it.
-    #[inline]
-    fn close_below(&mut self, layer: usize) {
-        let mut child: Option<Cid> = None;
-        for level in self.levels.iter_mut().take(layer) {
-            if child.is_some() {
-                level.child = child;
-            }
-            child = level.close(&mut self.sink);
-        }
-        if let (Some(_), Some(level)) = (child, self.levels.get_mut(layer)) {
-            level.child = child;
-        }
+        self.edge.push(key, value, height(key), &mut self.sink)
     }
 
     /// Records pushed since the start or the last [`Builder::take_run`].
     #[must_use]
     pub fn records(&self) -> u64 {
-        self.records
+        self.edge.records
     }
 
     /// Ends the run: its natural (trimmed) root, `None` for no records at all. The builder is empty afterwards.
     pub fn take_run(&mut self) -> Option<Root> {
-        let top = self.levels.iter().rposition(|level| level.value.is_some())?;
-        self.close_below(top);
-        let root = self.levels.get_mut(top).and_then(|level| level.close(&mut self.sink))?;
-        self.records = 0;
-        self.last.clear();
-        Some((u8::try_from(top).unwrap_or(u8::MAX), root))
+        self.edge.take(&mut self.sink)
     }
 
     /// Ends the tree and gives its root. An empty tree has one empty node.
