@@ -16,6 +16,7 @@ mod write;
 pub use blob::BlobRef;
 pub use read::Reader;
 pub use value::{Value, decode, encode};
+pub(crate) use walk::odd_cid_len;
 pub use walk::{Item, Limits, is_odd_cid, scan, validate};
 pub use write::{
     write_array, write_bool, write_bytes, write_head, write_int, write_link, write_map, write_null,

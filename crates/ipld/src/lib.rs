@@ -15,9 +15,12 @@
     )
 )]
 
+pub mod car;
 pub mod cbor;
 pub mod cid;
 mod error;
+pub mod json;
+mod varint;
 
 pub use cid::{CID_LEN, Cid, CidError, Codec, sha256};
 pub use error::{CborError, CborFault};

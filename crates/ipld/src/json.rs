@@ -1,0 +1,300 @@
+//! The JSON form of the data model: `{"$link": …}` and `{"$bytes": …}`.
+//!
+//! Reading is for values that somebody wants to write: what cannot come back unchanged is refused, with its place.
+//! Numbers stay within ±(2^53 − 1), the range that every JSON reader keeps exact.
+
+use data_encoding::{BASE64, BASE64_NOPAD};
+use serde_json::{Map, Number, Value as Json};
+
+use crate::cbor::Value;
+use crate::cid::Cid;
+
+/// Largest integer that every JSON reader keeps exact.
+pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+
+/// Deepest nesting that is read.
+const MAX_DEPTH: usize = 32;
+
+/// Why JSON is not a value of the data model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a value of the data model at {path}: {fault}")]
+pub struct JsonError {
+    /// Where, as a JSON pointer; `/` alone is written for the top.
+    pub path: String,
+    /// What is wrong there.
+    pub fault: JsonFault,
+}
+
+/// One broken rule of the JSON form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonFault {
+    /// A number with a fraction.
+    #[error("floating point numbers are not part of the data model; write it as an integer or as text")]
+    Float,
+    /// Outside of ±(2^53 − 1).
+    #[error("the number is outside of ±9007199254740991, which not every reader keeps exact")]
+    Range,
+    /// Nested too deeply.
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// `$link` with a wrong value or beside other keys.
+    #[error("`$link` stands alone and holds the text of a CID")]
+    Link,
+    /// `$bytes` with a wrong value or beside other keys.
+    #[error("`$bytes` stands alone and holds base64")]
+    Bytes,
+    /// `$type` that is not text, or empty.
+    #[error("`$type` is text and not empty")]
+    Type,
+    /// A blob without one of its fields, or with a wrong one.
+    #[error("a blob has `ref` (a link), `mimeType` (text) and `size` (an integer, not negative)")]
+    Blob,
+    /// A record that is not an object.
+    #[error("a record is an object")]
+    NotAnObject,
+}
+
+/// The JSON form of a value.
+///
+/// Odd links come out as text too; [`from_json`] refuses them, as nothing new is written with them.
+#[must_use]
+pub fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Int(value) => Json::Number(Number::from(*value)),
+        Value::Bytes(bytes) => single("$bytes", BASE64_NOPAD.encode(bytes)),
+        Value::Text(text) => Json::String(text.clone()),
+        Value::Array(items) => Json::Array(items.iter().map(to_json).collect()),
+        Value::Map(entries) => {
+            Json::Object(entries.iter().map(|(key, value)| (key.clone(), to_json(value))).collect())
+        }
+        Value::Link(cid) => single("$link", cid.to_string()),
+        Value::OddLink(bytes) => single("$link", odd_cid_text(bytes)),
+    }
+}
+
+fn single(key: &str, text: String) -> Json {
+    let mut map = Map::with_capacity(1);
+    map.insert(key.to_owned(), Json::String(text));
+    Json::Object(map)
+}
+
+/// Text of a CID that is not a DASL CID: base58 for version 0, base32 otherwise.
+fn odd_cid_text(bytes: &[u8]) -> String {
+    if bytes.starts_with(&[0x12, 0x20]) {
+        return base58(bytes);
+    }
+    let mut text = data_encoding::BASE32_NOPAD.encode(bytes);
+    text.make_ascii_lowercase();
+    text.insert(0, 'b');
+    text
+}
+
+fn base58(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    // Little-endian digits; each byte multiplies them by 256.
+    let mut digits: Vec<u8> = Vec::new();
+    for byte in bytes {
+        let mut carry = u32::from(*byte);
+        for digit in &mut digits {
+            carry = carry.saturating_add(u32::from(*digit) << 8);
+            *digit = u8::try_from(carry % 58).unwrap_or_default();
+            carry /= 58;
+        }
+        while carry > 0 {
+            digits.push(u8::try_from(carry % 58).unwrap_or_default());
+            carry /= 58;
+        }
+    }
+    let digits = std::iter::repeat_n(&0u8, zeros).chain(digits.iter().rev());
+    digits.map(|digit| char::from(ALPHABET.get(usize::from(*digit)).copied().unwrap_or(b'1'))).collect()
+}
+
+/// Reads the JSON form of any value.
+///
+/// # Errors
+/// Anything that would not come back unchanged, with its path.
+pub fn from_json(json: &Json) -> Result<Value, JsonError> {
+    read(json, &mut Vec::new())
+}
+
+/// Reads the JSON form of a record: an object.
+///
+/// # Errors
+/// As [`from_json`]; and when it is no object.
+pub fn record_from_json(json: &Json) -> Result<Value, JsonError> {
+    match from_json(json)? {
+        value @ Value::Map(_) => Ok(value),
+        _ => fail(&[], JsonFault::NotAnObject),
+    }
+}
+
+fn fail<T>(path: &[String], fault: JsonFault) -> Result<T, JsonError> {
+    let mut text = String::new();
+    for part in path {
+        text.push('/');
+        text.push_str(&part.replace('~', "~0").replace('/', "~1"));
+    }
+    if text.is_empty() {
+        text.push('/');
+    }
+    Err(JsonError { path: text, fault })
+}
+
+fn read(json: &Json, path: &mut Vec<String>) -> Result<Value, JsonError> {
+    match json {
+        Json::Null => Ok(Value::Null),
+        Json::Bool(value) => Ok(Value::Bool(*value)),
+        Json::Number(number) => integer(number).or_else(|fault| fail(path, fault)).map(Value::Int),
+        Json::String(text) => Ok(Value::Text(text.clone())),
+        Json::Array(items) => {
+            deeper(path)?;
+            let mut values = Vec::with_capacity(items.len());
+            for (index, item) in items.iter().enumerate() {
+                path.push(index.to_string());
+                values.push(read(item, path)?);
+                path.pop();
+            }
+            Ok(Value::Array(values))
+        }
+        Json::Object(map) => object(map, path),
+    }
+}
+
+fn deeper(path: &[String]) -> Result<(), JsonError> {
+    if path.len() >= MAX_DEPTH { fail(path, JsonFault::TooDeep) } else { Ok(()) }
+}
+
+/// An integer, also when it is written with a fraction of zero (`123.0`), as the reference accepts.
+fn integer(number: &Number) -> Result<i64, JsonFault> {
+    const SAFE: f64 = MAX_SAFE_INTEGER as f64;
+    if let Some(value) = number.as_i64() {
+        return if value.unsigned_abs() <= MAX_SAFE_INTEGER.unsigned_abs() {
+            Ok(value)
+        } else {
+            Err(JsonFault::Range)
+        };
+    }
+    match number.as_f64() {
+        Some(value) if !value.is_finite() || value.fract() != 0.0 => Err(JsonFault::Float),
+        Some(value) if value.abs() <= SAFE => Ok(value as i64),
+        _ => Err(JsonFault::Range),
+    }
+}
+
+fn object(map: &Map<String, Json>, path: &mut Vec<String>) -> Result<Value, JsonError> {
+    if let Some(link) = map.get("$link") {
+        return match (link.as_str().map(str::parse::<Cid>), map.len()) {
+            (Some(Ok(cid)), 1) => Ok(Value::Link(cid)),
+            _ => fail(path, JsonFault::Link),
+        };
+    }
+    if let Some(bytes) = map.get("$bytes") {
+        return match (bytes.as_str().and_then(base64), map.len()) {
+            (Some(bytes), 1) => Ok(Value::Bytes(bytes)),
+            _ => fail(path, JsonFault::Bytes),
+        };
+    }
+    deeper(path)?;
+    let mut entries = Vec::with_capacity(map.len());
+    for (key, item) in map {
+        path.push(key.clone());
+        entries.push((key.clone(), read(item, path)?));
+        path.pop();
+    }
+    let value = Value::map(entries);
+    match value.get("$type") {
+        None => Ok(value),
+        Some(Value::Text(name)) if name == "blob" && !is_blob(&value) => fail(path, JsonFault::Blob),
+        Some(Value::Text(name)) if !name.is_empty() => Ok(value),
+        Some(_) => fail(path, JsonFault::Type),
+    }
+}
+
+fn is_blob(value: &Value) -> bool {
+    matches!(value.get("ref"), Some(Value::Link(_)))
+        && matches!(value.get("mimeType"), Some(Value::Text(_)))
+        && matches!(value.get("size"), Some(Value::Int(0..)))
+}
+
+/// Standard base64 with or without padding.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let encoding = if text.ends_with('=') { BASE64 } else { BASE64_NOPAD };
+    encoding.decode(text.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        for (number, want) in [
+            (json!(0), Ok(0)),
+            (json!(-0.0), Ok(0)),
+            (json!(123.0), Ok(123)),
+            (json!(9_007_199_254_740_991_i64), Ok(9_007_199_254_740_991)),
+            (json!(-9_007_199_254_740_991_i64), Ok(-9_007_199_254_740_991)),
+            (json!(9_007_199_254_740_992_i64), Err(JsonFault::Range)),
+            (json!(9_007_199_254_740_992.0), Err(JsonFault::Range)),
+            (json!(u64::MAX), Err(JsonFault::Range)),
+            (json!(i64::MIN), Err(JsonFault::Range)),
+            (json!(1e300), Err(JsonFault::Range)),
+            (json!(0.5), Err(JsonFault::Float)),
+        ] {
+            let got = from_json(&json!({ "a": [number] })).map_err(|error| {
+                assert_eq!(error.path, "/a/0");
+                error.fault
+            });
+            assert_eq!(got, want.map(|n| Value::map([("a", Value::Array(vec![Value::Int(n)]))])), "{number}");
+        }
+    }
+
+    #[test]
+    fn wrong_shapes_are_named_with_their_place() {
+        for (value, path, fault) in [
+            (json!({"a": {"$link": 1}}), "/a", JsonFault::Link),
+            (
+                json!({"a": {"$link": "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR"}}),
+                "/a",
+                JsonFault::Link,
+            ),
+            (json!({"a": {"$bytes": "A"}}), "/a", JsonFault::Bytes),
+            (json!({"a": {"$bytes": "AA=="}, "b": {"$bytes": "_w"}}), "/b", JsonFault::Bytes),
+            (json!({"$type": ""}), "/", JsonFault::Type),
+            (json!({"x/y": {"$type": null}}), "/x~1y", JsonFault::Type),
+            (json!({"$type": "blob", "size": 1}), "/", JsonFault::Blob),
+            (json!([]), "/", JsonFault::NotAnObject),
+        ] {
+            assert_eq!(record_from_json(&value), Err(JsonError { path: path.to_owned(), fault }), "{value}");
+        }
+        let mut deep = json!(1);
+        for _ in 0..MAX_DEPTH {
+            deep = json!([deep]);
+        }
+        assert!(from_json(&deep).is_ok());
+        assert_eq!(from_json(&json!([deep])).map_err(|e| e.fault), Err(JsonFault::TooDeep));
+    }
+
+    #[test]
+    fn unknown_dollar_keys_are_kept() {
+        let json = json!({"$type": "a.b.c", "$other": 1, "b": {"$bytes": "AQI"}});
+        assert_eq!(
+            to_json(&from_json(&json).unwrap()),
+            json!({"b": {"$bytes": "AQI"}, "$type": "a.b.c", "$other": 1})
+        );
+    }
+
+    #[test]
+    fn version_0_text() {
+        let bytes = data_encoding::HEXLOWER
+            .decode(b"1220c3c4733ec8affd06cf9e9ff50ffc6bcd2ec85a6170004bb709669c31de94391a")
+            .unwrap();
+        assert_eq!(odd_cid_text(&bytes), "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR");
+    }
+}
