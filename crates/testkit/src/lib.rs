@@ -15,6 +15,7 @@
 )]
 
 pub mod dns;
+pub mod disk;
 pub mod http;
 pub mod need;
 pub mod oracle;

@@ -116,7 +116,7 @@ mod tests {
         names.set("alice.test", "did:plc:x");
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut ask = |name: &str, kind| {
+        let ask = |name: &str, kind| {
             socket.send_to(&query(name, kind), names.address()).unwrap();
             let mut buffer = [0; 512];
             let len = socket.recv(&mut buffer).unwrap();
