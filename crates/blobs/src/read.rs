@@ -1,0 +1,84 @@
+//! Reading a blob, as a whole or in part, piece by piece.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::BlobError;
+use crate::store::{blocking, found};
+
+/// Bytes read at a time.
+const PIECE: u64 = 256 * 1024;
+
+/// An open blob. The bytes were verified when they were written and are not hashed again here.
+#[derive(Debug)]
+pub struct BlobReader {
+    file: Arc<File>,
+    path: PathBuf,
+    size: u64,
+    next: u64,
+    end: u64,
+}
+
+impl BlobReader {
+    pub(crate) fn open(path: &Path, range: Option<Range<u64>>) -> Result<Option<Self>, BlobError> {
+        let Some(file) = found(File::open(path), "open", path)? else { return Ok(None) };
+        let size = file.metadata().map_err(BlobError::io("open", path))?.len();
+        let Range { start, end } = range.unwrap_or(0..size);
+        if start > end || end > size {
+            return Err(BlobError::Range { start, end, size });
+        }
+        Ok(Some(Self { file: Arc::new(file), path: path.to_owned(), size, next: start, end }))
+    }
+
+    /// The size of the whole blob in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of the range that are still to come.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        self.end.saturating_sub(self.next)
+    }
+
+    /// The next piece; `None` at the end of the range.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`], also when the file became shorter.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, BlobError> {
+        let length = self.remaining().min(PIECE);
+        if length == 0 {
+            return Ok(None);
+        }
+        let (file, path, at) = (Arc::clone(&self.file), self.path.clone(), self.next);
+        let piece = blocking(move || {
+            let mut piece = vec![0_u8; usize::try_from(length).unwrap_or(0)];
+            file.read_exact_at(&mut piece, at).map_err(BlobError::io("read", &path))?;
+            Ok(Bytes::from(piece))
+        })
+        .await?;
+        self.next = self.next.saturating_add(length);
+        Ok(Some(piece))
+    }
+
+    /// The rest of the range in one piece, if it has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`BlobError::TooLarge`], [`BlobError::Io`].
+    pub async fn bytes(mut self, limit: u64) -> Result<Vec<u8>, BlobError> {
+        if self.remaining() > limit {
+            return Err(BlobError::TooLarge { limit });
+        }
+        let mut whole = Vec::with_capacity(usize::try_from(self.remaining()).unwrap_or(0));
+        while let Some(piece) = self.chunk().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole)
+    }
+}
