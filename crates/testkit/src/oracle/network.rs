@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::account::Account;
-use super::names::Names;
+use crate::dns;
 use crate::http;
 use crate::need;
 
@@ -31,15 +31,15 @@ impl Default for Options {
 }
 
 /// A running PLC directory with its PDSes; ended when dropped.
-#[derive(Debug)]
 pub struct Network {
     /// `http://localhost:PORT` of the PLC directory.
     pub plc: String,
     /// The PDSes, in the order they were started.
     pub pdses: Vec<Pds>,
     /// The name server that answers for the handles of accounts made here.
-    pub names: Names,
+    pub names: dns::Server,
     _directory: Script,
+    /// Dropped last: the servers write to it until they end.
     _data: tempfile::TempDir,
 }
 
@@ -96,7 +96,7 @@ impl Network {
             let url = ready["url"].as_str().context("url")?.to_owned();
             pdses.push(Pds { url, pid, data: dir, script: Mutex::new(Some(script)) });
         }
-        Ok(Self { plc, pdses, names: Names::start()?, _directory: directory, _data: data })
+        Ok(Self { plc, pdses, names: dns::Server::start()?, _directory: directory, _data: data })
     }
 
     /// Creates an account on a PDS and enters its handle with the name server. `recovery_key` is a `did:key`
@@ -115,7 +115,8 @@ impl Network {
         let url = &self.pdses[pds].url;
         let made = post(url, "com.atproto.server.createAccount", None, &body)?;
         let account = Account::from_session(url, &made)?;
-        self.names.set(&account.handle, &account.did);
+        let name = format!("_atproto.{}", account.handle);
+        self.names.set_txt(&name, &[&format!("did={}", account.did)]);
         Ok(account)
     }
 
@@ -136,7 +137,7 @@ impl Network {
     pub fn environment(&self) -> Vec<(String, String)> {
         vec![
             ("P2PDS_PLC_URL".to_owned(), self.plc.clone()),
-            ("P2PDS_NAMESERVERS".to_owned(), self.names.address().to_string()),
+            ("P2PDS_NAMESERVERS".to_owned(), self.names.addr().to_string()),
             ("P2PDS_DEV_ALLOW_LOOPBACK".to_owned(), "true".to_owned()),
         ]
     }
