@@ -9,6 +9,8 @@
 //! they arrive. Neither hashes: that a block's bytes belong to its CID is for the caller to check, once.
 //! Errors carry the offset in the file.
 
+use p2pds_syntax::ErrorKind;
+
 mod decoder;
 mod section;
 mod slice;
@@ -55,6 +57,19 @@ pub struct CarError {
     pub offset: u64,
     /// What is wrong there.
     pub fault: CarFault,
+}
+
+impl CarError {
+    /// `Limited` for files beyond a limit, `Invalid` for all others.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self.fault {
+            CarFault::HeaderTooLong { .. } | CarFault::SectionTooLong { .. } | CarFault::TooLong { .. } => {
+                ErrorKind::Limited
+            }
+            _ => ErrorKind::Invalid,
+        }
+    }
 }
 
 /// One broken rule of CAR v1.

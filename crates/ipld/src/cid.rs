@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use data_encoding::BASE32_NOPAD;
+use p2pds_syntax::ErrorKind;
 use sha2::{Digest, Sha256};
 
 /// What the bytes behind a CID are.
@@ -48,6 +49,14 @@ pub enum CidError {
     /// Text that is not `b` and lower-case base32 without padding.
     #[error("not the text of a CID: it starts with `b` and goes on with 58 characters a-z, 2-7")]
     Text,
+}
+
+impl CidError {
+    /// Always `Invalid`.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
 }
 
 /// Length of a CID in its binary form.

@@ -1,6 +1,8 @@
 //! The errors of the three codecs. Every one names the byte offset at which the trouble begins, so that a
 //! damaged file can be looked at.
 
+use p2pds_syntax::ErrorKind;
+
 use crate::cid::CidError;
 
 /// Why bytes are not strict DRISL/DAG-CBOR.
@@ -11,6 +13,19 @@ pub struct CborError {
     pub offset: usize,
     /// What is wrong there.
     pub fault: CborFault,
+}
+
+impl CborError {
+    /// `Limited` for blocks beyond a limit, `Invalid` for all others.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self.fault {
+            CborFault::TooLong(_) | CborFault::TooDeep(_) | CborFault::TooMany(_) | CborFault::KeyTooLong(_) => {
+                ErrorKind::Limited
+            }
+            _ => ErrorKind::Invalid,
+        }
+    }
 }
 
 /// One broken rule of strict DRISL/DAG-CBOR.

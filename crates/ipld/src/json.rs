@@ -4,6 +4,7 @@
 //! Numbers stay within ±(2^53 − 1), the range that every JSON reader keeps exact.
 
 use data_encoding::{BASE64, BASE64_NOPAD};
+use p2pds_syntax::ErrorKind;
 use serde_json::{Map, Number, Value as Json};
 
 use crate::cbor::Value;
@@ -23,6 +24,14 @@ pub struct JsonError {
     pub path: String,
     /// What is wrong there.
     pub fault: JsonFault,
+}
+
+impl JsonError {
+    /// Always `Invalid`.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
 }
 
 /// One broken rule of the JSON form.
