@@ -19,14 +19,31 @@
 //! | `node.rs` | strict, zero-copy reading of one node |
 //! | `encode.rs` | the canonical bytes of one node |
 //! | `build.rs` | the whole tree from sorted input, in one pass |
+//! | `tree.rs` | partial tree: reading, updating, one hash pass for all changes |
+//! | `insert.rs`, `remove.rs` | the two changes that move nodes |
+//! | `proof.rs` | proofs of presence and absence, covering proof of a commit |
+//! | `invert.rs` | undoing a commit on its proof (Sync 1.1) |
+//! | `diff.rs` | difference of two trees |
 
 mod build;
+mod diff;
 mod encode;
 mod height;
+mod insert;
+mod invert;
 mod node;
+mod op;
+mod proof;
+mod remove;
+mod tree;
 
 pub(crate) use build::Edge;
 pub use build::{BuildError, Builder, EMPTY_NODE, Root, empty_root, root_of};
+pub use diff::{Diff, diff};
 pub use encode::NodeWriter;
 pub use height::{MAX_LAYER, common_prefix, height};
+pub use invert::{InvertError, apply, invert};
 pub use node::{Entries, EntryView, MAX_ENTRIES, MAX_KEY, NodeError, NodeView};
+pub use op::{Change, Op};
+pub use proof::{Blocks, Proof, check_proof};
+pub use tree::{NoNodes, Nodes, Tree, TreeError};

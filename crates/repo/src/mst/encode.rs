@@ -12,7 +12,7 @@ const ROOM: usize = 8;
 ///
 /// The order of calls is [`NodeWriter::start`], then for each entry [`NodeWriter::key`] and
 /// [`NodeWriter::links`] with full keys in rising order, then [`NodeWriter::finish`]. Keys are not checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NodeWriter {
     out: Vec<u8>,
     entries: u32,
