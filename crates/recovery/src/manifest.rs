@@ -1,0 +1,114 @@
+//! What an export contains, with hashes. The file is written last: an export without it is not finished.
+
+use p2pds_syntax::Did;
+use serde::{Deserialize, Serialize};
+
+/// The format's name and version.
+pub const FORMAT: &str = "org.p2pds.export/1";
+/// Its file name.
+pub const MANIFEST: &str = "manifest.json";
+/// One line per other file, as `sha256sum -c` reads it.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// `manifest.json`. The same archive state gives the same bytes on every run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: String,
+    /// Name and version of the program.
+    pub tool: String,
+    /// The account.
+    pub did: Did,
+    /// Its handle when it was last resolved.
+    pub handle: Option<String>,
+    /// Its host when it was last resolved.
+    pub host: Option<String>,
+    /// Its state at the host.
+    pub status: String,
+    /// `verified` or `unverified` (no log vouches for the signing key).
+    pub verified: String,
+    /// The signed head.
+    pub head: ManifestHead,
+    /// Records in all.
+    pub records: u64,
+    /// Records by collection, in name order.
+    pub collections: Vec<ManifestCollection>,
+    /// The files that restoring needs, and the text, in name order. `blobs/` and `records/` are not among them.
+    pub files: Vec<ManifestFile>,
+    /// Blobs in `blobs/`, in CID order.
+    pub blobs: Vec<ManifestBlob>,
+    /// Blobs that records name and that the archive does not have, in CID order.
+    pub missing_blobs: Vec<MissingBlob>,
+    /// Records whose bytes the source had lost, in path order. Their CIDs are in the tree all the same.
+    pub missing_records: Vec<String>,
+    /// The readable copies in `records/`; `None` when they were left out.
+    pub readable: Option<Readable>,
+}
+
+/// The signed head of the repo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestHead {
+    /// Revision.
+    pub rev: String,
+    /// CID of the commit.
+    pub commit: String,
+    /// Root of the tree.
+    pub data: String,
+    /// The key that signed it, as did:key; empty when nothing vouches for one.
+    pub key: String,
+}
+
+/// One collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestCollection {
+    /// NSID.
+    pub collection: String,
+    /// Records.
+    pub records: u64,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Path from the export's directory, with `/`.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+}
+
+/// One blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestBlob {
+    /// CID, which is the file's name and (decoded) the SHA-256 of its bytes.
+    pub cid: String,
+    /// Bytes.
+    pub size: u64,
+    /// MIME type by the record that names it: uploading needs it.
+    pub mime_type: String,
+}
+
+/// A blob that is not in the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MissingBlob {
+    /// CID.
+    pub cid: String,
+    /// MIME type by the record that names it.
+    pub mime_type: String,
+    /// Why it is not here.
+    pub reason: String,
+}
+
+/// The readable copies of the records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readable {
+    /// Files in `records/`.
+    pub files: u64,
+    /// SHA-256 over their lines in `SHA256SUMS`.
+    pub sha256: String,
+}
