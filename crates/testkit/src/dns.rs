@@ -91,7 +91,9 @@ impl Server {
     /// Sets addresses that change: the first question gets the first set, and so on; the last one stays.
     pub fn set_address_sequence(&self, name: &str, sets: &[&[IpAddr]]) {
         let pick = |v4: bool| -> Vec<Vec<Vec<u8>>> {
-            sets.iter().map(|set| set.iter().filter(|ip| ip.is_ipv4() == v4).map(address_data).collect()).collect()
+            sets.iter()
+                .map(|set| set.iter().filter(|ip| ip.is_ipv4() == v4).map(address_data).collect())
+                .collect()
         };
         let mut zone = self.zone();
         zone.records.insert((key(name), A), pick(true));
@@ -155,7 +157,9 @@ fn serve_udp(socket: &UdpSocket, shared: &Shared) {
     let mut buffer = [0_u8; 4096];
     while !shared.stop.load(Ordering::SeqCst) {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-        let Some(answer) = buffer.get(..length).and_then(|q| answer(&shared.zone, q, Some(MAX_UDP))) else { continue };
+        let Some(answer) = buffer.get(..length).and_then(|q| answer(&shared.zone, q, Some(MAX_UDP))) else {
+            continue;
+        };
         let _ = socket.send_to(&answer, from);
     }
 }

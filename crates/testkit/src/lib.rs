@@ -17,8 +17,11 @@
 pub mod dns;
 pub mod disk;
 pub mod http;
+pub mod madeup;
 pub mod need;
 pub mod oracle;
 pub mod program;
+pub mod source;
+pub mod sweep;
 
 pub use need::shared;

@@ -1,0 +1,204 @@
+//! A made-up account: DID, PLC log, keys, and signed repositories at as many revisions as a test wants.
+//!
+//! The bytes are put together here by hand from the codec and the bulk builder alone, so that a mistake in the
+//! engine's own commit and CAR code does not hide itself.
+
+use std::collections::BTreeMap;
+
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+use p2pds_crypto::{Curve, PrivateKey, Signer};
+use p2pds_ipld::cbor::{Value, encode};
+use p2pds_ipld::{Cid, car, json};
+use p2pds_repo::mst::Builder;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::oracle::{POST, bulk_key, image, post_record};
+
+/// The account.
+pub struct MadeUp {
+    /// Its DID, made from its first PLC operation.
+    pub did: String,
+    /// Its handle, `madeup-SEED.test`.
+    pub handle: String,
+    /// The endpoint in its DID document.
+    pub pds: String,
+    /// The PLC audit log, JSON as the directory serves it.
+    pub plc_log: Vec<u8>,
+    key: PrivateKey,
+}
+
+/// The account's public state at one revision.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// CID of the commit.
+    pub commit: String,
+    /// Rev of the commit.
+    pub rev: String,
+    /// Path to bytes.
+    pub records: BTreeMap<String, Vec<u8>>,
+    /// The whole repo: commit, nodes (children first), records.
+    pub car: Vec<u8>,
+    /// Every block by CID.
+    pub blocks: BTreeMap<String, Vec<u8>>,
+    /// Blobs that the records name, by CID.
+    pub blobs: BTreeMap<String, Vec<u8>>,
+}
+
+/// What an account holds, before it is signed.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    records: BTreeMap<String, Vec<u8>>,
+    blobs: BTreeMap<String, Vec<u8>>,
+}
+
+impl Content {
+    /// `count` posts under keys that spread over the tree.
+    #[must_use]
+    pub fn posts(label: &str, count: usize) -> Self {
+        let mut content = Self::default();
+        for n in 0..count {
+            content.put(&bulk_key(label, n), &post_record(&format!("{label} number {n}")));
+        }
+        content
+    }
+
+    /// Creates or replaces a post.
+    pub fn put(&mut self, rkey: &str, record: &serde_json::Value) {
+        let value = json::from_json(record).expect("a record in the data model");
+        self.records.insert(format!("{POST}/{rkey}"), encode(&value));
+    }
+
+    /// Deletes a post.
+    pub fn delete(&mut self, rkey: &str) {
+        self.records.remove(&format!("{POST}/{rkey}"));
+    }
+
+    /// Creates a post with an image of `len` bytes.
+    pub fn put_image(&mut self, rkey: &str, seed: u64, len: usize) {
+        let bytes = image(seed, len);
+        let cid = Cid::of_raw(&bytes).to_string();
+        let mut record = post_record("with an image");
+        let blob = json!({"$type": "blob", "ref": {"$link": cid}, "mimeType": "image/png", "size": len});
+        record["embed"] = json!({"$type": "app.bsky.embed.images", "images": [{"alt": "noise", "image": blob}]});
+        self.put(rkey, &record);
+        self.blobs.insert(cid, bytes);
+    }
+}
+
+impl MadeUp {
+    /// The account of a seed, hosted at an endpoint.
+    #[must_use]
+    pub fn new(seed: u64, pds: &str) -> Self {
+        let key = |name: &str| {
+            let entropy = Sha256::digest(format!("made up {seed} {name}"));
+            PrivateKey::from_entropy(Curve::K256, entropy.into())
+        };
+        let (signing, rotation) = (key("signing"), key("rotation"));
+        let handle = format!("madeup-{seed}.test");
+        let mut operation = json!({
+            "type": "plc_operation",
+            "rotationKeys": [rotation.public_key().to_did_key()],
+            "verificationMethods": {"atproto": signing.public_key().to_did_key()},
+            "alsoKnownAs": [format!("at://{handle}")],
+            "services": {"atproto_pds": {"type": "AtprotoPersonalDataServer", "endpoint": pds}},
+            "prev": null,
+        });
+        let cbor = |value: &serde_json::Value| encode(&json::from_json(value).expect("plain JSON"));
+        let sig = rotation.sign(&cbor(&operation)).expect("a key in memory signs");
+        operation["sig"] = json!(BASE64URL_NOPAD.encode(&sig));
+        let signed = cbor(&operation);
+        let name = BASE32_NOPAD.encode(&Sha256::digest(&signed)).to_ascii_lowercase();
+        let did = format!("did:plc:{}", &name[..24]);
+        let log = json!([{
+            "did": did, "operation": operation, "cid": Cid::of_cbor(&signed).to_string(),
+            "nullified": false, "createdAt": "2024-01-01T00:00:00.000Z",
+        }]);
+        Self { did, handle, pds: pds.to_owned(), plc_log: log.to_string().into_bytes(), key: signing }
+    }
+
+    /// The DID document as the directory serves it.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        json!({
+            "@context": ["https://www.w3.org/ns/did/v1"],
+            "id": self.did,
+            "alsoKnownAs": [format!("at://{}", self.handle)],
+            "verificationMethod": [{
+                "id": format!("{}#atproto", self.did), "type": "Multikey", "controller": self.did,
+                "publicKeyMultibase": self.key.public_key().to_multibase(),
+            }],
+            "service": [{
+                "id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": self.pds,
+            }],
+        })
+    }
+
+    /// Signs a content as revision `step` (0, 1, 2, ...).
+    #[must_use]
+    pub fn sign(&self, step: u64, content: &Content) -> State {
+        let mut blocks: Vec<(Cid, Vec<u8>)> = Vec::new();
+        let mut builder = Builder::new(|cid: &Cid, bytes: &[u8]| blocks.push((*cid, bytes.to_vec())));
+        for (path, bytes) in &content.records {
+            builder.push(path.as_bytes(), &Cid::of_cbor(bytes)).expect("sorted");
+        }
+        let data = builder.finish();
+        blocks.extend(content.records.values().map(|bytes| (Cid::of_cbor(bytes), bytes.clone())));
+        let rev = rev(step);
+        let mut commit = vec![
+            ("did", Value::Text(self.did.clone())),
+            ("version", Value::Int(3)),
+            ("data", Value::Link(data)),
+            ("rev", Value::Text(rev.clone())),
+            ("prev", Value::Null),
+        ];
+        let sig = self.key.sign(&encode(&Value::map(commit.clone()))).expect("a key in memory signs");
+        commit.push(("sig", Value::Bytes(sig.to_vec())));
+        let commit = encode(&Value::map(commit));
+        let head = Cid::of_cbor(&commit);
+        let mut car = Vec::new();
+        car::write_header(&mut car, &[head]);
+        car::write_section(&mut car, &head, &commit);
+        for (cid, bytes) in &blocks {
+            car::write_section(&mut car, cid, bytes);
+        }
+        blocks.push((head, commit));
+        State {
+            commit: head.to_string(),
+            rev,
+            records: content.records.clone(),
+            car,
+            blocks: blocks.into_iter().map(|(cid, bytes)| (cid.to_string(), bytes)).collect(),
+            blobs: content.blobs.clone(),
+        }
+    }
+}
+
+/// The rev of a step: a TID, one second after that of the step before.
+#[must_use]
+pub fn rev(step: u64) -> String {
+    let micros = (1_767_225_600 + step) * 1_000_000;
+    let value = micros << 10 | 3;
+    (0..13).rev().map(|i| char::from(b"234567abcdefghijklmnopqrstuvwxyz"[(value >> (5 * i) & 31) as usize])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::car_blocks;
+
+    #[test]
+    fn states_are_whole_and_differ_by_step() {
+        let account = MadeUp::new(1, "http://localhost:1");
+        let mut content = Content::posts("made", 500);
+        content.put_image("3kaaaaaaaaaaa", 7, 1_000);
+        let first = account.sign(0, &content);
+        let (root, blocks) = car_blocks(&first.car).unwrap();
+        assert_eq!(root, first.commit);
+        assert_eq!(blocks, first.blocks);
+        assert_eq!((first.records.len(), first.blobs.len()), (501, 1));
+        let second = account.sign(1, &content);
+        assert!(second.rev > first.rev && second.commit != first.commit);
+        assert_eq!(account.did, MadeUp::new(1, "http://localhost:1").did);
+    }
+}

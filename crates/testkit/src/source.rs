@@ -1,0 +1,203 @@
+//! A source for made-up accounts: one loopback server that is their PLC directory and their PDS.
+//!
+//! It answers what `p2pds archive add` and `sync` ask, from states that a test sets, and nothing more.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::dns;
+use crate::madeup::{MadeUp, State};
+
+/// The server with its name server; it ends when dropped.
+pub struct Source {
+    /// `http://localhost:PORT`: PLC directory and PDS.
+    pub url: String,
+    names: dns::Server,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    accounts: Mutex<BTreeMap<String, Served>>,
+    stop: AtomicBool,
+}
+
+struct Served {
+    handle: String,
+    document: Value,
+    log: Vec<u8>,
+    state: State,
+}
+
+impl Source {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    /// No port.
+    pub fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://localhost:{}", listener.local_addr()?.port());
+        let source = Self { url, names: dns::Server::start()?, shared: Arc::default() };
+        let shared = Arc::clone(&source.shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let (Ok(stream), shared) = (stream, Arc::clone(&shared)) else { continue };
+                std::thread::spawn(move || drop(answer(&stream, &shared)));
+            }
+        });
+        Ok(source)
+    }
+
+    /// Serves an account in a state, in place of the one before.
+    pub fn serve(&self, account: &MadeUp, state: &State) {
+        self.names.set_txt(&format!("_atproto.{}", account.handle), &[&format!("did={}", account.did)]);
+        let served = Served {
+            handle: account.handle.clone(),
+            document: account.document(),
+            log: account.plc_log.clone(),
+            state: state.clone(),
+        };
+        self.shared.accounts.lock().expect("not poisoned").insert(account.did.clone(), served);
+    }
+
+    /// The settings by which `p2pds` finds this source.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        vec![
+            ("P2PDS_PLC_URL".to_owned(), self.url.clone()),
+            ("P2PDS_NAMESERVERS".to_owned(), self.names.addr().to_string()),
+            ("P2PDS_DEV_ALLOW_LOOPBACK".to_owned(), "true".to_owned()),
+        ]
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        // Wakes the listener, which then sees that it should end.
+        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+    }
+}
+
+/// Reads one request and answers it: `Connection: close`, so that nothing outlives a test.
+fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().context("no request")??;
+    for line in lines.by_ref() {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let target = first.split(' ').nth(1).context("no target")?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (status, mime, body) = {
+        let accounts = shared.accounts.lock().expect("not poisoned");
+        respond(&accounts, &unescape(path), query)
+    };
+    let mut out = stream;
+    write!(
+        out,
+        "HTTP/1.1 {status} X\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
+    out.write_all(&body)?;
+    Ok(out.flush()?)
+}
+
+type Response = (u16, &'static str, Vec<u8>);
+
+fn respond(accounts: &BTreeMap<String, Served>, path: &str, query: &str) -> Response {
+    let Some(nsid) = path.strip_prefix("/xrpc/") else {
+        let (did, rest) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+        return match (accounts.get(did), rest) {
+            (Some(served), "") => ok_json(&served.document),
+            (Some(served), "log/audit") => (200, "application/json", served.log.clone()),
+            _ => fail(404, "NotFound"),
+        };
+    };
+    let params: BTreeMap<String, String> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), unescape(value)))
+        .collect();
+    if nsid == "com.atproto.server.describeServer" {
+        return ok_json(&json!({"did": "did:web:localhost", "availableUserDomains": [".test"]}));
+    }
+    let Some(did) = params.get("did").or_else(|| params.get("repo")) else { return fail(400, "InvalidRequest") };
+    let Some(served) = accounts.get(did) else { return fail(400, "RepoNotFound") };
+    let state = &served.state;
+    match nsid {
+        "com.atproto.sync.getRepo" => (200, "application/vnd.ipld.car", state.car.clone()),
+        "com.atproto.sync.getLatestCommit" => ok_json(&json!({"cid": state.commit, "rev": state.rev})),
+        "com.atproto.sync.getRepoStatus" => ok_json(&json!({"did": did, "active": true, "rev": state.rev})),
+        "com.atproto.sync.listBlobs" => {
+            let after = params.get("cursor").cloned().unwrap_or_default();
+            let cids: Vec<&String> = state.blobs.keys().filter(|cid| **cid > after).collect();
+            ok_json(&json!({"cids": cids}))
+        }
+        "com.atproto.sync.getBlob" => match params.get("cid").and_then(|cid| state.blobs.get(cid)) {
+            Some(bytes) => (200, "image/png", bytes.clone()),
+            None => fail(400, "BlobNotFound"),
+        },
+        "com.atproto.repo.describeRepo" => ok_json(&json!({
+            "handle": served.handle, "did": did, "didDoc": served.document,
+            "collections": ["app.bsky.feed.post"], "handleIsCorrect": true,
+        })),
+        _ => fail(501, "MethodNotImplemented"),
+    }
+}
+
+fn ok_json(value: &Value) -> Response {
+    (200, "application/json", value.to_string().into_bytes())
+}
+
+fn fail(status: u16, error: &str) -> Response {
+    (status, "application/json", json!({"error": error, "message": error}).to_string().into_bytes())
+}
+
+fn unescape(text: &str) -> String {
+    let (mut out, mut bytes) = (Vec::new(), text.bytes());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digits = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
+        out.push(std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok()).unwrap_or(b'?'));
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{escape, request};
+    use crate::madeup::Content;
+
+    #[test]
+    fn an_account_is_served() {
+        let source = Source::start().unwrap();
+        let account = MadeUp::new(3, &source.url);
+        let mut content = Content::posts("served", 3);
+        content.put_image("3kaaaaaaaaaaa", 1, 300);
+        let state = account.sign(0, &content);
+        source.serve(&account, &state);
+        let get = |path: &str| request("GET", &format!("{}{path}", source.url), &[], None).unwrap();
+        assert_eq!(get(&format!("/{}", escape(&account.did))).json().unwrap()["id"], account.did.as_str());
+        let repo = get(&format!("/xrpc/com.atproto.sync.getRepo?did={}", account.did));
+        assert_eq!(repo.body, state.car);
+        let (cid, bytes) = state.blobs.iter().next().unwrap();
+        let blob = get(&format!("/xrpc/com.atproto.sync.getBlob?did={}&cid={cid}", account.did));
+        assert_eq!(&blob.body, bytes);
+        assert_eq!(get("/xrpc/com.atproto.sync.getRepo?did=did:plc:x").status, 400);
+    }
+}
