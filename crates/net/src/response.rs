@@ -173,7 +173,8 @@ impl Response {
         if self.window.waited < self.limits.rate_window {
             return Ok(());
         }
-        let required = self.limits.min_rate.saturating_mul(self.limits.rate_window.as_secs().max(1));
+        let window_ms = u64::try_from(self.limits.rate_window.as_millis()).unwrap_or(u64::MAX);
+        let required = self.limits.min_rate.saturating_mul(window_ms) / 1000;
         if self.window.bytes < required {
             self.done = true;
             return Err(NetError::TooSlow {
