@@ -40,11 +40,15 @@
 
 mod build;
 mod mark;
+mod plan;
+mod spine;
 
 use p2pds_ipld::Cid;
 
 pub use build::{BucketBuilder, Built, nodes_of, rebuild};
 pub use mark::mark;
+pub use plan::{MAX_OWN_ENTRIES, Plan, PlanError, plan, preview, proof};
+pub use spine::{Spine, SpineError};
 
 use crate::mst::{Root, height};
 

@@ -90,7 +90,7 @@ impl<F: FnMut(Bucket)> BucketBuilder<F> {
 
 /// What is derived from the records of one bucket.
 #[derive(Debug, Clone, Default)]
-struct Run {
+pub(super) struct Run {
     layer_root: Option<Root>,
     /// Prefixes of the nodes, in any order.
     nodes: Vec<[u8; 4]>,
@@ -99,7 +99,7 @@ struct Run {
 }
 
 impl Run {
-    fn into_bucket(mut self, lo: Vec<u8>, lo_cid: Option<Cid>) -> Bucket {
+    pub(super) fn into_bucket(mut self, lo: Vec<u8>, lo_cid: Option<Cid>) -> Bucket {
         self.cids.extend(lo_cid.map(|cid| cid.prefix4()));
         self.cids.sort_unstable();
         self.nodes.sort_unstable();
@@ -116,7 +116,7 @@ impl Run {
 
 /// Collects one run; used again for the next.
 #[derive(Debug, Default)]
-struct RunBuilder {
+pub(super) struct RunBuilder {
     edge: Edge,
     run: Run,
     last: Vec<u8>,
@@ -124,7 +124,7 @@ struct RunBuilder {
 
 impl RunBuilder {
     #[inline]
-    fn push(&mut self, key: &[u8], cid: &Cid, layer: u8) -> Result<(), BuildError> {
+    pub(super) fn push(&mut self, key: &[u8], cid: &Cid, layer: u8) -> Result<(), BuildError> {
         self.start_after(key);
         self.run.cids.push(cid.prefix4());
         let nodes = &mut self.run.nodes;
@@ -136,7 +136,7 @@ impl RunBuilder {
         self.last.extend_from_slice(key);
     }
 
-    fn take(&mut self) -> Run {
+    pub(super) fn take(&mut self) -> Run {
         let nodes = &mut self.run.nodes;
         self.run.layer_root = self.edge.take(&mut |cid, _| nodes.push(cid.prefix4()));
         std::mem::take(&mut self.run)
@@ -182,7 +182,7 @@ pub fn nodes_of<K: AsRef<[u8]>>(lo: &[u8], records: &[(K, Cid)]) -> Result<Vec<(
 }
 
 /// Separates the record at `lo` from the run after it.
-pub(crate) fn split_lo<'r, K: AsRef<[u8]>>(
+fn split_lo<'r, K: AsRef<[u8]>>(
     lo: &[u8],
     records: &'r [(K, Cid)],
 ) -> Result<(Option<Cid>, &'r [(K, Cid)]), BuildError> {

@@ -325,7 +325,16 @@ impl Tree {
 
     /// Hashes all changed nodes once, children first, and gives the new root. `sink` gets each node that was
     /// not part of the tree at the last flush, `retired` each CID that was and is not any more.
-    pub fn flush(&mut self, mut sink: impl FnMut(&Cid, &[u8]), mut retired: impl FnMut(&Cid)) -> Cid {
+    pub fn flush(&mut self, mut sink: impl FnMut(&Cid, &[u8]), retired: impl FnMut(&Cid)) -> Cid {
+        self.flush_layers(|cid, bytes, _| sink(cid, bytes), retired)
+    }
+
+    /// As [`Tree::flush`]; the sink gets the layer too.
+    pub(crate) fn flush_layers(
+        &mut self,
+        mut sink: impl FnMut(&Cid, &[u8], u8),
+        mut retired: impl FnMut(&Cid),
+    ) -> Cid {
         let mut gone = std::mem::take(&mut self.retired);
         gone.sort_unstable();
         let mut kept = vec![false; gone.len()];
@@ -333,19 +342,19 @@ impl Tree {
             Link::None => empty_root(),
             Link::Stub(cid) => cid,
             Link::Node(id) => {
-                let mut emit = |cid: &Cid, bytes: &[u8]| match gone.binary_search(cid) {
+                let mut emit = |cid: &Cid, bytes: &[u8], layer: u8| match gone.binary_search(cid) {
                     Ok(at) => {
                         if let Some(kept) = kept.get_mut(at) {
                             *kept = true;
                         }
                     }
-                    Err(_) => sink(cid, bytes),
+                    Err(_) => sink(cid, bytes, layer),
                 };
                 self.hash(id, &mut emit)
             }
         };
         if root != self.base && self.root == Link::None {
-            sink(&root, &EMPTY_NODE);
+            sink(&root, &EMPTY_NODE, 0);
         }
         if root != self.base && self.base == empty_root() {
             retired(&self.base);
@@ -357,7 +366,7 @@ impl Tree {
         root
     }
 
-    fn hash(&mut self, id: NodeId, emit: &mut impl FnMut(&Cid, &[u8])) -> Cid {
+    fn hash(&mut self, id: NodeId, emit: &mut impl FnMut(&Cid, &[u8], u8)) -> Cid {
         if let Some(cid) = self.node(id).cid {
             return cid;
         }
@@ -369,7 +378,7 @@ impl Tree {
         let mut writer = std::mem::take(&mut self.writer);
         let bytes = self.encode(id, &mut writer);
         let cid = Cid::of_cbor(bytes);
-        emit(&cid, bytes);
+        emit(&cid, bytes, self.node(id).layer);
         self.writer = writer;
         self.node_mut(id).cid = Some(cid);
         cid
@@ -431,6 +440,11 @@ impl Tree {
                 }
             }
         }
+    }
+
+    /// Entries of the node in which the last search ended.
+    pub(crate) fn width(&self) -> usize {
+        self.path.last().map_or(0, |(id, _)| self.node(*id).entries.len())
     }
 
     pub(crate) fn open_root(&mut self, src: &mut impl Nodes) -> Result<NodeId, TreeError> {
@@ -516,19 +530,6 @@ impl Tree {
         self.touch(id);
         self.free.push(id);
         std::mem::replace(self.node_mut(id), Node::new(0, Link::None))
-    }
-
-    /// Turns an opened, unchanged subtree back into its stub.
-    pub(crate) fn close(&mut self, link: Link) -> Link {
-        let Link::Node(id) = link else { return link };
-        let Some(cid) = self.node(id).cid else { return link };
-        for gap in 0..=self.node(id).entries.len() {
-            let child = self.node(id).gap(gap);
-            self.close(child);
-        }
-        self.free.push(id);
-        *self.node_mut(id) = Node::new(0, Link::None);
-        Link::Stub(cid)
     }
 
     /// Marks a node as changed.

@@ -1,0 +1,316 @@
+//! Planning a write: from changed records to the new root, the rows to store and the blocks to publish.
+
+use std::collections::{BTreeMap, HashMap};
+
+use p2pds_ipld::Cid;
+use p2pds_syntax::ErrorKind;
+
+use super::build::RunBuilder;
+use super::spine::lo_text;
+use super::{Bucket, BucketChange, SPINE_LAYER, Spine};
+use crate::mst::{BuildError, Edge, InvertError, Nodes, Op, Tree, TreeError, apply, height};
+
+/// Most entries in one node that a write of ours may make. By chance it does not happen; it would make every
+/// later write to the account slow, and others refuse such nodes.
+pub const MAX_OWN_ENTRIES: usize = 1024;
+
+/// Why a write cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// [`Spine::touched`] names a bucket that was not loaded.
+    #[error("bucket {lo:?} is needed and was not loaded")]
+    NotLoaded {
+        /// Its first key.
+        lo: String,
+    },
+    /// Loaded records do not give the stored root of their bucket.
+    #[error("the records of bucket {lo:?} do not match its stored root; verify and rebuild this account")]
+    Drift {
+        /// Its first key.
+        lo: String,
+    },
+    /// Records of a bucket are not sorted or not of this bucket.
+    #[error("records of bucket {lo:?}: {source}")]
+    Records {
+        /// Its first key.
+        lo: String,
+        /// What is wrong.
+        source: BuildError,
+    },
+    /// An operation does not agree with the records, or stands twice.
+    #[error(transparent)]
+    Op(#[from] InvertError),
+    /// The tree could not be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A node would have more than [`MAX_OWN_ENTRIES`] entries.
+    #[error("writing {key} would make a tree node with more than {MAX_OWN_ENTRIES} entries: the keys next to it were chosen to do this")]
+    TooWide {
+        /// Key of the operation.
+        key: String,
+    },
+}
+
+impl PlanError {
+    /// Kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            PlanError::NotLoaded { .. } => ErrorKind::Bug,
+            PlanError::Drift { .. } | PlanError::Records { .. } | PlanError::Tree(_) => ErrorKind::Corrupt,
+            PlanError::Op(InvertError::Mismatch { .. }) => ErrorKind::Conflict,
+            PlanError::Op(error) => error.kind(),
+            PlanError::TooWide { .. } => ErrorKind::Limited,
+        }
+    }
+}
+
+/// A planned write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Root before.
+    pub prev_root: Cid,
+    /// Root after.
+    pub root: Cid,
+    /// Nodes that were not in the tree before, children first.
+    pub new_nodes: Vec<(Cid, Vec<u8>)>,
+    /// Nodes that are not in the tree any more.
+    pub retired: Vec<Cid>,
+    /// Rows to store.
+    pub bucket_changes: Vec<BucketChange>,
+    /// Covering proof: the nodes that a commit event carries so that others can undo its operations.
+    pub proof_blocks: Vec<(Cid, Vec<u8>)>,
+}
+
+/// Plans a write and takes it into the spine.
+///
+/// `loaded` has the records (the one at `lo` first) of every bucket that [`Spine::touched`] names for the keys
+/// of `ops`, as they are stored, each list sorted. When the plan is not carried out, drop the spine.
+///
+/// # Errors
+/// [`PlanError`]; the spine is unchanged then.
+pub fn plan<K: AsRef<[u8]>>(
+    spine: &mut Spine,
+    loaded: &[(usize, Vec<(K, Cid)>)],
+    ops: &[Op],
+) -> Result<Plan, PlanError> {
+    let (plan, top) = compute(spine, loaded, ops)?;
+    for cid in &plan.retired {
+        spine.nodes.remove(cid);
+    }
+    spine.nodes.extend(top.into_iter().filter_map(|at| plan.new_nodes.get(at).cloned()));
+    spine.adopt(&plan.bucket_changes);
+    spine.root = plan.root;
+    Ok(plan)
+}
+
+/// As [`plan`], without touching the spine: what a write would be.
+///
+/// # Errors
+/// As [`plan`].
+pub fn preview<K: AsRef<[u8]>>(
+    spine: &Spine,
+    loaded: &[(usize, Vec<(K, Cid)>)],
+    ops: &[Op],
+) -> Result<Plan, PlanError> {
+    compute(spine, loaded, ops).map(|(plan, _)| plan)
+}
+
+/// Blocks that prove what is at `key`, root first; `loaded` as for [`plan`].
+///
+/// # Errors
+/// As [`plan`].
+pub fn proof<K: AsRef<[u8]>>(
+    spine: &Spine,
+    loaded: &[(usize, Vec<(K, Cid)>)],
+    key: &[u8],
+) -> Result<crate::mst::Proof, PlanError> {
+    let mut source = Source::load(spine, loaded)?;
+    Ok(Tree::open(spine.root).proof(&mut source, key)?)
+}
+
+/// The plan, and which of its new nodes stand above the runs.
+fn compute<K: AsRef<[u8]>>(
+    spine: &Spine,
+    loaded: &[(usize, Vec<(K, Cid)>)],
+    ops: &[Op],
+) -> Result<(Plan, Vec<usize>), PlanError> {
+    let by_key = sorted(ops)?;
+    for at in spine.touched(by_key.keys().copied()) {
+        if !loaded.iter().any(|(index, _)| *index == at) {
+            return Err(PlanError::NotLoaded { lo: spine.buckets.get(at).map(lo_text).unwrap_or_default() });
+        }
+    }
+    let mut source = Source::load(spine, loaded)?;
+    let mut tree = Tree::open(spine.root);
+    apply(&mut tree, &mut source, by_key.values().copied())?;
+    for op in by_key.values().filter(|op| op.old().is_none()) {
+        if tree.search(&mut source, &op.key)? && tree.width() > MAX_OWN_ENTRIES {
+            return Err(PlanError::TooWide { key: String::from_utf8_lossy(&op.key).into_owned() });
+        }
+    }
+    let (mut new_nodes, mut retired, mut top) = (Vec::with_capacity(16), Vec::with_capacity(16), Vec::new());
+    let root = tree.flush_layers(
+        |cid, bytes, layer| {
+            // Empty nodes may be bridges above a run; one inside a run does no harm.
+            if layer >= SPINE_LAYER || bytes.get(3) == Some(&0x80) {
+                top.push(new_nodes.len());
+            }
+            new_nodes.push((*cid, bytes.to_vec()));
+        },
+        |cid| retired.push(*cid),
+    );
+    let proof_blocks = tree.covering_proof(&mut source, by_key.keys().copied())?;
+    let bucket_changes = changes(spine, source.records, &by_key)?;
+    Ok((Plan { prev_root: spine.root, root, new_nodes, retired, bucket_changes, proof_blocks }, top))
+}
+
+fn sorted(ops: &[Op]) -> Result<BTreeMap<&[u8], &Op>, PlanError> {
+    let mut by_key = BTreeMap::new();
+    for op in ops {
+        if by_key.insert(op.key.as_slice(), op).is_some() {
+            let key = String::from_utf8_lossy(&op.key).into_owned();
+            return Err(InvertError::Repeated { key }.into());
+        }
+    }
+    Ok(by_key)
+}
+
+/// A record with the layer of its key.
+type Record<'r> = (&'r [u8], Cid, u8);
+
+/// The nodes of the spine and of the loaded runs.
+struct Source<'s> {
+    spine: &'s HashMap<Cid, Vec<u8>>,
+    runs: HashMap<Cid, Vec<u8>>,
+    /// Records by index of their bucket.
+    records: BTreeMap<usize, Vec<Record<'s>>>,
+}
+
+impl Nodes for Source<'_> {
+    fn get(&mut self, cid: &Cid) -> Option<&[u8]> {
+        self.runs.get(cid).or_else(|| self.spine.get(cid)).map(Vec::as_slice)
+    }
+}
+
+impl<'s> Source<'s> {
+    fn load<K: AsRef<[u8]>>(spine: &'s Spine, loaded: &'s [(usize, Vec<(K, Cid)>)]) -> Result<Self, PlanError> {
+        let mut source = Self { spine: &spine.nodes, runs: HashMap::new(), records: BTreeMap::new() };
+        for (index, records) in loaded {
+            let Some(bucket) = spine.buckets.get(*index) else {
+                return Err(PlanError::Drift { lo: format!("bucket {index} of {}", spine.buckets.len()) });
+            };
+            let list = records.iter().map(|(key, cid)| (key.as_ref(), *cid, height(key.as_ref()))).collect();
+            let (root, lo_cid) = source.run(bucket, &list)?;
+            if root != spine.run_root(*index) || lo_cid != bucket.lo_cid {
+                return Err(PlanError::Drift { lo: lo_text(bucket) });
+            }
+            source.records.insert(*index, list);
+        }
+        Ok(source)
+    }
+
+    /// Computes the nodes of a run.
+    fn run(
+        &mut self,
+        bucket: &Bucket,
+        records: &Vec<Record<'_>>,
+    ) -> Result<(Option<(u8, Cid)>, Option<Cid>), PlanError> {
+        let mut edge = Edge::default();
+        let runs = &mut self.runs;
+        let mut sink = |cid: &Cid, bytes: &[u8]| {
+            runs.insert(*cid, bytes.to_vec());
+        };
+        let mut lo_cid = None;
+        for (key, cid, layer) in records {
+            if *key == bucket.lo.as_slice() {
+                lo_cid = Some(*cid);
+                continue;
+            }
+            let fail = |source| PlanError::Records { lo: lo_text(bucket), source };
+            if *layer >= SPINE_LAYER || *key < bucket.lo.as_slice() {
+                return Err(fail(BuildError::out_of_order(key)));
+            }
+            edge.push(key, cid, *layer, &mut sink).map_err(fail)?;
+        }
+        Ok((edge.take(&mut sink), lo_cid))
+    }
+}
+
+/// A bucket that is being put together from records after the write.
+struct Draft<'r> {
+    lo: &'r [u8],
+    lo_cid: Option<Cid>,
+    run: Vec<Record<'r>>,
+}
+
+/// The rows that change: the loaded buckets with the operations applied, cut anew at their spine keys.
+fn changes<'s>(
+    spine: &'s Spine,
+    records: BTreeMap<usize, Vec<Record<'s>>>,
+    ops: &BTreeMap<&'s [u8], &'s Op>,
+) -> Result<Vec<BucketChange>, PlanError> {
+    let mut drafts: Vec<Draft<'s>> = Vec::new();
+    let mut previous = None;
+    let mut gone: Vec<&[u8]> = Vec::new();
+    for (index, before) in records {
+        let Some((lo, end)) = spine.range(index) else { continue };
+        let deleted = ops.get(lo).is_some_and(|op| op.new().is_none());
+        if deleted {
+            if previous != index.checked_sub(1) {
+                return Err(PlanError::NotLoaded { lo: String::from_utf8_lossy(lo).into_owned() });
+            }
+            gone.push(lo);
+        } else if lo.is_empty() {
+            drafts.push(Draft { lo, lo_cid: None, run: Vec::with_capacity(before.len()) });
+        }
+        let inside = (
+            std::ops::Bound::Included(lo),
+            end.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded),
+        );
+        for record in merge(before, ops.range::<[u8], _>(inside).map(|(key, op)| (*key, *op))) {
+            if record.2 >= SPINE_LAYER {
+                drafts.push(Draft { lo: record.0, lo_cid: Some(record.1), run: Vec::new() });
+            } else if let Some(draft) = drafts.last_mut() {
+                draft.run.push(record);
+            }
+        }
+        previous = Some(index);
+    }
+    let mut changes: Vec<BucketChange> = gone.into_iter().map(|lo| BucketChange::Delete(lo.to_vec())).collect();
+    let mut builder = RunBuilder::default();
+    for draft in drafts {
+        for (key, cid, layer) in draft.run {
+            let fail = |source| PlanError::Records { lo: String::from_utf8_lossy(draft.lo).into_owned(), source };
+            builder.push(key, &cid, layer).map_err(fail)?;
+        }
+        let bucket = builder.take().into_bucket(draft.lo.to_vec(), draft.lo_cid);
+        let stored = spine.buckets.get(spine.bucket_of(draft.lo));
+        let same = stored.is_some_and(|old| {
+            old.lo == bucket.lo && old.n == bucket.n && old.lo_cid == bucket.lo_cid && old.layer_root == bucket.layer_root
+        });
+        if !same {
+            changes.push(BucketChange::Put(bucket));
+        }
+    }
+    Ok(changes)
+}
+
+/// The records of one bucket after the operations, sorted.
+fn merge<'r>(before: Vec<Record<'r>>, ops: impl Iterator<Item = (&'r [u8], &'r Op)>) -> Vec<Record<'r>> {
+    let mut after = Vec::with_capacity(before.len().saturating_add(8));
+    let mut before = before.into_iter().peekable();
+    for (key, op) in ops {
+        while let Some(record) = before.next_if(|record| record.0 < key) {
+            after.push(record);
+        }
+        let old = before.next_if(|record| record.0 == key);
+        if let Some(new) = op.new() {
+            let layer = old.map_or_else(|| height(key), |record| record.2);
+            after.push((key, new, layer));
+        }
+    }
+    after.extend(before);
+    after
+}
