@@ -16,4 +16,5 @@
 )]
 
 pub mod bucket;
+pub mod car_in;
 pub mod mst;

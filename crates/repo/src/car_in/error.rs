@@ -60,10 +60,14 @@ pub enum ReadError {
         before: String,
     },
     /// A node that the tree needs is not in the file, or not where the streamable order has it.
-    #[error("the tree node {0} is missing; the file is a part of a repository, or its blocks are in another order")]
+    #[error(
+        "the tree node {0} is missing; the file is a part of a repository, or its blocks are in another order"
+    )]
     MissingNode(Cid),
     /// The second block is not the root node: not streamable order.
-    #[error("the blocks are not in streamable order (byte {offset}); they have to be read from a file, not a stream")]
+    #[error(
+        "the blocks are not in streamable order (byte {offset}); they have to be read from a file, not a stream"
+    )]
     NotPreorder {
         /// Offset of the section that is in the wrong place.
         offset: u64,

@@ -1,41 +1,314 @@
-//! Any order of blocks: sequential as long as each block is the next one, then by an index.
+//! Any order of blocks: as they come while each is the next one, then by an index of the whole file.
 
 use p2pds_ipld::Cid;
-use p2pds_ipld::car::{Section, SectionCid, SliceReader};
+use p2pds_ipld::car::{CarError, CarFault, Section, SectionCid, SliceReader};
 
 use super::error::{ReadError, TooMuch};
 use super::options::{Missing, ReadOptions, Sink, Summary};
 use super::preorder::{go_on, note_missing, one_root, open_commit};
-use super::table::{Put, Table};
+use super::table::{MAX_OFFSET, Put, Table};
 use super::walk::{ABSENT, Pending, Place, UNKNOWN, Walk, What};
 
+/// Mean length of a section for the first guess at the size of the index; real repositories have more.
+const MEAN_SECTION: u64 = 224;
+
 /// A CAR file of which any section can be had again.
-///
-/// Sections are borrowed from the file (`'a`) or from a buffer inside.
 pub(super) trait Sections {
+    /// Whether comparing CIDs is so cheap that all links of a node are looked up at once, which lets the processor
+    /// wait for memory once instead of for each.
+    const CHEAP: bool;
     /// Length of the file.
     fn len(&self) -> u64;
     /// The next section in the order of the file; `None` at its end.
     fn next(&mut self) -> Result<Option<Section<'_>>, ReadError>;
-    /// Begins again at this offset.
-    fn seek(&mut self, offset: u64);
-    /// The section at this offset.
+    /// `next` begins again at the first section.
+    fn rewind(&mut self) -> Result<(), ReadError>;
+    /// The section at this offset. Leaves `next` alone.
     fn at(&mut self, offset: u64) -> Result<Section<'_>, ReadError>;
-    /// The CIDs in a node are looked for when the node is read, all at once, if comparing them is cheap.
-    fn is_at(&mut self, offset: u64, cid: &Cid) -> Result<bool, ReadError> {
-        Ok(self.at(offset)?.cid == SectionCid::Plain(*cid))
-    }
 }
 
 /// A file in memory.
-struct Slice<'a>(SliceReader<'a>, &'a [u8], p2pds_ipld::car::CarLimits);
+struct Slice<'a> {
+    now: SliceReader<'a>,
+    first: SliceReader<'a>,
+    len: u64,
+}
+
+impl Sections for Slice<'_> {
+    const CHEAP: bool = true;
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<Option<Section<'_>>, ReadError> {
+        Ok(self.now.next().transpose()?)
+    }
+
+    fn rewind(&mut self) -> Result<(), ReadError> {
+        self.now = self.first.clone();
+        Ok(())
+    }
+
+    #[inline]
+    fn at(&mut self, offset: u64) -> Result<Section<'_>, ReadError> {
+        Ok(self.first.section_at(offset)?)
+    }
+}
 
 /// Reads a repository from a CAR file in memory, whatever the order of its blocks.
 ///
 /// # Errors
 /// The first thing wrong.
 pub fn read_slice(bytes: &[u8], options: ReadOptions, sink: &mut impl Sink) -> Result<Summary, ReadError> {
-    let reader = SliceReader::new(bytes, options.limits)?;
-    let root = one_root(&reader.header().roots)?;
-    read(&mut reader, root, options, sink)
+    let first = SliceReader::new(bytes, options.limits)?;
+    let mut machine = Indexed::new(options);
+    machine.open(&first.header().roots)?;
+    let mut file = Slice { now: first.clone(), first, len: bytes.len() as u64 };
+    while machine.is_sequential() {
+        match file.now.next() {
+            Some(section) => machine.section(&section?, sink)?,
+            None => break,
+        }
+    }
+    machine.finish(&mut file, sink)
+}
+
+/// State of a reader: a walk, and how far it went without an index.
+#[derive(Debug)]
+pub(super) struct Indexed {
+    options: ReadOptions,
+    root: Option<Cid>,
+    data: Option<Cid>,
+    walk: Option<Walk>,
+    /// Offset of the first section that was not the next one; all before it are used or known to be extra.
+    turned: Option<u64>,
+    sections: u64,
+    extra: u64,
+    missing: Vec<Missing>,
+    missing_count: u64,
+}
+
+impl Indexed {
+    pub(super) const fn new(options: ReadOptions) -> Self {
+        Self {
+            options,
+            root: None,
+            data: None,
+            walk: None,
+            turned: None,
+            sections: 0,
+            extra: 0,
+            missing: Vec::new(),
+            missing_count: 0,
+        }
+    }
+
+    pub(super) fn open(&mut self, roots: &[Cid]) -> Result<(), ReadError> {
+        self.root = Some(one_root(roots)?);
+        Ok(())
+    }
+
+    /// Whether sections are still used as they come.
+    pub(super) const fn is_sequential(&self) -> bool {
+        self.turned.is_none()
+    }
+
+    /// Whether the header was read.
+    pub(super) const fn is_open(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// Uses the next section of the file if it is the next one of the tree; turns to the index if not.
+    #[inline]
+    pub(super) fn section(&mut self, section: &Section<'_>, sink: &mut impl Sink) -> Result<(), ReadError> {
+        let next = match &self.walk {
+            None => self.root,
+            Some(walk) => walk.next().map(|next| next.cid),
+        };
+        match (section.cid, next) {
+            (SectionCid::Plain(cid), Some(next)) if cid == next => {
+                self.sections = self.sections.saturating_add(1);
+                self.take(cid, section, sink).map(drop)
+            }
+            (cid, None) => {
+                // The tree is complete: whatever still comes is extra.
+                if let SectionCid::Plain(cid) = cid {
+                    check(cid, section)?;
+                }
+                self.sections = self.sections.saturating_add(1);
+                self.extra = self.extra.saturating_add(1);
+                Ok(())
+            }
+            _ => {
+                self.turned = Some(section.offset);
+                Ok(())
+            }
+        }
+    }
+
+    /// Uses the block that is next: the commit, a node, a record. How many links came with it.
+    #[inline]
+    fn take(&mut self, cid: Cid, section: &Section<'_>, sink: &mut impl Sink) -> Result<usize, ReadError> {
+        check(cid, section)?;
+        let Some(walk) = &mut self.walk else {
+            let data = open_commit(cid, section.bytes, sink)?;
+            self.data = Some(data);
+            self.walk = Some(Walk::new(data));
+            return Ok(0);
+        };
+        if let Some(Pending { what: What::Record { .. }, .. }) = walk.next() {
+            let (key, cid) = walk.record()?;
+            go_on(sink.record(key, &cid, Some(section.bytes)))?;
+            return Ok(0);
+        }
+        walk.enter(section.bytes)
+    }
+
+    /// Reads the rest through an index, and checks that all blocks are what they claim to be.
+    pub(super) fn finish(
+        mut self,
+        file: &mut impl Sections,
+        sink: &mut impl Sink,
+    ) -> Result<Summary, ReadError> {
+        let Some(root) = self.root else {
+            return Err(CarError { offset: 0, fault: CarFault::Truncated }.into());
+        };
+        let done = self.walk.as_ref().is_some_and(|walk| walk.next().is_none());
+        let preorder = self.turned.is_none() && done;
+        if !preorder {
+            let mut table = self.index(file)?;
+            self.by_index(root, &mut table, file, sink)?;
+            for offset in table.unused() {
+                self.extra = self.extra.saturating_add(1);
+                let section = file.at(offset)?;
+                if let SectionCid::Plain(cid) = section.cid {
+                    check(cid, &section)?;
+                }
+            }
+        }
+        let (Some(walk), Some(data)) = (self.walk, self.data) else {
+            return Err(ReadError::NoCommit(root));
+        };
+        Ok(Summary {
+            commit: root,
+            data,
+            records: walk.records,
+            nodes: walk.nodes,
+            bytes: file.len(),
+            sections: self.sections,
+            extra: self.extra,
+            missing_count: self.missing_count,
+            missing: self.missing,
+            preorder,
+        })
+    }
+
+    /// An index of all sections; makes a larger one and begins again when the first guess was too small.
+    fn index(&mut self, file: &mut impl Sections) -> Result<Table, ReadError> {
+        if file.len() > MAX_OFFSET {
+            return Err(CarError { offset: 0, fault: CarFault::TooLong { limit: MAX_OFFSET } }.into());
+        }
+        let guess = (file.len() / MEAN_SECTION).max(self.sections);
+        let mut table = Table::new(guess.min(self.options.blocks));
+        loop {
+            file.rewind()?;
+            if self.fill(&mut table, file)? {
+                return Ok(table);
+            }
+            let room = table.room() as u64;
+            if room >= self.options.blocks {
+                return Err(ReadError::TooMuch(TooMuch::Blocks { limit: self.options.blocks }));
+            }
+            table = Table::new(room.saturating_mul(4));
+        }
+    }
+
+    /// Puts every section into the table; false when it is full.
+    fn fill(&mut self, table: &mut Table, file: &mut impl Sections) -> Result<bool, ReadError> {
+        let used_before = self.turned.unwrap_or(u64::MAX);
+        (self.sections, self.extra) = (0, 0);
+        while let Some(section) = file.next()? {
+            self.sections = self.sections.saturating_add(1);
+            let (SectionCid::Plain(cid), offset) = (section.cid, section.offset) else {
+                self.extra = self.extra.saturating_add(1);
+                continue;
+            };
+            let is_at = |at: u64| Ok(file.at(at)?.cid == SectionCid::Plain(cid));
+            match table.put(&cid, offset, offset < used_before, is_at)? {
+                Put::New => {}
+                Put::Full => return Ok(false),
+                Put::Twice => {
+                    // The walk uses the first of them; this one is hashed here.
+                    check(cid, &file.at(offset)?)?;
+                    self.extra = self.extra.saturating_add(1);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn by_index(
+        &mut self,
+        root: Cid,
+        table: &mut Table,
+        file: &mut impl Sections,
+        sink: &mut impl Sink,
+    ) -> Result<(), ReadError> {
+        if self.walk.is_none() {
+            let offset = look(root, table, file)?;
+            if offset == ABSENT {
+                return Err(ReadError::NoCommit(root));
+            }
+            self.take(root, &file.at(offset)?, sink)?;
+        }
+        while let Some(next) = self.walk.as_ref().and_then(Walk::next) {
+            let (cid, is_node) = (next.cid, matches!(next.what, What::Node { .. }));
+            let place = if next.place == UNKNOWN { look(cid, table, file)? } else { next.place };
+            if place != ABSENT {
+                let links = self.take(cid, &file.at(place)?, sink)?;
+                self.look_ahead(links, table, file)?;
+            } else if is_node {
+                return Err(ReadError::MissingNode(cid));
+            } else if let Some(walk) = &mut self.walk {
+                let (key, cid) = walk.record()?;
+                self.missing_count = self.missing_count.saturating_add(1);
+                note_missing(&mut self.missing, self.options.missing, key, cid);
+                go_on(sink.record(key, &cid, None))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up the links of the node that was just entered.
+    #[inline]
+    fn look_ahead<S: Sections>(
+        &mut self,
+        links: usize,
+        table: &mut Table,
+        file: &mut S,
+    ) -> Result<(), ReadError> {
+        if S::CHEAP
+            && let Some(walk) = &mut self.walk
+        {
+            for pending in walk.fresh(links) {
+                pending.place = look(pending.cid, table, file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Offset of a block, or [`ABSENT`].
+#[inline]
+fn look(cid: Cid, table: &mut Table, file: &mut impl Sections) -> Result<Place, ReadError> {
+    let found = table.find(&cid, |at| Ok(file.at(at)?.cid == SectionCid::Plain(cid)))?;
+    Ok(found.unwrap_or(ABSENT))
+}
+
+/// That the bytes belong to the CID.
+#[inline]
+fn check(cid: Cid, section: &Section<'_>) -> Result<(), ReadError> {
+    if cid.matches(section.bytes) { Ok(()) } else { Err(ReadError::Hash { cid, offset: section.offset }) }
 }

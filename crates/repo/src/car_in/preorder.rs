@@ -9,7 +9,7 @@ use p2pds_ipld::cbor::{self, Limits, Value};
 
 use super::error::{ReadError, TooMuch};
 use super::options::{Missing, ReadOptions, Sink, Summary};
-use super::walk::{Pending, UNKNOWN, Walk, What};
+use super::walk::{Pending, Walk, What};
 
 /// How far ahead a block is looked for that is not the next one: records in between were left out.
 const AHEAD: usize = 256;
@@ -92,7 +92,8 @@ pub fn read_stream(
 
 /// The commit and the root of the tree that it names.
 pub(super) fn open_commit(cid: Cid, bytes: &[u8], sink: &mut impl Sink) -> Result<Cid, ReadError> {
-    let value = cbor::decode(bytes, &Limits::STRICT).map_err(|why| ReadError::Commit { cid, why: why.to_string() })?;
+    let value = cbor::decode(bytes, &Limits::STRICT)
+        .map_err(|why| ReadError::Commit { cid, why: why.to_string() })?;
     let Some(Value::Link(data)) = value.get("data") else {
         return Err(ReadError::Commit { cid, why: "it has no `data` link".to_owned() });
     };
@@ -123,7 +124,7 @@ pub(super) fn note_missing(list: &mut Vec<Missing>, limit: usize, key: &[u8], ci
 
 /// What happens with each section, whatever it comes from.
 #[derive(Debug)]
-pub(super) struct Machine {
+struct Machine {
     options: ReadOptions,
     root: Option<Cid>,
     data: Option<Cid>,
@@ -136,7 +137,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) const fn new(options: ReadOptions) -> Self {
+    const fn new(options: ReadOptions) -> Self {
         Self {
             options,
             root: None,
@@ -185,7 +186,7 @@ impl Machine {
         }
         let Some(walk) = &mut self.walk else { return Ok(()) };
         match walk.next() {
-            Some(Pending { what: What::Node { .. }, .. }) => walk.enter(section.bytes, |_| UNKNOWN),
+            Some(Pending { what: What::Node { .. }, .. }) => walk.enter(section.bytes).map(drop),
             Some(Pending { what: What::Record { .. }, .. }) => {
                 let (key, cid) = walk.record()?;
                 go_on(sink.record(key, &cid, Some(section.bytes)))
@@ -197,22 +198,13 @@ impl Machine {
     /// Passes records that the file leaves out here, when `cid` is needed soon after them; says whether it is.
     #[cold]
     fn skip_to(&mut self, cid: Cid, sink: &mut impl Sink) -> Result<bool, ReadError> {
-        let Some(walk) = &self.walk else { return Ok(false) };
-        let mut omitted = 0usize;
-        for pending in walk.ahead().take(AHEAD) {
-            if pending.cid == cid {
-                for _ in 0..omitted {
-                    self.without_body(sink)?;
-                }
-                return Ok(true);
-            }
-            // A node may not be left out: what follows hangs below it.
-            if matches!(pending.what, What::Node { .. }) {
-                break;
-            }
-            omitted = omitted.saturating_add(1);
+        let Some(omitted) = self.walk.as_ref().and_then(|walk| omitted_before(walk, cid)) else {
+            return Ok(false);
+        };
+        for _ in 0..omitted {
+            self.without_body(sink)?;
         }
-        Ok(false)
+        Ok(true)
     }
 
     /// Passes the next record, with a body from the sink or none.
@@ -262,4 +254,18 @@ impl Machine {
             preorder: true,
         })
     }
+}
+
+/// How many records are needed before the block `cid`; `None` when it is not needed soon. Nodes cannot be left out,
+/// as what follows hangs below them.
+fn omitted_before(walk: &Walk, cid: Cid) -> Option<usize> {
+    for (omitted, pending) in walk.ahead().take(AHEAD).enumerate() {
+        if pending.cid == cid {
+            return Some(omitted);
+        }
+        if matches!(pending.what, What::Node { .. }) {
+            return None;
+        }
+    }
+    None
 }

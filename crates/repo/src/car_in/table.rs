@@ -23,6 +23,8 @@ const PROBES: usize = 1024;
 
 const OFFSET_BITS: u32 = 40;
 const OFFSET: u64 = (1 << OFFSET_BITS) - 1;
+/// Longest file that it can hold.
+pub(super) const MAX_OFFSET: u64 = OFFSET;
 const USED: u64 = 1 << OFFSET_BITS;
 const TAG_SHIFT: u32 = OFFSET_BITS + 1;
 

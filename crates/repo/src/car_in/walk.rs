@@ -81,13 +81,14 @@ impl Walk {
         self.pending.iter().rev()
     }
 
-    /// Takes the node that is next. `place` says where each block is that it links to.
+    /// Takes the node that is next, and says how many links came with it.
     ///
     /// The caller has hashed the bytes, and seen that the next is a node.
-    pub fn enter(&mut self, bytes: &[u8], mut place: impl FnMut(&Cid) -> Place) -> Result<(), ReadError> {
-        let Some(Pending { cid, what: What::Node { layer, depth, suffixes }, .. }) = self.pending.last().copied()
+    pub fn enter(&mut self, bytes: &[u8]) -> Result<usize, ReadError> {
+        let Some(Pending { cid, what: What::Node { layer, depth, suffixes }, .. }) =
+            self.pending.last().copied()
         else {
-            return Ok(());
+            return Ok(0);
         };
         if cid.codec() != Codec::DagCbor {
             return Err(ReadError::NodeCodec(cid));
@@ -103,18 +104,17 @@ impl Walk {
         self.suffixes.truncate(suffixes as usize);
         let from = self.pending.len();
         let below = view.layer().and_then(|layer| layer.checked_sub(1));
-        let left = view.left();
-        if let Some(left) = left {
-            self.pending.push(self.node(left, below, depth, place(&left)));
+        if let Some(left) = view.left() {
+            self.pending.push(node(left, below, depth));
         }
         for entry in view.entries() {
             let start = self.suffixes.len() as u32;
             self.suffixes.extend_from_slice(entry.suffix);
             let (prefix, len) = (entry.prefix as u16, entry.suffix.len() as u16);
             let what = What::Record { depth, prefix, start, len };
-            self.pending.push(Pending { cid: entry.value, place: place(&entry.value), what });
+            self.pending.push(Pending { cid: entry.value, place: UNKNOWN, what });
             if let Some(right) = entry.right {
-                self.pending.push(self.node(right, below, depth, place(&right)));
+                self.pending.push(node(right, below, depth));
             }
         }
         let end = self.suffixes.len() as u32;
@@ -129,19 +129,20 @@ impl Walk {
             self.keys.resize_with(depth + 1, Vec::new);
         }
         self.keys[depth].clear();
-        Ok(())
+        Ok(self.pending.len() - from)
     }
 
-    /// A child of a node at `depth`; the node codec has made sure that it has a layer to stand on.
-    fn node(&self, cid: Cid, layer: Option<u8>, depth: u8, place: Place) -> Pending {
-        let layer = Some(layer.unwrap_or(MAX_LAYER));
-        Pending { cid, place, what: What::Node { layer, depth: depth.saturating_add(1), suffixes: 0 } }
+    /// What the last node brought: its `links` newest ones.
+    #[inline]
+    pub fn fresh(&mut self, links: usize) -> impl Iterator<Item = &mut Pending> {
+        self.pending.iter_mut().rev().take(links)
     }
 
     /// Passes the record that is next: its key and CID. The caller has seen that the next is a record.
     #[inline]
     pub fn record(&mut self) -> Result<(&[u8], Cid), ReadError> {
-        let Some(Pending { cid, what: What::Record { depth, prefix, start, len }, .. }) = self.pending.pop() else {
+        let Some(Pending { cid, what: What::Record { depth, prefix, start, len }, .. }) = self.pending.pop()
+        else {
             return Ok((&[], Cid::new(Codec::Raw, [0; 32])));
         };
         let suffix = &self.suffixes[start as usize..start as usize + usize::from(len)];
@@ -167,4 +168,10 @@ impl Walk {
 fn key_order(key: &[u8], before: &[u8]) -> ReadError {
     let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
     ReadError::KeyOrder { key: text(key), before: text(before) }
+}
+
+/// A child of a node at `depth`; the node codec has made sure that there is a layer for it to stand on.
+fn node(cid: Cid, layer: Option<u8>, depth: u8) -> Pending {
+    let layer = Some(layer.unwrap_or(MAX_LAYER));
+    Pending { cid, place: UNKNOWN, what: What::Node { layer, depth: depth.saturating_add(1), suffixes: 0 } }
 }
