@@ -33,8 +33,8 @@ pub struct CarLimits {
 }
 
 impl CarLimits {
-    /// Header 64 KiB, section 2 MiB, total 1 TiB: a caller with a quota lowers the last one.
-    pub const DEFAULT: Self = Self { header: 64 << 10, section: 2 << 20, total: 1 << 40 };
+    /// Header 64 KiB, section 2 MiB, total 1 TiB less one byte: a caller with a quota lowers the last one.
+    pub const DEFAULT: Self = Self { header: 64 << 10, section: 2 << 20, total: (1 << 40) - 1 };
 
     /// The same bounds with another total.
     #[must_use]

@@ -124,6 +124,23 @@ impl Decoder {
         Ok(self.header.as_ref())
     }
 
+    /// Whether [`Decoder::section`] would give one.
+    ///
+    /// # Errors
+    /// As [`Decoder::section`].
+    pub fn has_section(&mut self) -> Result<bool, CarError> {
+        if self.header()?.is_none() || self.pending() < self.need {
+            return Ok(false);
+        }
+        match self.parser.section(self.buffer.get(self.start..self.end).unwrap_or_default(), self.offset)? {
+            Step::Done(..) => Ok(true),
+            Step::Need(count) => {
+                self.need = count;
+                Ok(false)
+            }
+        }
+    }
+
     /// The next section, when all of it is at hand. The header is read on the way.
     ///
     /// # Errors
