@@ -26,7 +26,7 @@ mod options;
 mod preorder;
 mod spool;
 mod table;
-mod walk;
+pub(crate) mod walk;
 
 pub use error::{ReadError, TooMuch};
 pub use indexed::read_slice;

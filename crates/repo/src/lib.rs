@@ -17,4 +17,7 @@
 
 pub mod bucket;
 pub mod car_in;
+pub mod car_out;
+pub mod commit;
+pub mod export;
 pub mod mst;

@@ -21,23 +21,23 @@ use super::error::ReadError;
 use crate::mst::{MAX_LAYER, NodeView};
 
 /// Where a block lies, as far as the reader knows.
-pub(super) type Place = u64;
+pub(crate) type Place = u64;
 
 /// Not looked for yet.
-pub(super) const UNKNOWN: Place = 0;
+pub(crate) const UNKNOWN: Place = 0;
 /// Looked for, and not in the file.
-pub(super) const ABSENT: Place = u64::MAX;
+pub(crate) const ABSENT: Place = u64::MAX;
 
 /// One block that the tree needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     pub cid: Cid,
     pub place: Place,
     pub what: What,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// `layer`: `None` for the root. `depth`: levels above it. `suffixes`: length of the arena when it was found.
     Node { layer: Option<u8>, depth: u8, suffixes: u32 },
     /// A record, with its key as prefix of the level's key before it and a range of the arena.
@@ -46,7 +46,7 @@ pub(super) enum What {
 
 /// State of a walk.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     pending: Vec<Pending>,
     suffixes: Vec<u8>,
     /// The last key of each level.
