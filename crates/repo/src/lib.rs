@@ -19,5 +19,5 @@ pub mod bucket;
 pub mod car_in;
 pub mod car_out;
 pub mod commit;
-pub mod export;
+pub mod event;
 pub mod mst;
