@@ -16,11 +16,13 @@
 
 pub mod dns;
 pub mod disk;
+pub mod exported;
 pub mod http;
 pub mod madeup;
 pub mod need;
 pub mod oracle;
 pub mod program;
+pub mod random;
 pub mod source;
 pub mod sweep;
 

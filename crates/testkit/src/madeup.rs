@@ -13,7 +13,7 @@ use p2pds_repo::mst::Builder;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::oracle::{POST, bulk_key, image, post_record};
+use crate::oracle::{POST, Truth, bulk_key, image, post_record};
 
 /// The account.
 pub struct MadeUp {
@@ -43,6 +43,36 @@ pub struct State {
     pub blocks: BTreeMap<String, Vec<u8>>,
     /// Blobs that the records name, by CID.
     pub blobs: BTreeMap<String, Vec<u8>>,
+}
+
+impl State {
+    /// The commit with the blocks that an older state does not have.
+    #[must_use]
+    pub fn car_since(&self, old: &Self) -> Vec<u8> {
+        let head: Cid = self.commit.parse().expect("a CID");
+        let mut out = Vec::new();
+        car::write_header(&mut out, &[head]);
+        car::write_section(&mut out, &head, &self.blocks[&self.commit]);
+        for (cid, bytes) in self.blocks.iter().filter(|(cid, _)| **cid != self.commit) {
+            if !old.blocks.contains_key(cid) {
+                car::write_section(&mut out, &cid.parse().expect("a CID"), bytes);
+            }
+        }
+        out
+    }
+
+    /// The same as what a PDS would tell.
+    #[must_use]
+    pub fn truth(&self) -> Truth {
+        let cid = |bytes: &Vec<u8>| Cid::of_cbor(bytes).to_string();
+        Truth {
+            commit: self.commit.clone(),
+            rev: self.rev.clone(),
+            records: self.records.iter().map(|(path, bytes)| (path.clone(), cid(bytes))).collect(),
+            blocks: self.blocks.clone(),
+            blobs: self.blobs.clone(),
+        }
+    }
 }
 
 /// What an account holds, before it is signed.

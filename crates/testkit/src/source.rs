@@ -32,7 +32,17 @@ struct Served {
     handle: String,
     document: Value,
     log: Vec<u8>,
-    state: State,
+    /// All states so far, the current one last.
+    states: Vec<State>,
+}
+
+impl Served {
+    /// The whole repo, or what is new since a rev that was served before.
+    fn car(&self, since: Option<&String>) -> Option<Vec<u8>> {
+        let now = self.states.last()?;
+        let old = since.and_then(|rev| self.states.iter().find(|state| state.rev == *rev));
+        Some(old.map_or_else(|| now.car.clone(), |old| now.car_since(old)))
+    }
 }
 
 impl Source {
@@ -57,16 +67,17 @@ impl Source {
         Ok(source)
     }
 
-    /// Serves an account in a state, in place of the one before.
+    /// Serves an account in a state, in place of the one before; `getRepo` knows what is new since that.
     pub fn serve(&self, account: &MadeUp, state: &State) {
         self.names.set_txt(&format!("_atproto.{}", account.handle), &[&format!("did={}", account.did)]);
-        let served = Served {
+        let mut accounts = self.shared.accounts.lock().expect("not poisoned");
+        let served = accounts.entry(account.did.clone()).or_insert_with(|| Served {
             handle: account.handle.clone(),
             document: account.document(),
             log: account.plc_log.clone(),
-            state: state.clone(),
-        };
-        self.shared.accounts.lock().expect("not poisoned").insert(account.did.clone(), served);
+            states: Vec::new(),
+        });
+        served.states.push(state.clone());
     }
 
     /// The settings by which `p2pds` finds this source.
@@ -134,9 +145,11 @@ fn respond(accounts: &BTreeMap<String, Served>, path: &str, query: &str) -> Resp
     }
     let Some(did) = params.get("did").or_else(|| params.get("repo")) else { return fail(400, "InvalidRequest") };
     let Some(served) = accounts.get(did) else { return fail(400, "RepoNotFound") };
-    let state = &served.state;
+    let Some(state) = served.states.last() else { return fail(400, "RepoNotFound") };
     match nsid {
-        "com.atproto.sync.getRepo" => (200, "application/vnd.ipld.car", state.car.clone()),
+        "com.atproto.sync.getRepo" => {
+            (200, "application/vnd.ipld.car", served.car(params.get("since")).unwrap_or_default())
+        }
         "com.atproto.sync.getLatestCommit" => ok_json(&json!({"cid": state.commit, "rev": state.rev})),
         "com.atproto.sync.getRepoStatus" => ok_json(&json!({"did": did, "active": true, "rev": state.rev})),
         "com.atproto.sync.listBlobs" => {
@@ -195,6 +208,13 @@ mod tests {
         assert_eq!(get(&format!("/{}", escape(&account.did))).json().unwrap()["id"], account.did.as_str());
         let repo = get(&format!("/xrpc/com.atproto.sync.getRepo?did={}", account.did));
         assert_eq!(repo.body, state.car);
+        content.put("3kbbbbbbbbbbb", &serde_json::json!({"$type": "app.bsky.feed.post", "text": "new"}));
+        let newer = account.sign(1, &content);
+        source.serve(&account, &newer);
+        let diff = get(&format!("/xrpc/com.atproto.sync.getRepo?did={}&since={}", account.did, state.rev));
+        let (root, blocks) = crate::oracle::car_blocks(&diff.body).unwrap();
+        assert_eq!(root, newer.commit);
+        assert!(blocks.len() < newer.blocks.len() && blocks.keys().all(|cid| !state.blocks.contains_key(cid)));
         let (cid, bytes) = state.blobs.iter().next().unwrap();
         let blob = get(&format!("/xrpc/com.atproto.sync.getBlob?did={}&cid={cid}", account.did));
         assert_eq!(&blob.body, bytes);

@@ -45,13 +45,13 @@ pub fn available() -> bool {
 /// Runs a command to its end and lists every place where it could have been ended.
 ///
 /// # Errors
-/// It cannot be run, or does not end with status 0.
-pub fn points(program: &Program, args: &[&str], scratch: &Path) -> Result<Vec<Point>> {
+/// It cannot be run, or does not end with the given status.
+pub fn points(program: &Program, args: &[&str], code: i32, scratch: &Path) -> Result<Vec<Point>> {
     let log = scratch.join("strace.log");
     let calls = CALLS.join(",");
     let prefix =
         ["strace", "-f", "-qq", "--seccomp-bpf", "-o", log.to_str().context("path")?, "-e", &format!("trace={calls}")];
-    program.under(&prefix).ok(args)?;
+    program.under(&prefix).run(args)?.expect(code)?;
     let mut counts: BTreeMap<(&str, &'static str), u32> = BTreeMap::new();
     let text = std::fs::read(&log)?;
     let text = String::from_utf8_lossy(&text);

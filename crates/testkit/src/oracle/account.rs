@@ -84,6 +84,12 @@ impl Account {
         Ok(Self { did: text("did")?, handle: text("handle")?, pds: pds.to_owned(), token: text("accessJwt")? })
     }
 
+    /// The session's access token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Calls an XRPC procedure with JSON.
     ///
     /// # Errors
