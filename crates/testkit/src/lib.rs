@@ -17,6 +17,7 @@
 pub mod dns;
 pub mod disk;
 pub mod exported;
+pub mod hostile;
 pub mod http;
 pub mod madeup;
 pub mod need;
