@@ -330,15 +330,20 @@ fn build(config: &NetConfig, resolver: &Resolver, reach: Reach) -> Result<reqwes
         .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .http1_max_headers(MAX_HEADERS)
-        .tls_backend_preconfigured(tls()?)
+        .tls_backend_preconfigured(tls(config)?)
         .dns_resolver(Filtered { resolver: resolver.clone(), reach })
         .build()
         .map_err(|e| NetError::Setup { detail: describe(&e) })
 }
 
 /// TLS 1.2 and 1.3 by ring, against Mozilla's roots as shipped in the binary.
-fn tls() -> Result<rustls::ClientConfig, NetError> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+fn tls(settings: &NetConfig) -> Result<rustls::ClientConfig, NetError> {
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for root in &settings.extra_roots {
+        roots.add(root.clone().into()).map_err(|e| NetError::Setup {
+            detail: format!("a further root certificate cannot be used: {e}"),
+        })?;
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -11,6 +11,9 @@ pub struct NetConfig {
     pub allow_loopback: bool,
     /// DNS servers to ask. Empty: those of the operating system, its hosts file included.
     pub nameservers: Vec<SocketAddr>,
+    /// Root certificates (DER) that are believed beside the public ones, for networks with a certificate authority of
+    /// their own.
+    pub extra_roots: Vec<Vec<u8>>,
     /// The `User-Agent` of every request.
     pub user_agent: String,
     /// DNS, TCP and TLS together. Default 3 s.
@@ -46,6 +49,7 @@ impl Default for NetConfig {
         Self {
             allow_loopback: false,
             nameservers: Vec::new(),
+            extra_roots: Vec::new(),
             user_agent: concat!("p2pds/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(3),
             header_timeout: Duration::from_secs(10),
