@@ -26,5 +26,6 @@ pub mod program;
 pub mod random;
 pub mod source;
 pub mod sweep;
+pub mod synthetic;
 
 pub use need::shared;

@@ -1,0 +1,3 @@
+//! Builders of hostile files: each breaks one rule and keeps all others.
+
+pub mod plc;
