@@ -137,6 +137,7 @@ impl<S: Scratch> Spool<S> {
             parser: SectionParser::new(self.options.limits),
             chunk: Vec::new(),
             block: Vec::new(),
+            block_at: 0,
             options: self.options,
             scratch: self.scratch,
         };
@@ -160,8 +161,9 @@ struct Spooled<S> {
     decoder: Decoder,
     read: u64,
     chunk: Vec<u8>,
-    /// For single sections.
+    /// A single section, and where it lies; 0 when there is none.
     block: Vec<u8>,
+    block_at: u64,
 }
 
 impl<S: Scratch> Sections for Spooled<S> {
@@ -200,8 +202,9 @@ impl<S: Scratch> Sections for Spooled<S> {
         const GUESS: usize = 640;
         let left = self.scratch.len().saturating_sub(offset);
         let mut want = GUESS;
-        // Twice at most: the first bytes say how long the section is.
-        for _ in 0..2 {
+        // Twice at most: the first bytes say how long the section is. Not at all when it was asked for just now.
+        for _ in 0..if self.block_at == offset { 0 } else { 2 } {
+            self.block_at = 0;
             let count = usize::try_from(left).map_or(want, |left| want.min(left));
             self.block.resize(count, 0);
             self.scratch.read_at(offset, &mut self.block)?;
@@ -210,9 +213,14 @@ impl<S: Scratch> Sections for Spooled<S> {
                 Step::Need(more) => want = more,
             }
         }
+        self.block_at = offset;
         match self.parser.section(&self.block, offset)? {
             Step::Done(section, _) => Ok(section),
             Step::Need(_) => Err(CarError { offset, fault: CarFault::Truncated }.into()),
         }
+    }
+
+    fn touch(&self, _: u64) -> u8 {
+        0
     }
 }

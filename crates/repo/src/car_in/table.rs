@@ -99,6 +99,19 @@ impl Table {
         Err(ReadError::TooMuch(TooMuch::Collisions))
     }
 
+    /// The slot at which the search for a CID begins. Reading some of them ahead lets the processor fetch them
+    /// together; the result is [`Table::hint`]'s.
+    #[inline]
+    pub fn peek(&self, cid: &Cid) -> u64 {
+        self.slots[parts(cid).0 & (self.slots.len() - 1)]
+    }
+
+    /// Where the block probably lies, from the slot that was peeked at. Good for nothing but fetching ahead.
+    #[inline]
+    pub const fn hint(slot: u64) -> u64 {
+        slot & OFFSET
+    }
+
     /// Finds a block and marks it as used.
     #[inline]
     pub fn find(

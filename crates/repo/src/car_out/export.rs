@@ -125,10 +125,8 @@ impl<S: Deref<Target = Spine>> Export<S> {
                 Need::Node(cid) => match self.spine.node(&cid).or_else(|| nodes.get(&cid).map(Vec::as_slice))
                 {
                     Some(bytes) => self.writer.node(bytes, out)?,
+                    None if cid == empty_root() => self.writer.node(&EMPTY_NODE, out)?,
                     None if rows.len() == 0 => break,
-                    None if cid == crate::mst::empty_root() => {
-                        self.writer.node(&crate::mst::EMPTY_NODE, out)?
-                    }
                     None => return Err(ExportError::Node(cid)),
                 },
                 Need::Record(_) => match rows.next() {
