@@ -16,12 +16,14 @@
 )]
 
 mod account;
+mod commit;
 mod error;
 mod port;
 mod rows;
 mod unit;
 
 pub use account::{Account, AccountPatch, AccountStatus, Origin, Serve, VerifiedState};
+pub use commit::{commit_cid, commit_of};
 pub use error::{StoreError, StoreResult};
 pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};
 pub use rows::{

@@ -1,0 +1,224 @@
+//! What each unit does to the tables. One file per family of units; this one dispatches, keeps
+//! the savepoints and the small caches.
+
+mod account;
+mod blobs;
+mod buckets;
+mod commit;
+mod drop;
+mod logs;
+mod needles;
+mod purge;
+mod staging;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use p2pds_store::{Applied, StoreError, Unit};
+use p2pds_syntax::Did;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::fault::{Fault, Outcome};
+use crate::prepare::Prepared;
+
+pub(crate) use needles::{BASE, Needles, WINDOW};
+
+/// The writer's hands: its connection and what it remembers between units.
+pub(crate) struct Apply {
+    pub(crate) conn: Connection,
+    dir: PathBuf,
+    accounts: HashMap<Did, i64>,
+    collections: HashMap<(i64, String), i64>,
+    keys: HashMap<(i64, String), i64>,
+}
+
+/// The caches are emptied when they pass this many entries.
+const MOST_CACHED: usize = 16_384;
+
+impl Apply {
+    pub(crate) fn new(conn: Connection, dir: PathBuf) -> Self {
+        Self { conn, dir, accounts: HashMap::new(), collections: HashMap::new(), keys: HashMap::new() }
+    }
+
+    /// Begins a group.
+    pub(crate) fn begin(&mut self) -> Outcome<()> {
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    /// Ends a group durably.
+    pub(crate) fn commit(&mut self) -> Outcome<()> {
+        self.run("COMMIT")
+    }
+
+    /// Gives a group up.
+    pub(crate) fn rollback(&mut self) {
+        self.forget();
+        if !self.conn.is_autocommit() {
+            let _ = self.run("ROLLBACK");
+        }
+    }
+
+    /// Empties the caches; whatever was interned may be gone after a rollback.
+    pub(crate) fn forget(&mut self) {
+        self.accounts.clear();
+        self.collections.clear();
+        self.keys.clear();
+    }
+
+    /// Applies one unit under a savepoint: it happens whole or not at all.
+    pub(crate) fn unit(&mut self, unit: &Prepared) -> Outcome<Applied> {
+        self.run("SAVEPOINT unit")?;
+        match self.dispatch(unit) {
+            Ok(applied) => {
+                self.run("RELEASE unit")?;
+                Ok(applied)
+            }
+            Err(fault) => {
+                self.forget();
+                if !self.conn.is_autocommit() {
+                    self.run("ROLLBACK TO unit")?;
+                    self.run("RELEASE unit")?;
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    fn run(&self, sql: &str) -> Outcome<()> {
+        self.conn.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn dispatch(&mut self, unit: &Prepared) -> Outcome<Applied> {
+        let done = |()| Applied::Done;
+        match unit {
+            Prepared::Stage { did, repo, rows } => self.stage_records(did, *repo, rows).map(done),
+            Prepared::Commit(commit) => self.apply_commit(commit).map(done),
+            Prepared::Repair { did, repo, key, packed } => self.repair(did, *repo, key, packed).map(done),
+            Prepared::Plain(unit) => self.plain(unit),
+        }
+    }
+
+    fn plain(&mut self, unit: &Unit) -> Outcome<Applied> {
+        let done = |()| Applied::Done;
+        match unit {
+            Unit::AddAccount(account) => self.add_account(account).map(done),
+            Unit::PatchAccount { did, patch } => self.patch_account(did, patch).map(done),
+            Unit::BeginStaging { did, kind, rev } => {
+                self.begin_staging(did, *kind, *rev).map(Applied::Staging)
+            }
+            Unit::StageBuckets { did, repo, rows } => self.stage_buckets(did, *repo, rows).map(done),
+            Unit::Flip { did, repo, expect, head, role, accept_older } => self
+                .flip(did, *repo, *expect, head, *role, *accept_older)
+                .map(|replaced| Applied::Flipped { replaced }),
+            Unit::PutBuckets { did, repo, rev, changes } => {
+                self.put_buckets(did, *repo, *rev, changes).map(done)
+            }
+            Unit::DropRepo { did, repo } => self.drop_repo(did, *repo),
+            Unit::PutBlob { did, cid, size, state } => self.put_blob(did, cid, *size, state).map(done),
+            Unit::DropBlob { did, cid } => self.drop_blob(did, cid).map(done),
+            Unit::PutPlcLog { did, ops, fetched_at } => self.put_plc_log(did, ops, *fetched_at).map(done),
+            Unit::PutIdentity(row) => self.put_identity(row).map(done),
+            Unit::AddEvidence(row) => self.add_evidence(row).map(done),
+            Unit::PutFinding(row) => self.put_finding(row).map(done),
+            Unit::ResolveFindings { did, kind, subject } => {
+                self.resolve_findings(did, kind, subject.as_deref()).map(done)
+            }
+            Unit::PutWorker(row) => self.put_worker(row).map(done),
+            Unit::DropWorker { name } => self.drop_worker(name).map(done),
+            Unit::PutSetting { name, value } => self.put_setting(name, value.as_deref()).map(done),
+            Unit::PurgeBegin { did, basis, at } => self.purge_begin(did, basis, *at).map(done),
+            Unit::PurgeChunk { did } => self.purge_chunk(did),
+            Unit::PurgeEnd { did, at, report } => self.purge_end(did, *at, report).map(done),
+            // These three were turned into their prepared forms before they got here.
+            Unit::StageRecords { .. } | Unit::ApplyCommit { .. } | Unit::RepairRecord { .. } => {
+                Err(StoreError::Bug("a unit reached the writer unprepared".into()).into())
+            }
+        }
+    }
+
+    /// The id of an account that may be written to.
+    fn account_id(&mut self, did: &Did) -> Outcome<i64> {
+        if let Some(id) = self.accounts.get(did) {
+            return Ok(*id);
+        }
+        let row: Option<(i64, bool)> = self
+            .conn
+            .prepare_cached("SELECT id, purging FROM account WHERE did = ?1")?
+            .query_row([did.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        match row {
+            None => Err(StoreError::UnknownAccount(did.clone()).into()),
+            Some((_, true)) => Err(StoreError::Purging(did.clone()).into()),
+            Some((id, false)) => {
+                if self.accounts.len() >= MOST_CACHED {
+                    self.accounts.clear();
+                }
+                self.accounts.insert(did.clone(), id);
+                Ok(id)
+            }
+        }
+    }
+
+    /// The number of a collection, interned on first use.
+    fn collection_id(&mut self, account: i64, collection: &str) -> Outcome<i64> {
+        let key = (account, collection.to_owned());
+        if let Some(id) = self.collections.get(&key) {
+            return Ok(*id);
+        }
+        let name = format!("{collection}/");
+        let known: Option<i64> = self
+            .conn
+            .prepare_cached("SELECT id FROM collection WHERE account = ?1 AND name = ?2")?
+            .query_row(params![account, name], |r| r.get(0))
+            .optional()?;
+        let id = match known {
+            Some(id) => id,
+            None => self
+                .conn
+                .prepare_cached(
+                    "INSERT INTO collection (account, id, name) VALUES (?1,
+                     (SELECT coalesce(max(id), 0) + 1 FROM collection WHERE account = ?1), ?2) RETURNING id",
+                )?
+                .query_row(params![account, name], |r| r.get(0))?,
+        };
+        if self.collections.len() >= MOST_CACHED {
+            self.collections.clear();
+        }
+        self.collections.insert(key, id);
+        Ok(id)
+    }
+
+    /// The number of a signing key, interned on first use.
+    fn key_id(&mut self, account: i64, did_key: &str) -> Outcome<i64> {
+        let key = (account, did_key.to_owned());
+        if let Some(id) = self.keys.get(&key) {
+            return Ok(*id);
+        }
+        let known: Option<i64> = self
+            .conn
+            .prepare_cached("SELECT id FROM signing_key WHERE account = ?1 AND did_key = ?2")?
+            .query_row(params![account, did_key], |r| r.get(0))
+            .optional()?;
+        let id = match known {
+            Some(id) => id,
+            None => self
+                .conn
+                .prepare_cached(
+                    "INSERT INTO signing_key (account, id, did_key) VALUES (?1,
+                     (SELECT coalesce(max(id), 0) + 1 FROM signing_key WHERE account = ?1), ?2) RETURNING id",
+                )?
+                .query_row(params![account, did_key], |r| r.get(0))?,
+        };
+        if self.keys.len() >= MOST_CACHED {
+            self.keys.clear();
+        }
+        self.keys.insert(key, id);
+        Ok(id)
+    }
+}
+
+/// A contradiction between a unit and what is stored.
+fn mismatch(did: &Did, what: String) -> Fault {
+    StoreError::Mismatch { did: did.clone(), what }.into()
+}

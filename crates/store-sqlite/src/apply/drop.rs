@@ -1,0 +1,122 @@
+//! Dropping a repo that is not live, 1,000 rows at a time; a replaced one becomes history.
+//!
+//! Folding needs no other bookkeeping than the rev `f` at which the repo was replaced. For each of
+//! its rows: where the live repo holds the same version since `f`, that version is really as old
+//! as the row says; everywhere else the row is a version that ended at `f`. Later commits to the
+//! live repo do not disturb this: they only ever add intervals that begin at `f` or later.
+
+use p2pds_store::{Applied, CHUNK_ROWS, RepoId, Role, StoreError};
+use p2pds_syntax::Did;
+use rusqlite::{OptionalExtension, params};
+
+use super::Apply;
+use super::commit::Stored;
+use crate::codes::{len, read_role, role};
+use crate::fault::Outcome;
+
+/// A row about to be dropped.
+struct Row {
+    coll: i64,
+    rkey: String,
+    stored: Stored,
+}
+
+impl Apply {
+    pub(super) fn drop_repo(&mut self, did: &Did, repo: RepoId) -> Outcome<Applied> {
+        let account = self.account_id(did)?;
+        let found: Option<(i64, Option<i64>)> = self
+            .conn
+            .prepare_cached("SELECT role, flipped FROM repo WHERE id = ?1 AND account = ?2")?
+            .query_row(params![repo.0, account], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        let Some((of, flipped)) = found else {
+            // Dropped before: a worker that was killed after the last step may ask again.
+            return Ok(Applied::Chunk { rows: 0, done: true });
+        };
+        match read_role(of)? {
+            Role::Hosted | Role::Archived => {
+                return Err(
+                    StoreError::InvalidUnit(format!("repo {repo} is live and cannot be dropped")).into()
+                );
+            }
+            Role::Staging | Role::Replaced | Role::Evidence => {}
+        }
+        let fold = flipped.filter(|_| of == role(Role::Replaced));
+        let rows = self.rows_to_drop(repo)?;
+        if let Some(until) = fold {
+            let live: Option<i64> = self
+                .conn
+                .prepare_cached("SELECT id FROM repo WHERE account = ?1 AND role < 2")?
+                .query_row([account], |r| r.get(0))
+                .optional()?;
+            for row in &rows {
+                self.fold(account, repo, live, until, row)?;
+            }
+        }
+        self.delete_rows(repo, &rows)?;
+        let mut dropped = rows.len();
+        if dropped < CHUNK_ROWS {
+            dropped = dropped.saturating_add(self.drop_rest(repo, CHUNK_ROWS.saturating_sub(dropped))?);
+        }
+        let done = dropped < CHUNK_ROWS;
+        if done {
+            self.conn.prepare_cached("DELETE FROM repo WHERE id = ?1")?.execute([repo.0])?;
+        }
+        Ok(Applied::Chunk { rows: dropped as u64, done })
+    }
+
+    fn rows_to_drop(&self, repo: RepoId) -> Outcome<Vec<Row>> {
+        let mut select = self.conn.prepare_cached(
+            "SELECT coll, rkey, since, cid, body FROM record WHERE repo = ?1 ORDER BY coll, rkey LIMIT ?2",
+        )?;
+        let rows = select.query_map(params![repo.0, len(CHUNK_ROWS)], |r| {
+            let stored = Stored { since: r.get(2)?, cid: r.get(3)?, body: r.get(4)? };
+            Ok(Row { coll: r.get(0)?, rkey: r.get(1)?, stored })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn fold(&mut self, account: i64, repo: RepoId, live: Option<i64>, until: i64, row: &Row) -> Outcome<()> {
+        if let Some(live) = live {
+            let same = self
+                .conn
+                .prepare_cached(
+                    "UPDATE record SET since = ?4 WHERE repo = ?1 AND coll = ?2 AND rkey = ?3
+                       AND since = ?5 AND cid = ?6",
+                )?
+                .execute(params![live, row.coll, row.rkey, row.stored.since, until, row.stored.cid])?;
+            if same > 0 {
+                return Ok(());
+            }
+        }
+        self.supersede(account, repo.0, row.coll, &row.rkey, until, &row.stored).map(|_| ())
+    }
+
+    /// Deletes the first rows of a repo; they were read in the same order.
+    fn delete_rows(&self, repo: RepoId, rows: &[Row]) -> Outcome<()> {
+        let Some(last) = rows.last() else { return Ok(()) };
+        self.conn
+            .prepare_cached("DELETE FROM record WHERE repo = ?1 AND (coll, rkey) <= (?2, ?3)")?
+            .execute(params![repo.0, last.coll, last.rkey])?;
+        Ok(())
+    }
+
+    /// Drops up to `most` rows of the tables beside `record`.
+    pub(super) fn drop_rest(&self, repo: RepoId, most: usize) -> Outcome<usize> {
+        let mut left = most;
+        for sql in [
+            "DELETE FROM blob_ref WHERE repo = ?1 AND (cid, coll, rkey) IN
+               (SELECT cid, coll, rkey FROM blob_ref WHERE repo = ?1 LIMIT ?2)",
+            "DELETE FROM bucket WHERE repo = ?1 AND lo IN (SELECT lo FROM bucket WHERE repo = ?1 LIMIT ?2)",
+            "DELETE FROM bucket_cids WHERE id IN (SELECT id FROM bucket_cids
+               WHERE id >= (?1 << 32) AND id < ((?1 + 1) << 32) LIMIT ?2)",
+        ] {
+            let gone = self.conn.prepare_cached(sql)?.execute(params![repo.0, len(left)])?;
+            left = left.saturating_sub(gone);
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(most.saturating_sub(left))
+    }
+}

@@ -1,0 +1,180 @@
+//! Filling a staging repo and flipping it in.
+
+use p2pds_store::{BucketRow, Head, Kind, RepoId, Role, StoreError};
+use p2pds_syntax::{Did, RecordPath, Tid};
+use rusqlite::{OptionalExtension, params};
+
+use super::{Apply, mismatch};
+use crate::codes::{cid, kind, len, read_tid, role, tid};
+use crate::fault::{Fault, Outcome};
+use crate::prepare::Packed;
+
+impl Apply {
+    pub(super) fn begin_staging(&mut self, did: &Did, of: Kind, rev: Tid) -> Outcome<RepoId> {
+        let account = self.account_id(did)?;
+        let id = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO repo (account, kind, role, rev, records, record_bytes, next_cids)
+                 VALUES (?1, ?2, ?3, ?4, 0, 0, 0) RETURNING id",
+            )?
+            .query_row(params![account, kind(of), role(Role::Staging), tid(rev)], |r| r.get(0))?;
+        Ok(RepoId(id))
+    }
+
+    /// The rev that a staging repo is staged for.
+    fn staging_rev(&self, account: i64, repo: RepoId) -> Outcome<i64> {
+        self.conn
+            .prepare_cached("SELECT rev FROM repo WHERE id = ?1 AND account = ?2 AND role = ?3")?
+            .query_row(params![repo.0, account, role(Role::Staging)], |r| r.get(0))
+            .optional()?
+            .ok_or_else(|| StoreError::UnknownRepo(repo).into())
+    }
+
+    pub(super) fn stage_records(
+        &mut self,
+        did: &Did,
+        repo: RepoId,
+        rows: &[(RecordPath, Packed)],
+    ) -> Outcome<()> {
+        let account = self.account_id(did)?;
+        let rev = self.staging_rev(account, repo)?;
+        let mut bytes = 0_usize;
+        let mut collections = Vec::with_capacity(rows.len());
+        let mut last: Option<(&str, i64)> = None;
+        for (key, packed) in rows {
+            let coll = match last {
+                Some((name, id)) if name == key.collection() => id,
+                _ => self.collection_id(account, key.collection())?,
+            };
+            last = Some((key.collection(), coll));
+            collections.push(coll);
+            bytes = bytes.saturating_add(packed.size);
+        }
+        let mut insert = self.conn.prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        for ((key, packed), coll) in rows.iter().zip(&collections) {
+            insert
+                .execute(params![repo.0, coll, key.rkey(), rev, cid(&packed.cid), packed.bytes])
+                .map_err(|e| duplicate(e, did, key))?;
+        }
+        drop(insert);
+        for ((key, packed), coll) in rows.iter().zip(&collections) {
+            for blob in &packed.blobs {
+                self.refer(account, repo.0, blob, *coll, key.rkey())?;
+            }
+        }
+        self.count(repo, len(rows.len()), len(bytes))
+    }
+
+    /// Moves a repo's counters.
+    pub(super) fn count(&self, repo: RepoId, records: i64, bytes: i64) -> Outcome<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE repo SET records = records + ?2, record_bytes = record_bytes + ?3 WHERE id = ?1",
+            )?
+            .execute(params![repo.0, records, bytes])?;
+        Ok(())
+    }
+
+    pub(super) fn stage_buckets(&mut self, did: &Did, repo: RepoId, rows: &[BucketRow]) -> Outcome<()> {
+        let account = self.account_id(did)?;
+        self.staging_rev(account, repo)?;
+        rows.iter().try_for_each(|row| self.put_bucket(repo, row, false))
+    }
+
+    pub(super) fn flip(
+        &mut self,
+        did: &Did,
+        repo: RepoId,
+        expect: Option<Tid>,
+        head: &Head,
+        to: Role,
+        accept_older: bool,
+    ) -> Outcome<Option<RepoId>> {
+        let account = self.account_id(did)?;
+        let staged = self.staging_rev(account, repo)?;
+        if staged != tid(head.rev) {
+            return Err(mismatch(did, format!("repo {repo} was staged for another rev than {}", head.rev)));
+        }
+        let live: Option<(i64, i64)> = self
+            .conn
+            .prepare_cached("SELECT id, rev FROM repo WHERE account = ?1 AND role < 2")?
+            .query_row([account], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        let found = live.map(|(_, rev)| read_tid(rev)).transpose()?;
+        if found != expect {
+            return Err(StoreError::HeadMoved { did: did.clone(), expected: expect, found }.into());
+        }
+        if let Some(found) = found
+            && head.rev <= found
+            && !accept_older
+        {
+            return Err(StoreError::NotNewer { did: did.clone(), found, offered: head.rev }.into());
+        }
+        if let Some((old, _)) = live {
+            self.conn
+                .prepare_cached("UPDATE repo SET role = ?2, flipped = ?3 WHERE id = ?1")?
+                .execute(params![old, role(Role::Replaced), tid(head.rev)])?;
+        }
+        self.conn
+            .prepare_cached("UPDATE repo SET role = ?2 WHERE id = ?1")?
+            .execute(params![repo.0, role(to)])?;
+        self.set_head(account, repo, head)?;
+        Ok(live.map(|(id, _)| RepoId(id)))
+    }
+
+    /// Writes the head of a live repo and its entry in the history.
+    pub(super) fn set_head(&mut self, account: i64, repo: RepoId, head: &Head) -> Outcome<()> {
+        let key = self.key_id(account, &head.key)?;
+        let (rev, data) = (tid(head.rev), cid(&head.data));
+        self.conn
+            .prepare_cached(
+                "UPDATE repo SET rev = ?2, data = ?3, head = ?4, sig = ?5, key = ?6, raw = ?7 WHERE id = ?1",
+            )?
+            .execute(params![repo.0, rev, data, cid(&head.commit), head.sig, key, head.raw])?;
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO commit_log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![account, rev, data, head.sig, key, head.raw])?;
+        Ok(())
+    }
+
+    pub(super) fn repair(
+        &mut self,
+        did: &Did,
+        repo: RepoId,
+        key: &RecordPath,
+        packed: &Packed,
+    ) -> Outcome<()> {
+        let account = self.account_id(did)?;
+        let coll = self.collection_id(account, key.collection())?;
+        let had: Option<bool> = self
+            .conn
+            .prepare_cached(
+                "SELECT body IS NOT NULL FROM record WHERE repo = ?1 AND coll = ?2 AND rkey = ?3 AND cid = ?4
+                   AND repo IN (SELECT id FROM repo WHERE account = ?5 AND role < 2)",
+            )?
+            .query_row(params![repo.0, coll, key.rkey(), cid(&packed.cid), account], |r| r.get(0))
+            .optional()?;
+        let Some(had) = had else {
+            return Err(mismatch(did, format!("{key} is not stored with CID {}", packed.cid)));
+        };
+        self.conn
+            .prepare_cached("UPDATE record SET body = ?4 WHERE repo = ?1 AND coll = ?2 AND rkey = ?3")?
+            .execute(params![repo.0, coll, key.rkey(), packed.bytes])?;
+        for blob in &packed.blobs {
+            self.refer(account, repo.0, blob, coll, key.rkey())?;
+        }
+        if !had {
+            self.count(repo, 0, len(packed.size))?;
+        }
+        Ok(())
+    }
+}
+
+/// A key that is there already is the caller's mistake, not the database's.
+fn duplicate(error: rusqlite::Error, did: &Did, key: &RecordPath) -> Fault {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => mismatch(did, format!("{key} is staged twice")),
+        _ => error.into(),
+    }
+}

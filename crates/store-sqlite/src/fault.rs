@@ -1,0 +1,91 @@
+//! Failures inside the adapter: either already in the port's words, or still SQLite's.
+
+use p2pds_store::StoreError;
+use rusqlite::ffi;
+
+/// A failure on its way to a caller.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// In the port's words.
+    Store(StoreError),
+    /// In SQLite's words.
+    Sql(rusqlite::Error),
+}
+
+/// Result of everything that talks to SQLite.
+pub(crate) type Outcome<T> = Result<T, Fault>;
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// What a failure of SQLite means for the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gravity {
+    /// This unit alone fails.
+    Unit,
+    /// The disk is full: roll back, free the ballast, go on with deletions.
+    Full,
+    /// The group fails; later ones may succeed.
+    Group,
+    /// A flush failed: what is on disk is unknown, stop writing.
+    Stop,
+}
+
+impl Fault {
+    /// SQLite's extended result code, if it is SQLite's failure.
+    pub(crate) fn code(&self) -> Option<i32> {
+        match self {
+            Self::Sql(rusqlite::Error::SqliteFailure(failure, _)) => Some(failure.extended_code),
+            _ => None,
+        }
+    }
+
+    /// How far the failure reaches.
+    pub(crate) fn gravity(&self) -> Gravity {
+        let Some(code) = self.code() else { return Gravity::Unit };
+        match code {
+            ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => Gravity::Stop,
+            ffi::SQLITE_IOERR_SHMSIZE => Gravity::Full,
+            _ => match code & 0xff {
+                ffi::SQLITE_FULL => Gravity::Full,
+                ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM | ffi::SQLITE_BUSY | ffi::SQLITE_CANTOPEN => {
+                    Gravity::Group
+                }
+                _ => Gravity::Unit,
+            },
+        }
+    }
+
+    /// The failure in the port's words.
+    pub(crate) fn into_store(self, doing: &'static str) -> StoreError {
+        let code = self.code();
+        match self {
+            Self::Store(error) => error,
+            Self::Sql(error) => match code.map(|c| c & 0xff) {
+                Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) => StoreError::Damaged(format!(
+                    "the database file itself ({error}, while trying to {doing})"
+                )),
+                _ => StoreError::Backend { doing, cause: error.to_string() },
+            },
+        }
+    }
+}
+
+/// Turns a failure of SQLite into the port's words, for use with `map_err`.
+pub(crate) fn backend(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |error| Fault::Sql(error).into_store(doing)
+}
+
+/// Turns a failure of the file system into the port's words.
+pub(crate) fn file(doing: &'static str) -> impl Fn(std::io::Error) -> StoreError {
+    move |error| StoreError::Backend { doing, cause: error.to_string() }
+}

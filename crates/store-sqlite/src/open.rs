@@ -1,0 +1,160 @@
+//! Opening the database: directory, permissions, pragmas, migrations.
+
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+
+use p2pds_store::{StoreError, StoreResult};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::Options;
+use crate::Synchronous;
+use crate::fault::{backend, file};
+
+/// Name of the database file in the data directory.
+pub const FILE_NAME: &str = "p2pds.sqlite";
+
+/// Marks our files (`file(1)` shows it): "p2pd".
+const APPLICATION_ID: i64 = 0x7032_7064;
+
+/// All migrations in order; append only. Migration number = position + 1 = `user_version`.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_init.sql")];
+
+/// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.
+const BUSY_MS: u64 = 30_000;
+
+/// Creates the directory if need be, for its owner alone.
+pub(crate) fn directory(dir: &Path) -> StoreResult<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(file("create the data directory"))
+}
+
+/// Opens the writing connection, creating and migrating the database.
+pub(crate) fn writer(dir: &Path, options: &Options) -> StoreResult<Connection> {
+    let path = dir.join(FILE_NAME);
+    let mut open = OpenOptions::new();
+    open.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+    let fresh = open
+        .open(&path)
+        .and_then(|f| f.metadata())
+        .map(|m| m.len() == 0)
+        .map_err(file("create the database file"))?;
+    let conn = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let doing = "set up the database";
+    if fresh {
+        conn.execute_batch(&format!(
+            "PRAGMA page_size={}; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id={APPLICATION_ID};",
+            options.page_size
+        ))
+        .map_err(backend(doing))?;
+    }
+    let synchronous = match options.synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+        Synchronous::Off => "OFF",
+    };
+    let cache = options.writer_cache / 1024;
+    conn.execute_batch(&format!(
+        "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous={synchronous};
+         PRAGMA secure_delete=ON; PRAGMA foreign_keys=ON; PRAGMA cache_size=-{cache};"
+    ))
+    .map_err(backend(doing))?;
+    migrate(&conn, dir)?;
+    Ok(conn)
+}
+
+/// Opens a connection for the checkpoint thread.
+pub(crate) fn checkpointer(dir: &Path, options: &Options) -> StoreResult<Connection> {
+    let conn = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let synchronous = if options.synchronous == Synchronous::Off { "OFF" } else { "FULL" };
+    conn.execute_batch(&format!(
+        "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous={synchronous}; PRAGMA cache_size=-256;"
+    ))
+    .map_err(backend("open the database for checkpoints"))?;
+    conn.busy_timeout(std::time::Duration::from_millis(50)).map_err(backend("open the database"))?;
+    Ok(conn)
+}
+
+/// Opens a reading connection.
+pub(crate) fn reader(dir: &Path, options: &Options) -> StoreResult<Connection> {
+    let conn = connect(dir, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let cache = options.reader_cache / 1024;
+    conn.execute_batch(&format!("PRAGMA query_only=ON; PRAGMA cache_size=-{cache};"))
+        .map_err(backend("open the database for reading"))?;
+    Ok(conn)
+}
+
+fn connect(dir: &Path, access: OpenFlags) -> StoreResult<Connection> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn =
+        Connection::open_with_flags(dir.join(FILE_NAME), flags).map_err(backend("open the database"))?;
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(backend("open the database"))?;
+    conn.set_prepared_statement_cache_capacity(128);
+    // Sorting and VACUUM must not leave users' data in a system-wide temporary directory.
+    let temp = dir.display().to_string().replace('\'', "''");
+    conn.execute_batch(&format!("PRAGMA temp_store_directory='{temp}'; PRAGMA trusted_schema=OFF;"))
+        .map_err(backend("open the database"))?;
+    Ok(conn)
+}
+
+fn migrate(conn: &Connection, dir: &Path) -> StoreResult<()> {
+    let doing = "bring the database schema up to date";
+    let found: u32 = conn.query_row("PRAGMA user_version", [], |r| r.get(0)).map_err(backend(doing))?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StoreError::TooNew { dir: dir.display().to_string(), found, known });
+    }
+    for (number, sql) in (1_u32..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+        // One transaction for statements and number together: a crash leaves the old schema.
+        conn.execute_batch(&format!("BEGIN IMMEDIATE; {sql}\nPRAGMA user_version={number}; COMMIT;"))
+            .map_err(|e| {
+                let _ = conn.execute_batch("ROLLBACK");
+                backend(doing)(e)
+            })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_strict_and_every_column_has_a_comment() {
+        for sql in MIGRATIONS {
+            for table in sql.split("CREATE TABLE ").skip(1) {
+                let (body, rest) = table.split_once("\n)").unwrap();
+                assert!(rest.trim_start().starts_with("STRICT"), "{body}");
+                for column in body.lines().skip(1).filter(|l| !l.trim_start().starts_with("PRIMARY KEY")) {
+                    assert!(column.contains("-- "), "{column}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options::default();
+        let conn = writer(dir.path(), &options).unwrap();
+        conn.execute_batch("PRAGMA user_version=99").unwrap();
+        drop(conn);
+        assert!(matches!(writer(dir.path(), &options), Err(StoreError::TooNew { found: 99, known: 1, .. })));
+    }
+
+    #[test]
+    fn pragmas_that_only_creation_can_set_are_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = writer(dir.path(), &Options::default()).unwrap();
+        let get = |name: &str| conn.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!(get("auto_vacuum"), 2);
+        assert_eq!(get("page_size"), 4_096);
+        assert_eq!(get("synchronous"), 2);
+        assert_eq!(get("secure_delete"), 1);
+        assert_eq!(get("application_id"), APPLICATION_ID);
+    }
+}

@@ -1,0 +1,298 @@
+//! The one writer: takes units from all lanes, applies each under its own savepoint, and commits
+//! them in groups, one flush for all.
+//!
+//! A unit that fails takes nothing with it but itself. A full disk rolls the group back: units
+//! that free space are tried again with the ballast given back, the others are refused. A failed
+//! flush stops writing for good, because nobody can know what is on the disk then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use p2pds_store::{Applied, StoreError, StoreResult};
+use rusqlite::Connection;
+
+use crate::apply::Apply;
+use crate::fault::{Fault, Gravity, Outcome, backend};
+use crate::queue::{Chore, Job, Next};
+use crate::store::Shared;
+
+/// The writer's thread body.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    apply: Apply,
+    wal_bytes: Arc<AtomicU64>,
+}
+
+/// A unit that was applied and waits for the commit.
+type Done = (Job, StoreResult<Applied>);
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, mut conn: Connection) -> StoreResult<Self> {
+        let wal_bytes = Arc::new(AtomicU64::new(0));
+        let (counter, page) = (Arc::clone(&wal_bytes), u64::from(shared.options.page_size));
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+            let pages = u64::try_from(pages).unwrap_or(0);
+            counter.store(pages.saturating_mul(page), Ordering::Relaxed);
+            Ok(())
+        }))
+        .map_err(backend("watch the write-ahead log"))?;
+        let apply = Apply::new(conn, shared.dir.clone());
+        Ok(Self { shared, apply, wal_bytes })
+    }
+
+    /// Runs until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        while self.shared.queue.wait() {
+            match self.shared.queue.next(true) {
+                Next::Chore(chore, answer) => {
+                    let _ = answer.send(self.chore(chore));
+                }
+                Next::Unit(job) => self.group(job),
+                Next::Empty => {}
+                Next::Closed => break,
+            }
+        }
+        // The last connection to close folds the log away; a failure costs only time at the
+        // next start.
+        let _ = self.checkpoint("TRUNCATE");
+    }
+
+    /// One group: the given unit and whatever else waits, up to the limits.
+    fn group(&mut self, first: Job) {
+        if let Some(refusal) = self.refusal() {
+            let _ = first.answer.send(Err(refusal));
+            return;
+        }
+        let mut jobs = vec![first];
+        let started = Instant::now();
+        let mut done: Vec<Done> = Vec::new();
+        let outcome = self.fill(&mut jobs, &mut done, started).and_then(|()| self.commit(&done));
+        match outcome {
+            Ok(()) => {
+                let committed = done.len() as u64;
+                for (job, result) in done {
+                    let _ = job.answer.send(result);
+                }
+                self.shared.counters.committed(committed, started.elapsed());
+                self.after_commit();
+            }
+            Err(fault) => {
+                self.apply.rollback();
+                let all = done.into_iter().map(|(job, _)| job).chain(jobs).collect();
+                self.failed(fault, all);
+            }
+        }
+    }
+
+    /// Applies `jobs` and what else the queue has, each under its savepoint, until a limit.
+    fn fill(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>, started: Instant) -> Outcome<()> {
+        let limit = Duration::from_millis(self.shared.options.group_ms);
+        self.apply.begin()?;
+        loop {
+            while let Some(job) = jobs.pop() {
+                if self.shared.disk.is_full() && !job.unit.frees() {
+                    let _ = job.answer.send(Err(self.disk_full()));
+                    continue;
+                }
+                let result = self.apply.unit(&job.unit);
+                let result = match result {
+                    Ok(applied) => Ok(applied),
+                    Err(fault) if fault.gravity() == Gravity::Unit => Err(fault.into_store("apply a change")),
+                    Err(fault) => {
+                        jobs.push(job);
+                        return Err(fault);
+                    }
+                };
+                done.push((job, result));
+            }
+            if done.len() >= self.shared.options.group_units || started.elapsed() >= limit {
+                return Ok(());
+            }
+            match self.shared.queue.next(false) {
+                Next::Unit(job) => jobs.push(job),
+                Next::Chore(..) | Next::Empty | Next::Closed => return Ok(()),
+            }
+        }
+    }
+
+    fn commit(&mut self, done: &[Done]) -> Outcome<()> {
+        if done.iter().all(|(_, result)| result.is_err()) {
+            self.apply.rollback();
+            return Ok(());
+        }
+        self.apply.commit()
+    }
+
+    /// A whole group failed: answers or retries its units.
+    fn failed(&mut self, fault: Fault, jobs: Vec<Job>) {
+        let gravity = fault.gravity();
+        match gravity {
+            Gravity::Full => {
+                self.shared.disk.found_full();
+                tracing::warn!(dir = %self.shared.dir.display(), "the disk is full: only reading and deleting work");
+                for job in jobs {
+                    if job.unit.frees() {
+                        self.alone(job);
+                    } else {
+                        let _ = job.answer.send(Err(self.disk_full()));
+                    }
+                }
+            }
+            Gravity::Stop => {
+                let error = self.stop(fault);
+                for job in jobs {
+                    let _ = job.answer.send(Err(error.clone()));
+                }
+            }
+            Gravity::Unit | Gravity::Group => {
+                let error = fault.into_store("commit a group of changes");
+                for job in jobs {
+                    let _ = job.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// One unit in a transaction of its own, on a full disk.
+    fn alone(&mut self, job: Job) {
+        let outcome = (|| {
+            self.apply.begin()?;
+            let applied = self.apply.unit(&job.unit)?;
+            self.apply.commit()?;
+            Ok(applied)
+        })();
+        let result = outcome.map_err(|fault: Fault| {
+            self.apply.rollback();
+            match fault.gravity() {
+                Gravity::Full => self.disk_full(),
+                Gravity::Stop => self.stop(fault),
+                Gravity::Unit | Gravity::Group => fault.into_store("apply a change"),
+            }
+        });
+        let freed = result.is_ok();
+        let _ = job.answer.send(result);
+        if freed {
+            self.make_room();
+        }
+    }
+
+    /// Gives what was deleted on a full disk back to the file system.
+    fn make_room(&mut self) {
+        let _ = self.checkpoint("TRUNCATE");
+        let _ = self.shrink();
+        let _ = self.checkpoint("TRUNCATE");
+        let _ = self.shared.disk.try_recover();
+    }
+
+    fn after_commit(&mut self) {
+        let wal = self.wal_bytes.load(Ordering::Relaxed);
+        self.shared.counters.wal.store(wal, Ordering::Relaxed);
+        if self.shared.disk.is_full() {
+            self.make_room();
+        }
+        if wal >= self.shared.options.wal_fold {
+            self.shared.checkpoints.wake();
+        }
+        let left = self.shared.checkpoints.left();
+        // The checkpoint thread never catches up with a busy writer by itself; when little is
+        // left the writer folds that little away, and the log starts again from its beginning.
+        let nearly = wal >= self.shared.options.wal_fold.saturating_mul(2) && left <= NEARLY;
+        if nearly || wal >= self.shared.options.wal_soft {
+            if !nearly {
+                tracing::warn!(bytes = wal, "the write-ahead log is large; writing waits for it");
+            }
+            let _ = self.checkpoint("PASSIVE");
+            self.shared.checkpoints.reset_left();
+        }
+    }
+
+    /// Why nothing is written now, if that is so.
+    fn refusal(&mut self) -> Option<StoreError> {
+        if let Some(reason) = self.shared.stopped() {
+            return Some(StoreError::Stopped(reason));
+        }
+        let _ = self.shared.disk.try_recover();
+        let (bytes, limit) = (self.wal_bytes.load(Ordering::Relaxed), self.shared.options.wal_hard);
+        if bytes >= limit {
+            let _ = self.checkpoint("RESTART");
+            if self.shared.checkpoints.pinned() {
+                return Some(StoreError::LogFull { bytes, limit });
+            }
+        }
+        None
+    }
+
+    fn disk_full(&self) -> StoreError {
+        StoreError::DiskFull { path: self.shared.dir.display().to_string() }
+    }
+
+    fn stop(&self, fault: Fault) -> StoreError {
+        let cause = fault.into_store("flush to disk").to_string();
+        tracing::error!(%cause, "writing has stopped");
+        self.shared.stop(cause.clone());
+        StoreError::Stopped(cause)
+    }
+
+    fn chore(&mut self, chore: Chore) -> StoreResult<()> {
+        let result = match chore {
+            Chore::Truncate => self.truncate(),
+            Chore::Shrink => self.shrink(),
+            Chore::Vacuum => self.vacuum(),
+        };
+        result.map_err(|fault| {
+            if fault.gravity() == Gravity::Stop {
+                self.stop(fault)
+            } else {
+                fault.into_store("tidy the database")
+            }
+        })
+    }
+
+    /// Empties the log; waits a little for readers, which never hold a snapshot for long.
+    fn truncate(&mut self) -> Outcome<()> {
+        for _ in 0..20 {
+            if self.checkpoint("TRUNCATE")? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Backend {
+            doing: "empty the write-ahead log",
+            cause: "readers hold on to it; try again".into(),
+        }
+        .into())
+    }
+
+    fn shrink(&mut self) -> Outcome<()> {
+        self.apply.conn.execute_batch("PRAGMA incremental_vacuum")?;
+        Ok(())
+    }
+
+    fn vacuum(&mut self) -> Outcome<()> {
+        self.apply.forget();
+        self.apply.conn.flush_prepared_statement_cache();
+        self.apply.conn.execute_batch("VACUUM")?;
+        self.truncate()
+    }
+
+    /// Runs a checkpoint on the writer's connection; `true` when the log is folded away.
+    fn checkpoint(&mut self, mode: &str) -> Outcome<bool> {
+        let conn = &self.apply.conn;
+        conn.busy_timeout(Duration::from_millis(500))?;
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let answer =
+            conn.query_row(&sql, [], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)));
+        conn.busy_timeout(Duration::from_secs(30))?;
+        let (busy, log, folded) = answer?;
+        let whole = busy == 0 && log == folded;
+        self.shared.checkpoints.set_pinned(!whole);
+        if whole {
+            self.wal_bytes.store(0, Ordering::Relaxed);
+            self.shared.counters.wal.store(0, Ordering::Relaxed);
+        }
+        Ok(whole)
+    }
+}
+
+/// What the writer folds away itself: some 10 ms of work.
+const NEARLY: u64 = 4 << 20;
