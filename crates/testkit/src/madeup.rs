@@ -35,6 +35,10 @@ pub struct State {
     pub commit: String,
     /// Rev of the commit.
     pub rev: String,
+    /// Root of the tree.
+    pub data: String,
+    /// The commit's signature.
+    pub signature: [u8; 64],
     /// Path to bytes.
     pub records: BTreeMap<String, Vec<u8>>,
     /// The whole repo: commit, nodes (children first), records.
@@ -91,6 +95,12 @@ impl Content {
             content.put(&bulk_key(label, n), &post_record(&format!("{label} number {n}")));
         }
         content
+    }
+
+    /// The records, path to bytes.
+    #[must_use]
+    pub fn records(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.records
     }
 
     /// Creates or replaces a post.
@@ -164,6 +174,12 @@ impl MadeUp {
         })
     }
 
+    /// The key that signs its commits, as did:key.
+    #[must_use]
+    pub fn signing_key(&self) -> String {
+        self.key.public_key().to_did_key()
+    }
+
     /// Signs a content as revision `step` (0, 1, 2, ...).
     #[must_use]
     pub fn sign(&self, step: u64, content: &Content) -> State {
@@ -196,6 +212,8 @@ impl MadeUp {
         State {
             commit: head.to_string(),
             rev,
+            data: data.to_string(),
+            signature: sig,
             records: content.records.clone(),
             car,
             blocks: blocks.into_iter().map(|(cid, bytes)| (cid.to_string(), bytes)).collect(),
