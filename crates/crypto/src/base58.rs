@@ -40,7 +40,8 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, &'static str> {
     // Little-endian bytes.
     let mut bytes: Vec<u8> = Vec::new();
     for character in text.bytes() {
-        let digit = ALPHABET.iter().position(|&c| c == character).ok_or("it has a character outside of base58")?;
+        let digit =
+            ALPHABET.iter().position(|&c| c == character).ok_or("it has a character outside of base58")?;
         let mut carry = u32::try_from(digit).unwrap_or_default();
         for byte in &mut bytes {
             carry = carry.wrapping_add(u32::from(*byte).wrapping_mul(58));

@@ -129,9 +129,13 @@ impl PublicKey {
     }
 }
 
-fn verify_k256(key: &secp256k1::PublicKey, digest: &[u8; 32], signature: &[u8]) -> Result<(), SignatureError> {
-    let signature =
-        secp256k1::ecdsa::Signature::from_compact(signature).map_err(|_| SignatureError::Range(Curve::K256))?;
+fn verify_k256(
+    key: &secp256k1::PublicKey,
+    digest: &[u8; 32],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let signature = secp256k1::ecdsa::Signature::from_compact(signature)
+        .map_err(|_| SignatureError::Range(Curve::K256))?;
     let mut low = signature;
     low.normalize_s();
     if low != signature {
@@ -141,8 +145,13 @@ fn verify_k256(key: &secp256k1::PublicKey, digest: &[u8; 32], signature: &[u8]) 
     secp256k1::ecdsa::verify(&signature, message, key).map_err(|_| SignatureError::Mismatch(Curve::K256))
 }
 
-fn verify_p256(key: &p256::ecdsa::VerifyingKey, digest: &[u8; 32], signature: &[u8]) -> Result<(), SignatureError> {
-    let signature = p256::ecdsa::Signature::from_slice(signature).map_err(|_| SignatureError::Range(Curve::P256))?;
+fn verify_p256(
+    key: &p256::ecdsa::VerifyingKey,
+    digest: &[u8; 32],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let signature =
+        p256::ecdsa::Signature::from_slice(signature).map_err(|_| SignatureError::Range(Curve::P256))?;
     if signature.normalize_s() != signature {
         return Err(SignatureError::HighS);
     }
@@ -150,7 +159,8 @@ fn verify_p256(key: &p256::ecdsa::VerifyingKey, digest: &[u8; 32], signature: &[
 }
 
 fn multibase(text: &str) -> Result<Vec<u8>, KeyError> {
-    let rest = text.strip_prefix('z').ok_or(KeyError::Encoding { problem: "it does not start with \"z\"" })?;
+    let rest =
+        text.strip_prefix('z').ok_or(KeyError::Encoding { problem: "it does not start with \"z\"" })?;
     base58::decode(rest).map_err(|problem| KeyError::Encoding { problem })
 }
 

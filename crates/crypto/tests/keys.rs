@@ -88,7 +88,9 @@ fn wrong_curve_and_wrong_key() {
 fn keys_that_cannot_be_read() {
     let good = key(Curve::K256, 5).public_key().to_did_key();
     let bare = good.strip_prefix("did:key:").unwrap();
-    for bad in ["", "did:key:", "did:key:z", bare, "did:web:z6Mk", &good[..good.len() - 1], &format!("{good}1")] {
+    for bad in
+        ["", "did:key:", "did:key:z", bare, "did:web:z6Mk", &good[..good.len() - 1], &format!("{good}1")]
+    {
         assert!(PublicKey::from_did_key(bad).is_err(), "{bad:?}");
     }
     // Ed25519, from the did:key specification: well formed, and not ours.

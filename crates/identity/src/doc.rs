@@ -151,7 +151,11 @@ impl DidDocument {
     /// `None` if the document has none, an error if it has one that cannot be used.
     pub fn signing_key(&self) -> Option<Result<PublicKey, DocumentError>> {
         let method = self.verification_methods.iter().find(|method| method.fragment == "atproto")?;
-        Some(method.public_key().map_err(|problem| DocumentError::SigningKey { did: self.id.clone(), problem }))
+        Some(
+            method
+                .public_key()
+                .map_err(|problem| DocumentError::SigningKey { did: self.id.clone(), problem }),
+        )
     }
 
     /// The origin of the account's host, such as `https://pds.example.com`: the first service `#atproto_pds` of type
@@ -256,25 +260,31 @@ struct Entry {
 
 impl<'de> Deserialize<'de> for Tolerant<Entry> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(bounded::ObjectOnly::new()).map(|entry: Option<Entry>| {
+            // Entries without a name are of no use to anybody and are not even collected.
+            Self(entry.filter(|entry| entry.id.is_some() && entry.kind.is_some()))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         /// The four members that matter, whatever their values are.
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
         struct Members {
-            #[serde(default)]
             id: MaybeText,
-            #[serde(default, rename = "type")]
+            #[serde(rename = "type")]
             kind: MaybeText,
-            #[serde(default)]
             public_key_multibase: MaybeText,
-            #[serde(default)]
             service_endpoint: MaybeText,
         }
         let members = Members::deserialize(deserializer)?;
-        Ok(Self(Some(Entry {
+        Ok(Self {
             id: members.id.0,
             kind: members.kind.0,
             public_key_multibase: members.public_key_multibase.0,
             service_endpoint: members.service_endpoint.0,
-        })))
+        })
     }
 }

@@ -10,7 +10,9 @@ use p2pds_syntax::{Did, ErrorKind, Handle};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandleError {
     /// Several DNS records name different accounts.
-    #[error("{handle} names more than one account in DNS ({first} and {second}), so it names none; its owner has to remove all but one TXT record")]
+    #[error(
+        "{handle} names more than one account in DNS ({first} and {second}), so it names none; its owner has to remove all but one TXT record"
+    )]
     Ambiguous {
         /// Which handle.
         handle: Handle,

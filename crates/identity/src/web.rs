@@ -35,7 +35,9 @@ pub fn did_web_url(did: &Did) -> Result<String, DidWebError> {
     }
     if let Some(port) = id.strip_prefix("localhost%3A").or_else(|| id.strip_prefix("localhost%3a")) {
         return match port.parse::<u16>() {
-            Ok(number) if number.to_string() == port => Ok(format!("http://localhost:{port}/.well-known/did.json")),
+            Ok(number) if number.to_string() == port => {
+                Ok(format!("http://localhost:{port}/.well-known/did.json"))
+            }
             _ => Err(wrong("after \"localhost\" only a port may follow, as in \"localhost%3A3000\"")),
         };
     }
@@ -61,7 +63,10 @@ mod tests {
         assert_eq!(url("did:web:a.B.example.com").unwrap(), "https://a.b.example.com/.well-known/did.json");
         assert_eq!(url("did:web:localhost%3A1234").unwrap(), "http://localhost:1234/.well-known/did.json");
         assert_eq!(url("did:web:localhost").unwrap(), "http://localhost/.well-known/did.json");
-        assert_eq!(url("did:web:localhost.example.com").unwrap(), "https://localhost.example.com/.well-known/did.json");
+        assert_eq!(
+            url("did:web:localhost.example.com").unwrap(),
+            "https://localhost.example.com/.well-known/did.json"
+        );
     }
 
     #[test]

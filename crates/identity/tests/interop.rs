@@ -17,7 +17,8 @@ use p2pds_syntax::Did;
 /// Reads a file and validates it for the DID that its first entry names.
 fn load(path: &std::path::Path) -> Result<Log, PlcError> {
     let json = std::fs::read(path).unwrap();
-    let did = serde_json::from_slice::<serde_json::Value>(&json).unwrap()[0]["did"].as_str().unwrap().to_owned();
+    let did =
+        serde_json::from_slice::<serde_json::Value>(&json).unwrap()[0]["did"].as_str().unwrap().to_owned();
     validate_log(&Did::parse(&did).unwrap(), &parse_audit(&json)?)
 }
 
@@ -54,7 +55,9 @@ fn invalid_logs() {
             "nullification_reused_key" => matches!(error.fault(), Some(EntryFault::LowAuthority)),
             "nullification_too_slow" => matches!(error.fault(), Some(EntryFault::TooLate { hours: 73 })),
             // A DER signature that was made to have exactly 64 bytes.
-            "sig_der" | "sig_k256_high_s" | "sig_p256_high_s" => matches!(error.fault(), Some(EntryFault::BadSignature { .. })),
+            "sig_der" | "sig_k256_high_s" | "sig_p256_high_s" => {
+                matches!(error.fault(), Some(EntryFault::BadSignature { .. }))
+            }
             "update_nullified" => matches!(error.fault(), Some(EntryFault::PrevNullified { .. })),
             "update_tombstoned" => matches!(error.fault(), Some(EntryFault::AfterTombstone)),
             "sig_b64_newline" | "sig_b64_padding_bits" | "sig_b64_padding_chars" => {

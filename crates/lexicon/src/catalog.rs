@@ -46,7 +46,12 @@ impl Catalog {
     ///
     /// [`ValidationError::UnknownSchema`] means that nothing can be said, which is no fault of the record: the protocol
     /// accepts records of unknown collections. Unions that are not closed accept unknown types likewise.
-    pub fn validate_record(&self, collection: &Nsid, rkey: &Rkey, record: &Value) -> Result<(), ValidationError> {
+    pub fn validate_record(
+        &self,
+        collection: &Nsid,
+        rkey: &Rkey,
+        record: &Value,
+    ) -> Result<(), ValidationError> {
         let reference = || collection.to_string();
         let document =
             self.get(collection).ok_or_else(|| ValidationError::UnknownSchema { reference: reference() })?;
@@ -56,7 +61,9 @@ impl Catalog {
         check_key(collection, &schema.key, rkey)?;
         let mut validator = Validator::new(self);
         match record.get("$type").map(Value::as_text) {
-            Some(Some(kind)) if kind == collection.as_str() => validator.object(collection, &schema.record, record),
+            Some(Some(kind)) if kind == collection.as_str() => {
+                validator.object(collection, &schema.record, record)
+            }
             Some(Some(kind)) => validator.wrong(format!("is of $type {kind:?}, expected {collection}")),
             Some(None) => validator.wrong("has a $type that is not text"),
             None => validator.wrong("has no $type"),
@@ -133,7 +140,10 @@ impl Catalog {
             Schema::Union(union) => &union.refs,
             Schema::Array(array) => return self.collect_dangling(id, &array.items, found),
             Schema::Object(object) => {
-                return object.properties.values().for_each(|schema| self.collect_dangling(id, schema, found));
+                return object
+                    .properties
+                    .values()
+                    .for_each(|schema| self.collect_dangling(id, schema, found));
             }
             _ => return,
         };

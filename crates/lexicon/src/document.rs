@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use p2pds_syntax::Nsid;
 use serde::Deserialize;
 
-use crate::schema::{Definition, Primary, Schema};
 use crate::LexiconError;
+use crate::schema::{Definition, Primary, Schema};
 
 /// A lexicon: definitions under one NSID.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,13 +70,13 @@ impl Document {
 }
 
 fn definition(name: &str, json: serde_json::Value) -> Result<Definition, String> {
-    let valid_name = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    let valid_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric());
     if !valid_name {
         return Err("a name must be a letter and then letters and digits".to_owned());
     }
     let kind = json.get("type").and_then(serde_json::Value::as_str).ok_or("it has no \"type\"")?;
-    let is_primary =
-        matches!(kind, "record" | "query" | "procedure" | "subscription" | "permission-set");
+    let is_primary = matches!(kind, "record" | "query" | "procedure" | "subscription" | "permission-set");
     if is_primary && name != MAIN {
         return Err(format!("a {kind} may only be defined as \"main\""));
     }
@@ -100,7 +100,8 @@ fn definition(name: &str, json: serde_json::Value) -> Result<Definition, String>
 }
 
 fn check_primary(definition: &Definition) -> Result<(), String> {
-    let body = |body: &Option<crate::Body>| body.as_ref().and_then(|b| b.schema.as_ref()).map_or(Ok(()), check);
+    let body =
+        |body: &Option<crate::Body>| body.as_ref().and_then(|b| b.schema.as_ref()).map_or(Ok(()), check);
     let params = |params: &Option<crate::Params>| match params {
         Some(params) => params.properties.values().try_for_each(check_param),
         None => Ok(()),
@@ -121,7 +122,8 @@ fn check_primary(definition: &Definition) -> Result<(), String> {
             }
         }
         Definition::PermissionSet(set) => {
-            let known = |permission: &crate::Permission| matches!(permission.resource.as_str(), "repo" | "rpc");
+            let known =
+                |permission: &crate::Permission| matches!(permission.resource.as_str(), "repo" | "rpc");
             let bad_rpc = |p: &crate::Permission| p.resource == "rpc" && p.aud.is_some() == p.inherit_aud;
             match set.permissions.iter().find(|p| known(p) && bad_rpc(p)) {
                 Some(_) => Err("an rpc permission needs either \"aud\" or \"inheritAud\"".to_owned()),

@@ -25,7 +25,7 @@ pub use catalog::Catalog;
 pub use document::Document;
 pub use error::{LexiconError, ValidationError};
 pub use schema::{
-    ArraySchema, BlobSchema, Body, BooleanSchema, BytesSchema, Definition, IntegerSchema, KeyType, MethodError,
-    ObjectSchema, Params, Permission, PermissionSet, Procedure, Query, RecordSchema, RefSchema, Schema, StringFormat,
-    StringSchema, Subscription, UnionSchema,
+    ArraySchema, BlobSchema, Body, BooleanSchema, BytesSchema, Definition, IntegerSchema, KeyType,
+    MethodError, ObjectSchema, Params, Permission, PermissionSet, Procedure, Query, RecordSchema, RefSchema,
+    Schema, StringFormat, StringSchema, Subscription, UnionSchema,
 };

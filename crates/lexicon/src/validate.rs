@@ -6,9 +6,11 @@ mod text;
 use p2pds_ipld::cbor::Value;
 use p2pds_syntax::Nsid;
 
-use crate::catalog::{Catalog, absolute};
-use crate::schema::{ArraySchema, BooleanSchema, BytesSchema, Definition, IntegerSchema, ObjectSchema, Schema, UnionSchema};
 use crate::ValidationError;
+use crate::catalog::{Catalog, absolute};
+use crate::schema::{
+    ArraySchema, BooleanSchema, BytesSchema, Definition, IntegerSchema, ObjectSchema, Schema, UnionSchema,
+};
 
 /// How many definitions may refer to each other, and how deep values may be nested, before a check is given up.
 const MAX_DEPTH: usize = 128;
@@ -51,7 +53,9 @@ impl<'a> Validator<'a> {
     /// Checks a value against a schema that stands in the lexicon `id`.
     pub(crate) fn schema(&mut self, id: &Nsid, schema: &'a Schema, value: &Value) -> Check {
         if self.depth >= MAX_DEPTH {
-            return self.wrong(format!("is nested more than {MAX_DEPTH} deep, or its schemas refer to each other in a circle"));
+            return self.wrong(format!(
+                "is nested more than {MAX_DEPTH} deep, or its schemas refer to each other in a circle"
+            ));
         }
         self.depth = self.depth.saturating_add(1);
         let result = match schema {
@@ -88,7 +92,9 @@ impl<'a> Validator<'a> {
 
     fn boolean(&self, schema: &BooleanSchema, value: &Value) -> Check {
         match (value, schema.constant) {
-            (Value::Bool(found), Some(constant)) if *found != constant => self.wrong(format!("must be {constant}")),
+            (Value::Bool(found), Some(constant)) if *found != constant => {
+                self.wrong(format!("must be {constant}"))
+            }
             (Value::Bool(_), _) => Ok(()),
             _ => self.expected("a boolean", value),
         }
@@ -106,7 +112,9 @@ impl<'a> Validator<'a> {
             return self.wrong(format!("must be at most {maximum}, it is {found}"));
         }
         match &schema.allowed {
-            Some(allowed) if !allowed.contains(&found) => self.wrong(format!("must be one of {allowed:?}, it is {found}")),
+            Some(allowed) if !allowed.contains(&found) => {
+                self.wrong(format!("must be one of {allowed:?}, it is {found}"))
+            }
             _ => Ok(()),
         }
     }
@@ -181,7 +189,11 @@ impl<'a> Validator<'a> {
         if schema.refs.iter().any(|reference| absolute(id, reference) == kind) {
             return self.reference(&kind, value);
         }
-        if schema.closed { self.wrong(format!("may not be of $type {kind:?}, the union is closed")) } else { Ok(()) }
+        if schema.closed {
+            self.wrong(format!("may not be of $type {kind:?}, the union is closed"))
+        } else {
+            Ok(())
+        }
     }
 
     fn unknown(&self, value: &Value) -> Check {

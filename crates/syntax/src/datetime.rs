@@ -134,10 +134,16 @@ impl Cursor<'_> {
             return self.wrong("nothing may follow the time zone");
         }
         let days = days_before(year, month).saturating_add(day).saturating_sub(1);
-        let clock = hour.saturating_mul(3600).saturating_add(minute.saturating_mul(60)).saturating_add(second);
-        let from_year_zero = days.saturating_mul(SECONDS_PER_DAY).saturating_add(clock).saturating_sub(offset);
+        let clock =
+            hour.saturating_mul(3600).saturating_add(minute.saturating_mul(60)).saturating_add(second);
+        let from_year_zero =
+            days.saturating_mul(SECONDS_PER_DAY).saturating_add(clock).saturating_sub(offset);
         if from_year_zero < 0 || from_year_zero.div_euclid(SECONDS_PER_DAY) >= days_before(10_000, 1) {
-            return Err(SyntaxError::new(WHAT, self.text, "in UTC it lies outside of the years 0000 to 9999"));
+            return Err(SyntaxError::new(
+                WHAT,
+                self.text,
+                "in UTC it lies outside of the years 0000 to 9999",
+            ));
         }
         let seconds = from_year_zero.saturating_sub(EPOCH_DAYS.saturating_mul(SECONDS_PER_DAY));
         Ok(seconds.saturating_mul(MICROS_PER_SECOND).saturating_add(fraction))
@@ -247,9 +253,12 @@ mod tests {
 
     #[test]
     fn dates_that_do_not_exist() {
-        for bad in
-            ["1900-02-29T00:00:00Z", "2023-04-31T00:00:00Z", "2016-12-31T23:59:60Z", "9999-12-31T23:00:00-02:00"]
-        {
+        for bad in [
+            "1900-02-29T00:00:00Z",
+            "2023-04-31T00:00:00Z",
+            "2016-12-31T23:59:60Z",
+            "9999-12-31T23:00:00-02:00",
+        ] {
             assert!(Datetime::parse(bad).is_err(), "{bad}");
         }
     }

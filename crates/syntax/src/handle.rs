@@ -37,7 +37,11 @@ impl Handle {
             last = (offset, label);
         }
         if count < 2 {
-            return Err(SyntaxError::new(WHAT, text, "it needs at least two parts, as in \"alice.example.com\""));
+            return Err(SyntaxError::new(
+                WHAT,
+                text,
+                "it needs at least two parts, as in \"alice.example.com\"",
+            ));
         }
         if last.1.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(SyntaxError::at(WHAT, text, "its last part may not start with a digit", last.0));

@@ -23,8 +23,9 @@ impl Nsid {
         if text.len() > Self::MAX_LEN {
             return Err(wrong("it has more than 317 characters"));
         }
-        let (authority, name) =
-            text.rsplit_once('.').ok_or_else(|| wrong("it needs at least three parts, as in \"com.example.thing\""))?;
+        let (authority, name) = text
+            .rsplit_once('.')
+            .ok_or_else(|| wrong("it needs at least three parts, as in \"com.example.thing\""))?;
         if !authority.contains('.') {
             return Err(wrong("it needs at least three parts, as in \"com.example.thing\""));
         }
@@ -37,10 +38,20 @@ impl Nsid {
         }
         let start = authority.len().saturating_add(1);
         if name.is_empty() || name.len() > MAX_LABEL {
-            return Err(SyntaxError::at(WHAT, text, "its name (the last part) must have 1 to 63 characters", start));
+            return Err(SyntaxError::at(
+                WHAT,
+                text,
+                "its name (the last part) must have 1 to 63 characters",
+                start,
+            ));
         }
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            return Err(SyntaxError::at(WHAT, text, "its name (the last part) must start with a letter", start));
+            return Err(SyntaxError::at(
+                WHAT,
+                text,
+                "its name (the last part) must start with a letter",
+                start,
+            ));
         }
         if let Some(at) = name.bytes().position(|b| !b.is_ascii_alphanumeric()) {
             let rule = "its name (the last part) may only have ASCII letters and digits";

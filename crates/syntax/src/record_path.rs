@@ -95,7 +95,10 @@ fn check(bytes: &[u8]) -> Result<u16, Fault> {
                 return Err(Fault("it has more than one slash", Some(at)));
             }
         } else if !is_rkey_byte(byte) {
-            return Err(Fault("only ASCII letters, digits and the characters . _ : ~ - are allowed", Some(at)));
+            return Err(Fault(
+                "only ASCII letters, digits and the characters . _ : ~ - are allowed",
+                Some(at),
+            ));
         }
     }
     match slash {

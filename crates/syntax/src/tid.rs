@@ -29,8 +29,10 @@ impl Tid {
 
     /// Parses the 13 characters.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let bytes: &[u8; Self::LEN] =
-            text.as_bytes().try_into().map_err(|_| SyntaxError::new(WHAT, text, "it must have 13 characters"))?;
+        let bytes: &[u8; Self::LEN] = text
+            .as_bytes()
+            .try_into()
+            .map_err(|_| SyntaxError::new(WHAT, text, "it must have 13 characters"))?;
         let mut value = 0_u64;
         if let Some(at) = bytes.iter().position(|b| !matches!(b, b'2'..=b'7' | b'a'..=b'z')) {
             return Err(SyntaxError::at(WHAT, text, "only 2-7 and a-z are allowed", at));
@@ -39,7 +41,8 @@ impl Tid {
             return Err(SyntaxError::at(WHAT, text, "its first character must be 2-7, a or b", 0));
         }
         for &byte in bytes {
-            let digit = if byte < b'a' { byte.wrapping_sub(b'2') } else { byte.wrapping_sub(b'a').wrapping_add(6) };
+            let digit =
+                if byte < b'a' { byte.wrapping_sub(b'2') } else { byte.wrapping_sub(b'a').wrapping_add(6) };
             value = (value << 5) | u64::from(digit);
         }
         Ok(Self(value))

@@ -22,10 +22,14 @@ impl Uri {
         if text.len() > Self::MAX_LEN {
             return Err(wrong("it has more than 8192 bytes"));
         }
-        let (scheme, rest) = text.split_once(':').ok_or_else(|| wrong("it has no scheme, as in \"https:\""))?;
-        let scheme_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-');
+        let (scheme, rest) =
+            text.split_once(':').ok_or_else(|| wrong("it has no scheme, as in \"https:\""))?;
+        let scheme_byte =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-');
         if !scheme.starts_with(|c: char| c.is_ascii_lowercase()) || !scheme.bytes().all(scheme_byte) {
-            return Err(wrong("its scheme must be a lower-case letter and then letters, digits, '.', '+' or '-'"));
+            return Err(wrong(
+                "its scheme must be a lower-case letter and then letters, digits, '.', '+' or '-'",
+            ));
         }
         if scheme.len() > 81 {
             return Err(wrong("its scheme has more than 81 characters"));

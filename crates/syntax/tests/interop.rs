@@ -28,7 +28,12 @@ fn check<T: ToString>(name: &str, parse: impl Fn(&str) -> Result<T, SyntaxError>
     for text in &invalid {
         assert!(parse(text).is_err(), "invalid {name} was accepted: {text:?}");
     }
-    assert!(valid.len() >= counts.0 && invalid.len() >= counts.1, "{name}: {} and {}", valid.len(), invalid.len());
+    assert!(
+        valid.len() >= counts.0 && invalid.len() >= counts.1,
+        "{name}: {} and {}",
+        valid.len(),
+        invalid.len()
+    );
 }
 
 #[test]

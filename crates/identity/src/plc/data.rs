@@ -125,10 +125,13 @@ impl Data {
     /// The four fields as DAG-CBOR map entries.
     pub(crate) fn to_cbor_fields(&self) -> Vec<(&'static str, Value)> {
         let texts = |list: &[String]| Value::Array(list.iter().cloned().map(Value::Text).collect());
-        let methods = self.verification_methods.iter().map(|(name, key)| (name.clone(), Value::Text(key.clone())));
+        let methods =
+            self.verification_methods.iter().map(|(name, key)| (name.clone(), Value::Text(key.clone())));
         let services = self.services.iter().map(|(name, service)| {
-            let fields =
-                [("type", Value::Text(service.kind.clone())), ("endpoint", Value::Text(service.endpoint.clone()))];
+            let fields = [
+                ("type", Value::Text(service.kind.clone())),
+                ("endpoint", Value::Text(service.endpoint.clone())),
+            ];
             (name.clone(), Value::map(fields))
         });
         vec![
@@ -144,7 +147,8 @@ impl Data {
         let mut data =
             Self { rotation_keys: vec![recovery.to_owned(), signing.to_owned()], ..Self::default() };
         data.verification_methods.insert(SIGNING_KEY.to_owned(), signing.to_owned());
-        let bare = ["at://", "http://", "https://"].iter().find_map(|p| handle.strip_prefix(p)).unwrap_or(handle);
+        let bare =
+            ["at://", "http://", "https://"].iter().find_map(|p| handle.strip_prefix(p)).unwrap_or(handle);
         data.also_known_as.push(format!("at://{bare}"));
         if service.starts_with("http://") || service.starts_with("https://") {
             data.set_pds(service);

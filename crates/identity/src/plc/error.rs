@@ -42,7 +42,9 @@ pub enum PlcError {
         problem: String,
     },
     /// The account is deleted, so there is nothing to continue from.
-    #[error("{did} has been deleted (tombstoned); only an earlier rotation key can undo that, within 72 hours")]
+    #[error(
+        "{did} has been deleted (tombstoned); only an earlier rotation key can undo that, within 72 hours"
+    )]
     Tombstoned {
         /// Whose log.
         did: Did,
@@ -148,7 +150,9 @@ impl PlcError {
     /// Logs and operations that break rules are [`ErrorKind::Invalid`].
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Json { .. } | Self::Operation { .. } | Self::Empty { .. } | Self::Entry { .. } => ErrorKind::Invalid,
+            Self::Json { .. } | Self::Operation { .. } | Self::Empty { .. } | Self::Entry { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Refused { .. } => ErrorKind::Limited,
             Self::Tombstoned { .. } => ErrorKind::Conflict,
             Self::Sign(error) => error.kind(),

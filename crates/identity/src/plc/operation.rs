@@ -169,9 +169,9 @@ impl Fields {
         };
         let unsigned = match self.kind.as_str() {
             "plc_operation" => Unsigned::Update { prev, data: self.data()? },
-            "plc_tombstone" => {
-                Unsigned::Tombstone { prev: prev.ok_or("a plc_tombstone must name the operation it continues from")? }
-            }
+            "plc_tombstone" => Unsigned::Tombstone {
+                prev: prev.ok_or("a plc_tombstone must name the operation it continues from")?,
+            },
             "create" if prev.is_none() => Unsigned::LegacyCreate(self.legacy()?),
             "create" => return Err("a legacy \"create\" operation must have \"prev\": null".to_owned()),
             other => return Err(format!("{other:?} is no known type of operation")),
@@ -211,7 +211,9 @@ impl Fields {
             ("service", self.service.is_some()),
         ];
         match left.iter().find(|(_, there)| *there) {
-            Some((name, _)) => Err(format!("the field {name:?} does not belong to a {:?} operation", self.kind)),
+            Some((name, _)) => {
+                Err(format!("the field {name:?} does not belong to a {:?} operation", self.kind))
+            }
             None => Ok(()),
         }
     }

@@ -62,7 +62,9 @@ impl Unsigned {
     pub fn data(&self) -> Option<Data> {
         match self {
             Self::Update { data, .. } => Some(data.clone()),
-            Self::LegacyCreate(c) => Some(Data::of_legacy(&c.signing_key, &c.recovery_key, &c.handle, &c.service)),
+            Self::LegacyCreate(c) => {
+                Some(Data::of_legacy(&c.signing_key, &c.recovery_key, &c.handle, &c.service))
+            }
             Self::Tombstone { .. } => None,
         }
     }
@@ -174,7 +176,11 @@ fn check_data(data: &Data) -> Result<(), PlcError> {
     }
     for (at, name) in data.also_known_as.iter().enumerate() {
         if name.len() > MAX_NAME {
-            return refused(format!("name {} has {} characters, {MAX_NAME} are allowed", at.saturating_add(1), name.len()));
+            return refused(format!(
+                "name {} has {} characters, {MAX_NAME} are allowed",
+                at.saturating_add(1),
+                name.len()
+            ));
         }
         if data.also_known_as.iter().take(at).any(|earlier| earlier == name) {
             return refused(format!("the name {name:?} is listed twice"));
@@ -189,7 +195,8 @@ fn check_data(data: &Data) -> Result<(), PlcError> {
         }
     }
     for (id, service) in &data.services {
-        if id.len() > MAX_ID || service.kind.len() > MAX_SERVICE_TYPE || service.endpoint.len() > MAX_ENDPOINT {
+        if id.len() > MAX_ID || service.kind.len() > MAX_SERVICE_TYPE || service.endpoint.len() > MAX_ENDPOINT
+        {
             return refused(format!("the service {id:?} is too long"));
         }
     }

@@ -135,8 +135,11 @@ fn rotation_keys(operation: &Operation) -> Result<Vec<PublicKey>, EntryFault> {
         })?;
     }
     let parse = |key: &String| {
-        PublicKey::from_did_key(key)
-            .map_err(|source| EntryFault::BadKey { role: "rotation key", key: key.clone(), source })
+        PublicKey::from_did_key(key).map_err(|source| EntryFault::BadKey {
+            role: "rotation key",
+            key: key.clone(),
+            source,
+        })
     };
     data.rotation_keys.iter().map(parse).collect()
 }

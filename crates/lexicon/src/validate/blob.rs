@@ -20,7 +20,8 @@ impl Validator<'_> {
         let Some(mime) = field("mimeType").and_then(Value::as_text).filter(|mime| !mime.is_empty()) else {
             return self.wrong("is a blob reference without a \"mimeType\"");
         };
-        let Some(size) = field("size").and_then(Value::as_int).and_then(|size| u64::try_from(size).ok()) else {
+        let Some(size) = field("size").and_then(Value::as_int).and_then(|size| u64::try_from(size).ok())
+        else {
             return self.wrong("is a blob reference without a \"size\"");
         };
         if let Some(max) = schema.max_size.filter(|max| size > *max) {
