@@ -1,0 +1,203 @@
+//! The command line: one file per family of commands.
+//!
+//! `serve` is what runs when no command is named. Settings have flags too; those come from the
+//! sections of `config`, so their help is written once.
+
+pub mod archive;
+pub mod ask;
+pub mod config;
+pub mod context;
+pub mod doctor;
+pub mod drill;
+pub mod exit;
+pub mod export;
+pub mod import;
+pub mod output;
+pub mod serve;
+pub mod shell;
+pub mod show;
+pub mod verify;
+pub mod workers;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+
+/// The package version, and the commit when the builder named one.
+pub const VERSION: &str = env!("P2PDS_VERSION");
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  p2pds                                 start a node on 127.0.0.1:3000, data in ./data
+  p2pds archive add alice.example.com   keep a copy of an account
+  p2pds archive list                    what is kept, and how fresh it is
+  p2pds drill alice.example.com         prove that the copy restores
+  p2pds export alice.example.com --out alice-backup
+
+Exit status: 0 done, 1 error, 2 wrong usage, 3 damage or drift found, 10 nothing here yet,
+130 interrupted.";
+
+/// Archives, hosts and recovers AT Protocol accounts.
+///
+/// Without a command, starts a node. Commands talk to the node that runs on the same data
+/// directory; when none runs they do the work themselves, with the same result.
+#[derive(Debug, Parser)]
+#[command(name = "p2pds", version = VERSION, styles = STYLES, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// How to answer, and where the configuration lies.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; `serve` when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Configuration file (TOML).
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
+    /// Print the result as JSON on standard output.
+    #[arg(long, global = true, help_heading = "Output")]
+    pub json: bool,
+    /// Print results and errors only.
+    #[arg(long, short, global = true, help_heading = "Output")]
+    pub quiet: bool,
+    /// How to show progress, on standard error.
+    #[arg(long, global = true, value_enum, default_value_t = ProgressStyle::Auto, help_heading = "Output")]
+    pub progress: ProgressStyle,
+    /// Do not ask; take every question as answered with yes.
+    #[arg(long, short, global = true, help_heading = "Output")]
+    pub yes: bool,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// Bars on a terminal, a line every 10 seconds elsewhere.
+    Auto,
+    /// Bars that move.
+    Bars,
+    /// A line every 10 seconds.
+    Lines,
+    /// One JSON object per event and line.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// Everything that can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the node (what happens without a command).
+    Serve(serve::Args),
+    /// Keep copies of accounts: add, list, show, sync, remove.
+    Archive(archive::Args),
+    /// Check an archive against its signature, its hashes and its identity log.
+    Verify(verify::Args),
+    /// Print one archived record.
+    Show(show::Args),
+    /// Write an account out in a form that restores elsewhere.
+    Export(export::Args),
+    /// Archive an account from a CAR file, offline.
+    Import(import::Args),
+    /// Prove that an archive restores, from the archive alone.
+    Drill(drill::Args),
+    /// What runs in the background: state, progress, last error, next run.
+    Workers(workers::Args),
+    /// Look for what is wrong with this machine or setup, and say how to fix it.
+    Doctor(doctor::Args),
+    /// Show the configuration and where each value comes from.
+    Config(config::Args),
+    /// Print a completion script for a shell.
+    Completions(shell::CompletionsArgs),
+    /// Print or write the manual pages.
+    Man(shell::ManArgs),
+}
+
+/// A parsed command line.
+#[derive(Debug)]
+pub struct Parsed {
+    /// Command and global flags.
+    pub cli: Cli,
+    /// Settings given as flags: `section.key` to value.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The command tree with the settings' flags.
+#[must_use]
+pub fn tree() -> clap::Command {
+    let mut tree = Cli::command();
+    for setting in Config::settings() {
+        let Some(flag) = setting.flag else { continue };
+        let mut arg = Arg::new(flag)
+            .long(flag)
+            .global(true)
+            .help_heading("Settings")
+            .help(help_of(&setting.sentence()))
+            .long_help(format!(
+                "{}\n\n[default: {}] [env: {}]",
+                setting.sentence(),
+                if setting.default.is_empty() { "not set" } else { setting.default },
+                setting.env.join(", ")
+            ));
+        arg = if setting.shape == <bool as crate::config::setting::Setting>::SHAPE {
+            arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true")
+        } else {
+            arg.action(ArgAction::Set).value_name(value_name(flag))
+        };
+        tree = tree.arg(arg);
+    }
+    tree
+}
+
+/// The first sentence, without its full stop, as clap's short help has it.
+fn help_of(sentence: &str) -> String {
+    sentence.split_once(". ").map_or(sentence, |(first, _)| first).trim_end_matches('.').to_owned()
+}
+
+fn value_name(flag: &str) -> &'static str {
+    match flag {
+        "data-dir" => "DIR",
+        "bind" => "ADDRESS",
+        "port" => "PORT",
+        "hostname" => "NAME",
+        "plc-url" => "URL",
+        "nameservers" => "ADDRESS,...",
+        "log-level" => "LEVEL",
+        "log-format" => "FORMAT",
+        _ => "VALUE",
+    }
+}
+
+/// Parses a command line.
+///
+/// # Errors
+/// Wrong usage, or a request for help or the version: clap's error knows how to print itself.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::Error> {
+    let matches = tree().try_get_matches_from(args)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    let mut settings = BTreeMap::new();
+    for setting in Config::settings() {
+        let Some(flag) = setting.flag else { continue };
+        if let Some(value) = matches.get_one::<String>(flag) {
+            settings.insert(setting.name(), value.clone());
+        }
+    }
+    Ok(Parsed { cli, settings })
+}
+
+#[cfg(test)]
+mod tests;

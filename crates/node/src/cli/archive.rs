@@ -1,0 +1,292 @@
+//! `p2pds archive …`: which accounts are kept.
+
+use clap::Subcommand;
+use p2pds_archive::{AccountLine, Details};
+
+use crate::cli::context::{Context, Need};
+use crate::cli::exit::{Exit, Stopped};
+use crate::cli::{ask, output};
+use crate::operator::Command;
+use crate::operator::answer::{Answer, Synced};
+use crate::words;
+
+const EXAMPLES: &str = "\
+Examples:
+  p2pds archive add alice.example.com
+  p2pds archive add did:plc:ewvi7nxzyoun6zhxrhs64oiz --progress json
+  p2pds archive list --json
+  p2pds archive sync
+  p2pds archive remove alice.example.com --dry-run";
+
+/// Arguments of `archive`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// Commands about archived accounts.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Keep a copy of an account: resolve, show what is there, fetch, verify, store.
+    ///
+    /// Fetches the repo, its blobs and the identity's log from wherever they are, proves each
+    /// byte and stores it. What was interrupted goes on where it stopped.
+    #[command(after_help = "Examples:\n  p2pds archive add alice.example.com\n  p2pds archive add did:web:example.com")]
+    Add {
+        /// Handle or DID of the account.
+        #[arg(value_name = "HANDLE-OR-DID")]
+        account: String,
+    },
+    /// What is kept: freshness, sizes, last verified, last error.
+    #[command(after_help = "Examples:\n  p2pds archive list\n  p2pds archive list --json | jq '.[].did'")]
+    List,
+    /// Everything about one archived account.
+    #[command(after_help = "Examples:\n  p2pds archive show alice.example.com")]
+    Show {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+    },
+    /// Fetch what is new now, without waiting for the node's schedule.
+    #[command(after_help = "Examples:\n  p2pds archive sync                     all accounts\n  p2pds archive sync alice.example.com   one of them")]
+    Sync {
+        /// Handle or DID of the account; all accounts without.
+        #[arg(value_name = "ACCOUNT")]
+        account: Option<String>,
+    },
+    /// Stop fetching an account by schedule; what is stored stays.
+    #[command(after_help = "Examples:\n  p2pds archive pause alice.example.com")]
+    Pause {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+    },
+    /// Fetch a paused account by schedule again.
+    #[command(after_help = "Examples:\n  p2pds archive resume alice.example.com")]
+    Resume {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+    },
+    /// Erase an archived account, after saying what will be erased and asking.
+    #[command(after_help = "Examples:\n  p2pds archive remove alice.example.com --dry-run\n  p2pds archive remove alice.example.com --yes")]
+    Remove {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// Only say what would be erased.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Runs `archive …`.
+///
+/// # Errors
+/// What the command met.
+pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
+    match args.action {
+        Action::Add { account } => add(context, account).await,
+        Action::List => list(context).await,
+        Action::Show { account } => show(context, account).await,
+        Action::Sync { account } => sync(context, account).await,
+        Action::Pause { account } => pause(context, account, true).await,
+        Action::Resume { account } => pause(context, account, false).await,
+        Action::Remove { account, dry_run } => remove(context, account, dry_run).await,
+    }
+}
+
+async fn add(context: &Context, account: String) -> Result<Exit, Stopped> {
+    let answer = context.run(Need::Create, Command::Add { account }).await?;
+    let Answer::Added(summary) = &answer else { return Err(unexpected()) };
+    context.print(&answer, || summary.to_string())?;
+    if !context.global.quiet && !context.global.json {
+        let name = summary.handle.as_deref().unwrap_or(summary.did.as_str());
+        output::line(&format!(
+            "\nNext: `p2pds drill {name}` proves that it restores; `p2pds` starts the node that keeps it current."
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn list(context: &Context) -> Result<Exit, Stopped> {
+    let answer = context.run(Need::Existing, Command::List).await?;
+    let Answer::Accounts(lines) = &answer else { return Err(unexpected()) };
+    context.print(&answer, || accounts(lines))?;
+    Ok(Exit::Ok)
+}
+
+async fn show(context: &Context, account: String) -> Result<Exit, Stopped> {
+    let answer = context.run(Need::Existing, Command::Show { account }).await?;
+    let Answer::Details(details) = &answer else { return Err(unexpected()) };
+    context.print(&answer, || describe(details))?;
+    Ok(Exit::Ok)
+}
+
+async fn sync(context: &Context, account: Option<String>) -> Result<Exit, Stopped> {
+    let answer = context.run(Need::Existing, Command::Sync { account }).await?;
+    let Answer::Synced(all) = &answer else { return Err(unexpected()) };
+    context.print(&answer, || synced(all))?;
+    Ok(if all.iter().any(|one| one.failure.is_some()) { Exit::Error } else { Exit::Ok })
+}
+
+async fn pause(context: &Context, account: String, paused: bool) -> Result<Exit, Stopped> {
+    let answer = context.run(Need::Existing, Command::Pause { account, paused }).await?;
+    let Answer::Paused(state) = &answer else { return Err(unexpected()) };
+    context.print(&answer, || {
+        let name = state.handle.as_deref().unwrap_or(&state.did);
+        if state.paused {
+            format!("{name} is paused: it is not fetched by schedule until `p2pds archive resume {name}`")
+        } else {
+            format!("{name} is fetched by schedule again")
+        }
+    })?;
+    Ok(Exit::Ok)
+}
+
+async fn remove(context: &Context, account: String, dry_run: bool) -> Result<Exit, Stopped> {
+    if !dry_run && !context.global.yes {
+        let preview = Command::Remove { account: account.clone(), dry_run: true };
+        let answer = context.run(Need::Existing, preview).await?;
+        let Answer::Removed(report) = &answer else { return Err(unexpected()) };
+        let name = report.handle.as_deref().unwrap_or(report.did.as_str()).to_owned();
+        ask::confirm(false, &report.to_string(), &name)?;
+    }
+    let answer = context.run(Need::Existing, Command::Remove { account, dry_run }).await?;
+    let Answer::Removed(report) = &answer else { return Err(unexpected()) };
+    context.print(&answer, || report.to_string())?;
+    Ok(Exit::Ok)
+}
+
+/// An answer of another kind than the command's.
+pub(super) fn unexpected() -> Stopped {
+    crate::operator::Failure::new("bug", "the answer does not fit the command: a defect in p2pds").into()
+}
+
+fn accounts(lines: &[AccountLine]) -> String {
+    if lines.is_empty() {
+        return "No accounts are archived yet. Begin with `p2pds archive add HANDLE-OR-DID`.".to_owned();
+    }
+    let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
+    let mut text =
+        output::table(&["ACCOUNT", "SYNCED", "RECORDS", "BLOBS", "SIZE", "VERIFIED", "STATE"], &rows);
+    for line in lines {
+        if let Some(error) = &line.last_error {
+            let name = line.handle.as_deref().unwrap_or(line.did.as_str());
+            text.push_str(&format!("\n{name}: last sync failed: {error}"));
+        }
+    }
+    text
+}
+
+fn row(line: &AccountLine) -> Vec<String> {
+    let blobs = if line.blobs_missing > 0 {
+        format!("{} (-{})", words::count(line.blobs_held), words::count(line.blobs_missing))
+    } else {
+        words::count(line.blobs_held)
+    };
+    let verified = match (line.last_verified_at, line.last_verify_ok) {
+        (Some(at), Some(true)) => words::ago(at),
+        (Some(at), _) => format!("DAMAGE, {}", words::ago(at)),
+        (None, _) => "on arrival".to_owned(),
+    };
+    let state = match (&line.doing, line.removing, line.paused) {
+        (_, true, _) => "being removed".to_owned(),
+        (Some(doing), ..) => doing.clone(),
+        (None, _, true) => "paused".to_owned(),
+        _ if line.verified != "verified" => format!("{}, {}", line.status, line.verified),
+        _ => line.status.clone(),
+    };
+    vec![
+        line.handle.clone().unwrap_or_else(|| line.did.to_string()),
+        line.last_sync_at.map_or_else(|| "never".to_owned(), words::ago),
+        words::count(line.records),
+        blobs,
+        words::size(line.car_bytes.saturating_add(line.blob_bytes)),
+        verified,
+        state,
+    ]
+}
+
+fn synced(all: &[Synced]) -> String {
+    if all.is_empty() {
+        return "No accounts are archived yet. Begin with `p2pds archive add HANDLE-OR-DID`.".to_owned();
+    }
+    let one = |one: &Synced| match (&one.summary, &one.failure) {
+        (Some(summary), _) => summary.to_string(),
+        (None, Some(failure)) => {
+            let name = one.handle.as_deref().unwrap_or(&one.did);
+            let hint = failure.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+            format!("{name}: {}{hint}", failure.message)
+        }
+        (None, None) => one.did.clone(),
+    };
+    all.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+fn describe(d: &Details) -> String {
+    let line = &d.line;
+    let mut out: Vec<(&str, String)> = vec![
+        ("Account", line.did.to_string()),
+        ("Handle", line.handle.clone().unwrap_or_else(|| "none that resolves".to_owned())),
+        ("Host", format!("{} ({})", line.host.as_deref().unwrap_or("none"), line.status)),
+        ("Safety", line.words.clone()),
+        ("Identity", d.keys.to_string()),
+    ];
+    if let Some(head) = &d.head {
+        out.push(("Revision", format!("{} (commit {}, root {})", head.rev, head.commit, head.data)));
+        out.push(("Signed by", if head.key.is_empty() { "unknown key".to_owned() } else { head.key.clone() }));
+    }
+    out.push(("Records", format!("{}, {} as a CAR", words::plural(line.records, "record", "records"), words::size(line.car_bytes))));
+    for c in &d.collections {
+        out.push(("", format!("{:>9}  {}", words::count(c.records), c.collection)));
+    }
+    out.push((
+        "Blobs",
+        format!(
+            "{} ({}), {} missing",
+            words::plural(line.blobs_held, "blob", "blobs"),
+            words::size(line.blob_bytes),
+            words::count(line.blobs_missing)
+        ),
+    ));
+    for blob in d.missing_blobs.iter().take(20) {
+        let next = blob.next_try.map(|at| format!(", next try {}", words::ago(at))).unwrap_or_default();
+        out.push(("", format!("{} {} {}: {}{next}", blob.state, blob.cid, words::size(blob.size), blob.reason)));
+    }
+    if let Some(plc) = &d.plc {
+        let state = plc.problem.clone().unwrap_or_else(|| if plc.valid { "valid".to_owned() } else { "not valid".to_owned() });
+        let fetched = plc.fetched_at.map_or_else(|| "never fetched".to_owned(), |at| format!("fetched {}", words::ago(at)));
+        out.push(("PLC log", format!("{}, {state}, {fetched}", words::plural(plc.operations, "operation", "operations"))));
+    }
+    out.push(("Added", words::ago(line.added_at)));
+    out.push(("Synced", line.last_sync_at.map_or_else(|| "never".to_owned(), words::ago)));
+    if let Some(error) = &line.last_error {
+        out.push(("", format!("the last sync failed: {error}")));
+    }
+    let verified = match (line.last_verified_at, line.last_verify_ok) {
+        (Some(at), ok) => format!("{}, {}", words::ago(at), if ok == Some(true) { "in order" } else { "with damage" }),
+        (None, _) => "not since it was stored".to_owned(),
+    };
+    out.push(("Verified", verified));
+    if line.paused {
+        out.push(("Paused", format!("not fetched by schedule; `p2pds archive resume {}`", line.did)));
+    }
+    for finding in &d.findings {
+        out.push(("Finding", format!("{} {}: {} (since {})", finding.kind, finding.subject, finding.detail, words::when(finding.since))));
+    }
+    for e in &d.evidence {
+        out.push(("Evidence", format!("{} {}: {}", words::when(e.at), e.kind, e.detail)));
+    }
+    for file in &d.verbatim {
+        out.push(("Verbatim", file.clone()));
+    }
+    let mut text: Vec<String> =
+        out.into_iter().map(|(name, value)| format!("{name:<10}{value}").trim_end().to_owned()).collect();
+    text.push("Not part of the archive:".to_owned());
+    text.extend(d.not_contained.iter().map(|line| format!("  - {line}")));
+    text.join("\n")
+}

@@ -1,0 +1,33 @@
+//! Questions before something is erased.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use crate::cli::exit::Stopped;
+
+/// Asks for `word` to be typed. `yes` answers in advance; without a terminal and without `yes`
+/// nothing is asked and nothing is done.
+///
+/// # Errors
+/// Not confirmed.
+pub fn confirm(yes: bool, question: &str, word: &str) -> Result<(), Stopped> {
+    if yes {
+        return Ok(());
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Stopped::usage(
+            "this erases data and nobody is there to ask",
+            "add --yes if that is what you want; --dry-run shows what would go",
+        ));
+    }
+    let mut err = std::io::stderr();
+    write!(err, "{question}\nType {word} to go on, anything else to leave everything as it is: ")?;
+    err.flush()?;
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    if line.trim() == word {
+        Ok(())
+    } else {
+        Err(Stopped::usage("not confirmed; nothing was changed", "type the word exactly as shown, or add --yes"))
+    }
+}

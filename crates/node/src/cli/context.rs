@@ -1,0 +1,235 @@
+//! What every command needs: the configuration, and a door to the node or to the data directory.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _};
+
+use crate::cli::exit::{Exit, Stopped};
+use crate::cli::{Global, output};
+use crate::config::{Config, Loaded};
+use crate::node::engine::Engine;
+use crate::node::lock::{Lock, LockError, Role};
+use crate::node::supervise::Stopper;
+use crate::operator::answer::Answer;
+use crate::operator::client::Client;
+use crate::operator::{Command, Event, Failure, handler, server, socket};
+use crate::progress;
+
+/// How long a command waits for another short command, or for a node that is starting.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Flags and configuration of this run.
+#[derive(Debug)]
+pub struct Context {
+    /// Global flags.
+    pub global: Global,
+    /// The configuration with origins.
+    pub loaded: Loaded,
+}
+
+/// Whether a command may begin an archive or needs one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Makes the data directory if there is none.
+    Create,
+    /// Ends with status 10 if there is nothing yet.
+    Existing,
+}
+
+enum Door {
+    /// Through the operator socket of the process that holds the lock.
+    Other(Client),
+    /// In this process, which holds the lock.
+    Here(Here),
+}
+
+/// The work done in this process. While it lasts, other commands reach it through the operator
+/// socket, so that a long one does not keep them out.
+struct Here {
+    engine: Arc<Engine>,
+    stopper: Stopper,
+    others: BoxFuture<'static, anyhow::Result<()>>,
+    _lock: Lock,
+}
+
+impl Here {
+    async fn open(config: &Config, lock: Lock) -> anyhow::Result<Self> {
+        let engine = Arc::new(Engine::open(config).await?);
+        engine.resume().await?;
+        let stopper = Stopper::default();
+        let others = server::serve(socket::bind(&engine.dir)?, Arc::clone(&engine), stopper.handle()).boxed();
+        Ok(Self { engine, stopper, others, _lock: lock })
+    }
+
+    /// Waits for `work`, answering others meanwhile; then for what others have asked by then, if
+    /// the work was not interrupted.
+    async fn during<T>(mut self, work: impl Future<Output = Result<T, Stopped>>) -> Result<T, Stopped> {
+        let mut work = std::pin::pin!(work);
+        let mut serving = true;
+        let result = loop {
+            tokio::select! {
+                result = &mut work => break result,
+                _ = &mut self.others, if serving => serving = false,
+            }
+        };
+        self.stopper.stop();
+        let interrupted = matches!(&result, Err(stopped) if stopped.exit == Exit::Interrupted);
+        if serving && !interrupted {
+            tokio::select! {
+                _ = &mut self.others => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        drop(self.others);
+        if let Err(error) = self.engine.close().await {
+            tracing::warn!("the store did not close in order, it repairs itself at the next start: {error:#}");
+        }
+        result
+    }
+}
+
+impl Context {
+    /// The data directory, absolute.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.loaded.config.data_dir()
+    }
+
+    /// Runs a command to its end, with its progress on standard error.
+    ///
+    /// # Errors
+    /// The command's failure, or an interrupt.
+    pub async fn run(&self, need: Need, command: Command) -> Result<Answer, Stopped> {
+        match self.door(need).await? {
+            Door::Other(client) => self.follow(client.run(&command).await?).await,
+            Door::Here(here) => {
+                let events = handler::events(Arc::clone(&here.engine), command).map(Ok).boxed();
+                here.during(self.follow(events)).await
+            }
+        }
+    }
+
+    /// Streams the CAR of an account to a function.
+    ///
+    /// # Errors
+    /// The account is not there, the stream broke off, or the function failed.
+    pub async fn car(
+        &self,
+        account: &str,
+        to: impl FnMut(Bytes) -> std::io::Result<()>,
+    ) -> Result<(), Stopped> {
+        match self.door(Need::Existing).await? {
+            Door::Other(client) => pour(client.car(account).await?, to).await,
+            Door::Here(here) => {
+                let engine = Arc::clone(&here.engine);
+                here.during(async move { pour(handler::car(engine, account).await?, to).await }).await
+            }
+        }
+    }
+
+    async fn follow(&self, mut events: BoxStream<'static, anyhow::Result<Event>>) -> Result<Answer, Stopped> {
+        let mut display = progress::Display::new(&self.global);
+        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        let result = loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                _ = &mut interrupted => {
+                    display.finish();
+                    let message = "interrupted; nothing stored is lost";
+                    let failure = Failure::new("interrupted", message)
+                        .hint("the same command goes on where this one stopped");
+                    break Err(Stopped { exit: Exit::Interrupted, failure: Some(failure) });
+                }
+            };
+            match event {
+                Some(Ok(Event::Progress(event))) => display.show(&event),
+                Some(Ok(Event::Result { outcome })) => break Ok(*outcome),
+                Some(Ok(Event::Error { failure })) => break Err(failure.into()),
+                Some(Err(error)) => break Err(error.into()),
+                None => break Err(Failure::new("bug", "the command ended without a result").into()),
+            }
+        };
+        display.finish();
+        result
+    }
+
+    async fn door(&self, need: Need) -> Result<Door, Stopped> {
+        let dir = self.data_dir();
+        if need == Need::Existing && !Engine::exists(&dir) {
+            return Err(Failure::new("not-initialised", format!("there is no archive in {} yet", dir.display()))
+                .hint("begin with `p2pds archive add HANDLE-OR-DID`, or name another directory with --data-dir")
+                .into());
+        }
+        let until = tokio::time::Instant::now().checked_add(PATIENCE);
+        loop {
+            match Lock::acquire(&dir, Role::Command) {
+                Ok(lock) => return Ok(Door::Here(Here::open(&self.loaded.config, lock).await?)),
+                Err(error @ LockError::Io { .. }) => return Err(lock_failure(&error).into()),
+                Err(error @ LockError::Held { .. }) => match Client::connect(&dir).await {
+                    Ok(client) => return Ok(Door::Other(client)),
+                    // It answers, and says no.
+                    Err(refusal) if refusal.is::<Failure>() => return Err(refusal.into()),
+                    // It is starting or stopping.
+                    Err(silence) if until.is_none_or(|until| tokio::time::Instant::now() >= until) => {
+                        tracing::debug!("{silence:#}");
+                        return Err(lock_failure(&error).into());
+                    }
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+            }
+        }
+    }
+
+    /// Prints an answer: as JSON if asked, else in the words given.
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub fn print(&self, answer: &Answer, words: impl FnOnce() -> String) -> Result<(), Stopped> {
+        if self.global.json {
+            output::json(&answer.json().context("a report is not JSON: a defect in p2pds")?)?;
+        } else {
+            output::line(&words())?;
+        }
+        Ok(())
+    }
+}
+
+async fn pour(
+    mut stream: BoxStream<'static, anyhow::Result<Bytes>>,
+    mut to: impl FnMut(Bytes) -> std::io::Result<()>,
+) -> Result<(), Stopped> {
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            chunk = stream.next() => match chunk {
+                None => return Ok(()),
+                Some(chunk) => to(chunk?)?,
+            },
+            _ = &mut interrupted => return Err(Stopped { exit: Exit::Interrupted, failure: None }),
+        }
+    }
+}
+
+/// A lock that was not given, with what to do about it.
+#[must_use]
+pub fn lock_failure(error: &LockError) -> Failure {
+    let hint = match error {
+        LockError::Held { holder: Some(holder), .. } if holder.role == Role::Node => {
+            "use that node, or stop it first; commands such as `p2pds archive list` talk to it by themselves".to_owned()
+        }
+        LockError::Held { .. } => {
+            "wait until it is done".to_owned()
+        }
+        LockError::Io { dir, .. } => {
+            format!("make {} writable for this user, or name another directory with --data-dir", dir.display())
+        }
+    };
+    Failure::new("conflict", error.to_string()).hint(hint)
+}

@@ -1,0 +1,84 @@
+//! `p2pds doctor`: what is wrong, why it matters, how to fix it.
+
+use crate::cli::context::{Context, Need};
+use crate::cli::exit::{Exit, Stopped};
+use crate::cli::output;
+use crate::doctor::{self, Check, Verdict};
+use crate::node::engine::Engine;
+use crate::operator::Command;
+use crate::operator::answer::Answer;
+
+const EXAMPLES: &str = "\
+Exit status 3 if a check failed.
+
+Examples:
+  p2pds doctor
+  p2pds doctor --offline
+  p2pds doctor --json | jq '.[] | select(.verdict == \"failed\")'";
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Leave out what needs the network: DNS, the directory, the clock.
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Runs `doctor`.
+///
+/// # Errors
+/// Standard output is closed; what is found is not an error but exit status 3.
+pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
+    let config = &context.loaded.config;
+    let dir = context.data_dir();
+    let mut checks = doctor::local(config, &dir);
+    checks.push(database(context).await);
+    if args.offline {
+        checks.push(Check::skipped("network", "left out as asked"));
+    } else {
+        checks.extend(doctor::outside(config).await);
+    }
+    if context.global.json {
+        output::json(&checks)?;
+    } else {
+        output::line(&describe(&checks))?;
+    }
+    let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
+    Ok(if failed { Exit::Damage } else { Exit::Ok })
+}
+
+async fn database(context: &Context) -> Check {
+    if !Engine::exists(&context.data_dir()) {
+        return Check::skipped("database", "there is none yet");
+    }
+    match context.run(Need::Existing, Command::CheckStructure).await {
+        Ok(Answer::Structure(problems)) => doctor::database(Ok(problems)),
+        Ok(_) => doctor::database(Err("an answer of another kind: a defect in p2pds".to_owned())),
+        Err(stopped) => {
+            let message = stopped.failure.map_or_else(|| "interrupted".to_owned(), |f| f.message);
+            doctor::database(Err(message))
+        }
+    }
+}
+
+fn describe(checks: &[Check]) -> String {
+    let mut lines = Vec::new();
+    for check in checks {
+        lines.push(format!("{:<8} {:<14} {}", check.verdict.as_str(), check.name, check.what));
+        if let Some(why) = &check.why {
+            lines.push(format!("{:24}why: {why}", ""));
+        }
+        if let Some(fix) = &check.fix {
+            lines.push(format!("{:24}fix: {fix}", ""));
+        }
+    }
+    let failed = checks.iter().filter(|c| c.verdict == Verdict::Failed).count();
+    let warned = checks.iter().filter(|c| c.verdict == Verdict::Warning).count();
+    lines.push(match (failed, warned) {
+        (0, 0) => "\nEverything is in order.".to_owned(),
+        (0, n) => format!("\n{n} warning(s), nothing that fails."),
+        (n, _) => format!("\n{n} check(s) failed: each says how to fix it."),
+    });
+    lines.join("\n")
+}

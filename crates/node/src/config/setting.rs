@@ -1,0 +1,176 @@
+//! What a setting's value may be: each type parses from text and says what it expects.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::words;
+
+/// A type that a configuration value can have.
+///
+/// Flags and environment variables give text; a TOML file gives numbers, booleans and arrays
+/// too, which are turned into the same text first, so there is one parser for all sources.
+pub trait Setting: Sized {
+    /// What a user may write, for the reference page and error messages.
+    const SHAPE: &'static str;
+    /// Whether `config show` hides the value and `NAME_FILE` is read.
+    const SECRET: bool = false;
+    /// Reads a value; the error says what was expected.
+    ///
+    /// # Errors
+    /// Text that ends the sentence "`value` is not …".
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+fn expected<T>(shape: &str) -> Result<T, String> {
+    Err(shape.to_owned())
+}
+
+impl Setting for String {
+    const SHAPE: &'static str = "text";
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Setting for PathBuf {
+    const SHAPE: &'static str = "a path";
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return expected(Self::SHAPE);
+        }
+        Ok(Self::from(text))
+    }
+}
+
+impl Setting for bool {
+    const SHAPE: &'static str = "true or false";
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" | "" => Ok(false),
+            _ => expected(Self::SHAPE),
+        }
+    }
+}
+
+impl Setting for u16 {
+    const SHAPE: &'static str = "a number from 0 to 65535";
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().or_else(|_| expected(Self::SHAPE))
+    }
+}
+
+impl Setting for u32 {
+    const SHAPE: &'static str = "a whole number";
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().or_else(|_| expected(Self::SHAPE))
+    }
+}
+
+impl Setting for IpAddr {
+    const SHAPE: &'static str = "an IP address";
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().or_else(|_| expected(Self::SHAPE))
+    }
+}
+
+impl Setting for SocketAddr {
+    const SHAPE: &'static str = "an IP address, with a port or without (53 then)";
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(address);
+        }
+        match text.parse::<IpAddr>() {
+            Ok(ip) => Ok(Self::new(ip, 53)),
+            Err(_) => expected(Self::SHAPE),
+        }
+    }
+}
+
+impl Setting for Duration {
+    const SHAPE: &'static str = "a duration such as 30s, 5m, 1h or 7d";
+    fn parse(text: &str) -> Result<Self, String> {
+        words::parse_duration(text).map_or_else(|| expected(Self::SHAPE), Ok)
+    }
+}
+
+/// A size in bytes, written `500MB` or `2GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl Setting for Size {
+    const SHAPE: &'static str = "a size such as 500MB or 2GiB";
+    fn parse(text: &str) -> Result<Self, String> {
+        words::parse_size(text).map_or_else(|| expected(Self::SHAPE), |bytes| Ok(Self(bytes)))
+    }
+}
+
+impl<T: Setting> Setting for Option<T> {
+    const SHAPE: &'static str = T::SHAPE;
+    const SECRET: bool = T::SECRET;
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }
+    }
+}
+
+impl<T: Setting> Setting for Vec<T> {
+    const SHAPE: &'static str = "a list, separated by commas";
+    const SECRET: bool = T::SECRET;
+    fn parse(text: &str) -> Result<Self, String> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| T::parse(part).map_err(|shape| format!("{}, each {shape}", Self::SHAPE)))
+            .collect()
+    }
+}
+
+/// A value that is never shown: printing it gives `(hidden)`. Also read from `NAME_FILE`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Setting for Secret {
+    const SHAPE: &'static str = "a secret";
+    const SECRET: bool = true;
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON lines otherwise.
+    Auto,
+    /// One line of text for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Setting for LogFormat {
+    const SHAPE: &'static str = "auto, text or json";
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => expected(Self::SHAPE),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The life of a node: wire, listen, say so, run, stop in order.
+
+pub mod engine;
+pub mod health;
+pub mod lock;
+pub mod notify;
+pub mod supervise;
+pub mod workers;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+
+use crate::cli::context::Context;
+use crate::cli::VERSION;
+use crate::config::Config;
+use crate::http::{self, Door};
+use crate::node::engine::Engine;
+use crate::node::health::Health;
+use crate::node::lock::Lock;
+use crate::node::supervise::{Stop, Supervisor};
+use crate::operator::{Failure, server, socket};
+use crate::words;
+
+/// Runs a node on the data directory whose lock is handed in, until it is told to stop.
+///
+/// # Errors
+/// A part of it cannot start or has failed. What is stored is in order then too.
+pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
+    let config = &context.loaded.config;
+    // Signals count from here on, so that a stop during the start is orderly too.
+    let signals = supervise::signals()?;
+    let engine = Arc::new(Engine::open(config).await?);
+    let listener = listen(config).await?;
+    let address = listener.local_addr()?;
+    let bound = socket::bind(&engine.dir)?;
+    for warning in &context.loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    if !context.global.quiet {
+        banner(context, &engine, address).await?;
+    }
+    tracing::info!(%address, dir = %engine.dir.display(), version = VERSION, "started");
+
+    let mut supervisor = Supervisor::default();
+    let door = Arc::new(Door {
+        health: Arc::new(Health::new(Arc::clone(&engine.store))),
+        hostname: config.http.hostname.as_ref().map(|name| name.to_ascii_lowercase()),
+        address,
+    });
+    supervisor.spawn("http", http::serve(listener, http::router(door), supervisor.stop_handle()));
+    supervisor.spawn("operator", server::serve(bound, Arc::clone(&engine), supervisor.stop_handle()));
+    supervisor.spawn("resume", resume(Arc::clone(&engine), supervisor.stop_handle()));
+    for job in workers::jobs(config) {
+        supervisor.spawn(job.name(), workers::run(job, Arc::clone(&engine), supervisor.stop_handle()));
+    }
+    notify::tell("READY=1");
+    let result = supervisor.run(signals).await;
+    notify::tell("STOPPING=1");
+    engine.close().await?;
+    tracing::info!("stopped");
+    drop(lock);
+    result
+}
+
+/// Finishes what an earlier process left half done, beside everything else.
+async fn resume(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.wait() => return Ok(()),
+        result = engine.resume() => if let Err(error) = result {
+            tracing::warn!("what an earlier process left could not be finished now: {error:#}");
+        },
+    }
+    stop.wait().await;
+    Ok(())
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(config.http.bind, config.http.port);
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program has this port (`ss -ltnp` names it): choose another with --port"
+            }
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with --port",
+            _ => "check --bind: the address must be one of this machine's",
+        };
+        Failure::new("unavailable", format!("cannot listen on {address}: {error}")).hint(hint).into()
+    })
+}
+
+/// A few lines for whoever started it: what it is, where it listens, what to type next.
+async fn banner(context: &Context, engine: &Engine, address: SocketAddr) -> anyhow::Result<()> {
+    let stats = engine.store.stats().await?;
+    let program = invocation(context);
+    let accounts = match stats.accounts {
+        0 => "no accounts yet".to_owned(),
+        n => words::plural(n, "account", "accounts"),
+    };
+    let text = format!(
+        "p2pds {VERSION} keeps verified copies of AT Protocol accounts and gives them back.\n\
+         \x20 Listening  http://{address}\n\
+         \x20 Data       {} ({accounts})\n\
+         \x20 Next       {program} archive add HANDLE-OR-DID   keep a copy of an account\n\
+         \x20            {program} archive list                what is kept, and how fresh it is\n\
+         \x20            {program} --help                      everything else; Ctrl-C here stops the node",
+        engine.dir.display()
+    );
+    writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
+}
+
+/// How to call this program again on this directory, as short as it works.
+fn invocation(context: &Context) -> String {
+    let mut text = match std::env::current_exe() {
+        Ok(exe) if !in_path(&exe) => std::env::current_dir()
+            .ok()
+            .and_then(|dir| Some(format!("./{}", exe.strip_prefix(dir).ok()?.display())))
+            .unwrap_or_else(|| exe.display().to_string()),
+        _ => "p2pds".to_owned(),
+    };
+    let from_flag = |r: &&crate::config::Resolved| r.name == "node.data_dir" && r.origin.starts_with("flag");
+    if let Some(dir) = context.loaded.resolved.iter().find(from_flag) {
+        text.push_str(&format!(" --data-dir {}", dir.value));
+    }
+    text
+}
+
+fn in_path(exe: &Path) -> bool {
+    let Some(path) = std::env::var_os("PATH") else { return false };
+    let found = std::env::split_paths(&path).map(|dir| dir.join("p2pds")).find(|p| p.is_file());
+    found.and_then(|p| p.canonicalize().ok()).as_deref() == Some(exe)
+}

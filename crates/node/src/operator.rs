@@ -1,0 +1,155 @@
+//! The operator's door: what the command line asks of a node, and what it answers.
+//!
+//! A command gives a stream of events: progress, notices, and at the end one result or one error.
+//! The same handler runs inside a node (reached through the socket, JSON lines) and inside the
+//! command itself when no node runs, so both give the same output.
+
+pub mod answer;
+pub mod client;
+pub mod handler;
+pub mod server;
+pub mod socket;
+
+use std::path::PathBuf;
+
+use p2pds_archive::ProgressEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::operator::answer::Answer;
+
+/// An error as it crosses the socket: a class, a sentence, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `invalid`, `not-found`, `conflict`, `denied`, `limited`, `unavailable`, `corrupt`, `bug`,
+    /// `usage` or `not-initialised`.
+    pub kind: String,
+    /// What happened and what it means.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// An error without a hint.
+    #[must_use]
+    pub fn new(kind: &str, message: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), message: message.into(), hint: None }
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(failure) => failure,
+            Err(error) => Self::new("unavailable", format!("{error:#}")),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What can be asked. Paths are absolute: the node has another working directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// Archive an account: resolve, fetch, verify, store. Resumes what was interrupted.
+    Add {
+        /// Handle or DID.
+        account: String,
+    },
+    /// All archived accounts.
+    List,
+    /// One archived account in detail.
+    Show {
+        /// Handle or DID.
+        account: String,
+    },
+    /// Fetch what is new, for one account or all.
+    Sync {
+        /// Handle or DID; all accounts without.
+        account: Option<String>,
+    },
+    /// Stop or resume the periodic sync of an account.
+    Pause {
+        /// Handle or DID.
+        account: String,
+        /// Stop (`true`) or resume.
+        paused: bool,
+    },
+    /// Erase an archived account, or say what that would erase.
+    Remove {
+        /// Handle or DID.
+        account: String,
+        /// Only say it.
+        dry_run: bool,
+    },
+    /// Check archives.
+    Verify {
+        /// Handle or DID; all accounts without.
+        account: Option<String>,
+        /// Read and hash every stored byte.
+        read_data: bool,
+        /// Fetch damaged parts again from the source.
+        repair: bool,
+    },
+    /// One record.
+    Record {
+        /// AT-URI.
+        uri: String,
+    },
+    /// Write an account into a directory.
+    Export {
+        /// Handle or DID.
+        account: String,
+        /// The directory.
+        out: PathBuf,
+    },
+    /// Archive from a CAR file.
+    Import {
+        /// The file.
+        car: PathBuf,
+        /// The DID's PLC audit log, as `plc.json` of an export has it.
+        plc_log: Option<PathBuf>,
+    },
+    /// Prove that an archive restores.
+    Drill {
+        /// Handle or DID.
+        account: String,
+    },
+    /// State of the background workers.
+    Workers,
+    /// Reads the whole database and says what is wrong with it; a part of `doctor`.
+    CheckStructure,
+}
+
+/// What a command says while it runs and when it ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// How far it is.
+    Progress(ProgressEvent),
+    /// The end: it worked.
+    Result {
+        /// What came of it.
+        outcome: Box<Answer>,
+    },
+    /// The end: it did not work.
+    Error {
+        /// Why.
+        failure: Failure,
+    },
+}

@@ -1,0 +1,109 @@
+//! What commands answer: the reports of the services, under one roof.
+
+use p2pds_archive::{AccountLine, Details, ImportReport, RemoveReport, Summary, VerifyReport};
+use p2pds_recovery::{DrillReport, ExportReport};
+use serde::{Deserialize, Serialize};
+
+use crate::operator::Failure;
+
+/// The result of a command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "value", rename_all = "kebab-case")]
+pub enum Answer {
+    /// Of `archive add`.
+    Added(Box<Summary>),
+    /// Of `archive list`.
+    Accounts(Vec<AccountLine>),
+    /// Of `archive show`.
+    Details(Box<Details>),
+    /// Of `archive sync`, one for each account.
+    Synced(Vec<Synced>),
+    /// Of `archive pause` and `archive resume`.
+    Paused(Paused),
+    /// Of `archive remove`.
+    Removed(Box<RemoveReport>),
+    /// Of `verify`, one for each account.
+    Verified(Vec<VerifyReport>),
+    /// Of `show`.
+    Record(Box<Record>),
+    /// Of `export`.
+    Exported(Box<ExportReport>),
+    /// Of `import`.
+    Imported(Box<ImportReport>),
+    /// Of `drill`.
+    Drilled(Box<DrillReport>),
+    /// Of `workers`.
+    Workers(Vec<WorkerLine>),
+    /// Of the database check that `doctor` asks for: what is wrong with it.
+    Structure(Vec<String>),
+}
+
+impl Answer {
+    /// The report alone, as `--json` prints it.
+    ///
+    /// # Errors
+    /// A report that is not JSON is a defect.
+    pub fn json(&self) -> serde_json::Result<serde_json::Value> {
+        let mut value = serde_json::to_value(self)?;
+        Ok(value.get_mut("value").map(serde_json::Value::take).unwrap_or_default())
+    }
+}
+
+/// What came of the sync of one account among several.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Synced {
+    /// DID.
+    pub did: String,
+    /// Handle, when one is known.
+    pub handle: Option<String>,
+    /// What it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Box<Summary>>,
+    /// Why it did not work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// The switch of the periodic sync of one account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Paused {
+    /// DID.
+    pub did: String,
+    /// Handle, when one is known.
+    pub handle: Option<String>,
+    /// Stopped, or running.
+    pub paused: bool,
+}
+
+/// One archived record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// Its AT-URI, with the DID.
+    pub uri: String,
+    /// CID of its block, checked against its bytes.
+    pub cid: String,
+    /// As JSON; `null` if its bytes are not a record that JSON can show.
+    pub value: serde_json::Value,
+    /// Why there is no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// One background worker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkerLine {
+    /// Name.
+    pub name: String,
+    /// What it is doing, in plain words.
+    pub state: String,
+    /// Done so far.
+    pub done: u64,
+    /// In all; 0 when unknown.
+    pub total: u64,
+    /// Last error, in plain words.
+    pub last_error: Option<String>,
+    /// When it runs next, microseconds since 1970.
+    pub next_run: Option<i64>,
+    /// When this was written, microseconds since 1970.
+    pub updated_at: i64,
+}

@@ -1,0 +1,213 @@
+//! Who answers a command: the one place that calls the services on the operator's behalf.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
+use p2pds_archive::{ArchiveError, Progress, VerifyOptions, VerifyReport};
+use p2pds_ipld::{cbor, cbor::Limits, json};
+use p2pds_reading::{Refusal, Viewer};
+use p2pds_store::{StoreError, WorkerRow};
+use p2pds_syntax::RecordPath;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::node::engine::Engine;
+use crate::operator::answer::{Answer, Paused, Record, Synced, WorkerLine};
+use crate::operator::{Command, Event, Failure};
+
+/// Progress events that may wait for a slow reader; more are left out.
+const WAITING_EVENTS: usize = 1_024;
+
+/// Runs a command and gives its events. The command runs while the stream is read, and ends
+/// when the stream is dropped.
+pub fn events(engine: Arc<Engine>, command: Command) -> impl Stream<Item = Event> + Send {
+    let (to, events) = mpsc::channel(WAITING_EVENTS);
+    let progress = Progress::to(move |event| {
+        // Each event stands for itself, so a full queue may lose some.
+        let _ = to.try_send(Event::Progress(event));
+    });
+    let work = async move {
+        match answer(&engine, command, &progress).await {
+            Ok(answer) => Event::Result { outcome: Box::new(answer) },
+            Err(failure) => Event::Error { failure },
+        }
+    }
+    .boxed();
+    futures::stream::unfold(Running { events, work: Some(work), last: None }, |mut running| async move {
+        running.next().await.map(|event| (event, running))
+    })
+}
+
+struct Running {
+    events: mpsc::Receiver<Event>,
+    work: Option<BoxFuture<'static, Event>>,
+    last: Option<Event>,
+}
+
+impl Running {
+    async fn next(&mut self) -> Option<Event> {
+        while let Some(work) = &mut self.work {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => return Some(event),
+                end = work => {
+                    self.last = Some(end);
+                    self.work = None;
+                }
+            }
+        }
+        // What was queued before the end comes before the end.
+        match self.events.try_recv() {
+            Ok(event) => Some(event),
+            Err(_) => self.last.take(),
+        }
+    }
+}
+
+async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Result<Answer, Failure> {
+    let archive = &engine.archive;
+    Ok(match command {
+        Command::Add { account } => Answer::Added(Box::new(archive.add(&account, progress).await?)),
+        Command::List => Answer::Accounts(archive.list().await?),
+        Command::Show { account } => Answer::Details(Box::new(archive.show(&archive.find(&account).await?).await?)),
+        Command::Sync { account } => Answer::Synced(sync(engine, account, progress).await?),
+        Command::Pause { account, paused } => Answer::Paused(pause(engine, &account, paused).await?),
+        Command::Remove { account, dry_run } => {
+            Answer::Removed(Box::new(archive.remove(&archive.find(&account).await?, dry_run, progress).await?))
+        }
+        Command::Verify { account, read_data, repair } => {
+            Answer::Verified(verify(engine, account, VerifyOptions { read_data, repair }, progress).await?)
+        }
+        Command::Record { uri } => Answer::Record(Box::new(record(engine, &uri).await?)),
+        Command::Export { account, out } => {
+            let did = archive.find(&account).await?;
+            Answer::Exported(Box::new(engine.recovery.export(&did, &out, progress).await?))
+        }
+        Command::Import { car, plc_log } => {
+            Answer::Imported(Box::new(archive.import(&car, plc_log.as_deref(), progress).await?))
+        }
+        Command::Drill { account } => {
+            let did = archive.find(&account).await?;
+            Answer::Drilled(Box::new(engine.recovery.drill(&did, progress).await?))
+        }
+        Command::Workers => Answer::Workers(engine.store.workers().await?.into_iter().map(worker).collect()),
+        Command::CheckStructure => Answer::Structure(engine.store.check_structure().await?),
+    })
+}
+
+/// Streams the CAR of an account's current revision.
+///
+/// # Errors
+/// The account is not archived, or there is nothing of it to send.
+pub async fn car(
+    engine: Arc<Engine>,
+    account: &str,
+) -> Result<BoxStream<'static, anyhow::Result<Bytes>>, Failure> {
+    let did = engine.archive.find(account).await?;
+    let pieces = engine.reading.repo_car(Viewer::Operator, &did).await?;
+    Ok(pieces.map_err(|refusal| Failure::from(refusal).into()).boxed())
+}
+
+async fn sync(engine: &Engine, account: Option<String>, progress: &Progress) -> Result<Vec<Synced>, Failure> {
+    if let Some(account) = account {
+        let summary = engine.archive.sync(&engine.archive.find(&account).await?, progress).await?;
+        return Ok(vec![Synced {
+            did: summary.did.to_string(),
+            handle: summary.handle.clone(),
+            summary: Some(Box::new(summary)),
+            failure: None,
+        }]);
+    }
+    let mut all = Vec::new();
+    for line in engine.archive.list().await? {
+        if line.removing || line.origin == "file" {
+            continue;
+        }
+        let (summary, failure) = match engine.archive.sync(&line.did, progress).await {
+            Ok(summary) => (Some(Box::new(summary)), None),
+            Err(error) => (None, Some(error.into())),
+        };
+        all.push(Synced { did: line.did.to_string(), handle: line.handle, summary, failure });
+    }
+    Ok(all)
+}
+
+async fn verify(
+    engine: &Engine,
+    account: Option<String>,
+    options: VerifyOptions,
+    progress: &Progress,
+) -> Result<Vec<VerifyReport>, Failure> {
+    let dids = match account {
+        Some(account) => vec![engine.archive.find(&account).await?],
+        None => engine.archive.list().await?.into_iter().filter(|line| !line.removing).map(|line| line.did).collect(),
+    };
+    let mut reports = Vec::new();
+    for did in dids {
+        reports.push(engine.archive.verify(&did, options, progress).await?);
+    }
+    Ok(reports)
+}
+
+async fn pause(engine: &Engine, account: &str, paused: bool) -> Result<Paused, Failure> {
+    let did = engine.archive.find(account).await?;
+    engine.archive.pause(&did, paused).await?;
+    let handle = engine.store.account(&did).await?.and_then(|account| account.handle);
+    Ok(Paused { did: did.to_string(), handle, paused })
+}
+
+async fn record(engine: &Engine, uri: &str) -> Result<Record, Failure> {
+    let wrong = || {
+        Failure::new("invalid", format!("`{uri}` is not the address of a record"))
+            .hint("an address looks like at://HANDLE-OR-DID/COLLECTION/KEY")
+    };
+    let (authority, path) = uri.strip_prefix("at://").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+    let path = RecordPath::parse(path).map_err(|_| wrong())?;
+    let did = engine.archive.find(authority).await?;
+    let row = engine.reading.record(Viewer::Operator, &did, &path).await?;
+    let (value, note) = match row.body.as_deref().map(|body| cbor::decode(body, &Limits::RECORD)) {
+        Some(Ok(value)) => (json::to_json(&value), None),
+        Some(Err(error)) => {
+            (Value::Null, Some(format!("its bytes are kept as they came, but are no data that JSON can show: {error}")))
+        }
+        None => (Value::Null, Some("the host had lost its bytes; only its hash is known".to_owned())),
+    };
+    Ok(Record { uri: format!("at://{did}/{path}"), cid: row.cid.to_string(), value, note })
+}
+
+fn worker(row: WorkerRow) -> WorkerLine {
+    WorkerLine {
+        name: row.name,
+        state: row.state,
+        done: row.done,
+        total: row.total,
+        last_error: row.last_error,
+        next_run: row.next_run,
+        updated_at: row.updated_at,
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        let failure = Self::new(error.kind().as_str(), error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.kind().as_str(), refusal.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.kind().as_str(), error.to_string())
+    }
+}
