@@ -114,7 +114,9 @@ impl SmallDisk {
             return Ok(None);
         }
         let dir = tempfile::tempdir()?;
-        if let Err(error) = run("mount", &["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs", text(dir.path())?]) {
+        if let Err(error) =
+            run("mount", &["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs", text(dir.path())?])
+        {
             need::skip(&format!("full disks need tmpfs: {error:#}"), false);
             return Ok(None);
         }

@@ -50,7 +50,9 @@ impl Exported {
     /// The blobs by CID.
     #[must_use]
     pub fn blobs(&self) -> BTreeMap<String, Vec<u8>> {
-        let blob = |(path, bytes): (&String, &Vec<u8>)| Some((path.strip_prefix("blobs/")?.to_owned(), bytes.clone()));
+        let blob = |(path, bytes): (&String, &Vec<u8>)| {
+            Some((path.strip_prefix("blobs/")?.to_owned(), bytes.clone()))
+        };
         self.files.iter().filter_map(blob).collect()
     }
 
@@ -85,7 +87,11 @@ impl Exported {
         }
         same("blobs", &blobs, &truth.blobs)?;
         let manifest = self.manifest()?;
-        ensure!(manifest["records"] == truth.records.len(), "manifest counts {} records", manifest["records"]);
+        ensure!(
+            manifest["records"] == truth.records.len(),
+            "manifest counts {} records",
+            manifest["records"]
+        );
         ensure!(manifest["head"]["commit"] == truth.commit.as_str(), "manifest names {}", manifest["head"]);
         Ok(())
     }

@@ -40,12 +40,7 @@ impl Reply {
 ///
 /// # Errors
 /// The connection fails, is silent for two minutes, or answers something that is not HTTP/1.1.
-pub fn request(
-    method: &str,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: Option<&[u8]>,
-) -> Result<Reply> {
+pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Reply> {
     let rest = url.strip_prefix("http://").with_context(|| format!("only http:// here: {url}"))?;
     let (host, path) = match rest.find('/') {
         Some(at) => rest.split_at(at),

@@ -14,8 +14,8 @@
     reason = "test support: a broken assumption must fail the test where it is noticed"
 )]
 
-pub mod dns;
 pub mod disk;
+pub mod dns;
 pub mod exported;
 pub mod hostile;
 pub mod http;

@@ -120,7 +120,8 @@ impl Content {
         let cid = Cid::of_raw(&bytes).to_string();
         let mut record = post_record("with an image");
         let blob = json!({"$type": "blob", "ref": {"$link": cid}, "mimeType": "image/png", "size": len});
-        record["embed"] = json!({"$type": "app.bsky.embed.images", "images": [{"alt": "noise", "image": blob}]});
+        record["embed"] =
+            json!({"$type": "app.bsky.embed.images", "images": [{"alt": "noise", "image": blob}]});
         self.put(rkey, &record);
         self.blobs.insert(cid, bytes);
     }
@@ -183,6 +184,12 @@ impl MadeUp {
     /// Signs a content as revision `step` (0, 1, 2, ...).
     #[must_use]
     pub fn sign(&self, step: u64, content: &Content) -> State {
+        self.sign_for(&self.did, step, content)
+    }
+
+    /// The same in the name of another DID: a forgery, unless it is the account's own.
+    #[must_use]
+    pub fn sign_for(&self, did: &str, step: u64, content: &Content) -> State {
         let mut blocks: Vec<(Cid, Vec<u8>)> = Vec::new();
         let mut builder = Builder::new(|cid: &Cid, bytes: &[u8]| blocks.push((*cid, bytes.to_vec())));
         for (path, bytes) in &content.records {
@@ -192,7 +199,7 @@ impl MadeUp {
         blocks.extend(content.records.values().map(|bytes| (Cid::of_cbor(bytes), bytes.clone())));
         let rev = rev(step);
         let mut commit = vec![
-            ("did", Value::Text(self.did.clone())),
+            ("did", Value::Text(did.to_owned())),
             ("version", Value::Int(3)),
             ("data", Value::Link(data)),
             ("rev", Value::Text(rev.clone())),
@@ -227,7 +234,10 @@ impl MadeUp {
 pub fn rev(step: u64) -> String {
     let micros = (1_767_225_600 + step) * 1_000_000;
     let value = micros << 10 | 3;
-    (0..13).rev().map(|i| char::from(b"234567abcdefghijklmnopqrstuvwxyz"[(value >> (5 * i) & 31) as usize])).collect()
+    (0..13)
+        .rev()
+        .map(|i| char::from(b"234567abcdefghijklmnopqrstuvwxyz"[(value >> (5 * i) & 31) as usize]))
+        .collect()
 }
 
 #[cfg(test)]

@@ -252,7 +252,8 @@ impl Running {
     /// # Errors
     /// It does not end within `limit` of its start.
     pub fn terminate(self, limit: Duration) -> Result<Outcome> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).context("pid")?;
+        let pid =
+            i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).context("pid")?;
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         self.wait(limit)
     }

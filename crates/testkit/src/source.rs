@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
+use p2pds_ipld::{Cid, car};
 use serde_json::{Value, json};
 
 use crate::dns;
@@ -28,7 +29,19 @@ struct Shared {
     stop: AtomicBool,
 }
 
+/// What a hostile host does when it is asked for the repo.
+#[derive(Debug, Clone)]
+pub enum Trick {
+    /// Sends these bytes instead.
+    Bytes(Vec<u8>),
+    /// Sends the repo up to there, says that it is longer, and hangs up.
+    CutAt(usize),
+    /// Sends the whole repo and then blocks of noise without end.
+    Endless,
+}
+
 struct Served {
+    trick: Option<Trick>,
     handle: String,
     document: Value,
     log: Vec<u8>,
@@ -72,12 +85,21 @@ impl Source {
         self.names.set_txt(&format!("_atproto.{}", account.handle), &[&format!("did={}", account.did)]);
         let mut accounts = self.shared.accounts.lock().expect("not poisoned");
         let served = accounts.entry(account.did.clone()).or_insert_with(|| Served {
+            trick: None,
             handle: account.handle.clone(),
             document: account.document(),
             log: account.plc_log.clone(),
             states: Vec::new(),
         });
         served.states.push(state.clone());
+    }
+
+    /// Lets the host play a trick whenever it is asked for an account's repo; `None` makes it honest again.
+    pub fn play(&self, account: &MadeUp, trick: Option<Trick>) {
+        let mut accounts = self.shared.accounts.lock().expect("not poisoned");
+        if let Some(served) = accounts.get_mut(&account.did) {
+            served.trick = trick;
+        }
     }
 
     /// The settings by which `p2pds` finds this source.
@@ -110,11 +132,23 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     }
     let target = first.split(' ').nth(1).context("no target")?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut out = stream;
     let (status, mime, body) = {
         let accounts = shared.accounts.lock().expect("not poisoned");
-        respond(&accounts, &unescape(path), query)
+        let trick = trick(&accounts, path, query);
+        let honest = respond(&accounts, &unescape(path), query);
+        drop(accounts);
+        match trick {
+            None => honest,
+            Some(Trick::Bytes(bytes)) => (200, "application/vnd.ipld.car", bytes),
+            Some(Trick::CutAt(at)) => {
+                let (whole, part) = (honest.2.len(), &honest.2[..at.min(honest.2.len())]);
+                write!(out, "HTTP/1.1 200 OK\r\nContent-Length: {whole}\r\nConnection: close\r\n\r\n")?;
+                return Ok(out.write_all(part)?);
+            }
+            Some(Trick::Endless) => return endless(out, &honest.2),
+        }
     };
-    let mut out = stream;
     write!(
         out,
         "HTTP/1.1 {status} X\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -122,6 +156,26 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     )?;
     out.write_all(&body)?;
     Ok(out.flush()?)
+}
+
+/// The trick that this request asks for.
+fn trick(accounts: &BTreeMap<String, Served>, path: &str, query: &str) -> Option<Trick> {
+    let did = path.ends_with("sync.getRepo").then_some(query)?;
+    let did = did.split('&').find_map(|pair| pair.strip_prefix("did="))?;
+    accounts.get(&unescape(did))?.trick.clone()
+}
+
+/// A repo that never ends: blocks that nothing links to follow until the other side has enough.
+fn endless(mut out: &TcpStream, repo: &[u8]) -> Result<()> {
+    write!(out, "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.ipld.car\r\nConnection: close\r\n\r\n")?;
+    out.write_all(repo)?;
+    for number in 0_u64.. {
+        let noise = number.to_le_bytes().repeat(1_000);
+        let mut section = Vec::new();
+        car::write_section(&mut section, &Cid::of_raw(&noise), &noise);
+        out.write_all(&section)?;
+    }
+    Ok(())
 }
 
 type Response = (u16, &'static str, Vec<u8>);
@@ -143,7 +197,9 @@ fn respond(accounts: &BTreeMap<String, Served>, path: &str, query: &str) -> Resp
     if nsid == "com.atproto.server.describeServer" {
         return ok_json(&json!({"did": "did:web:localhost", "availableUserDomains": [".test"]}));
     }
-    let Some(did) = params.get("did").or_else(|| params.get("repo")) else { return fail(400, "InvalidRequest") };
+    let Some(did) = params.get("did").or_else(|| params.get("repo")) else {
+        return fail(400, "InvalidRequest");
+    };
     let Some(served) = accounts.get(did) else { return fail(400, "RepoNotFound") };
     let Some(state) = served.states.last() else { return fail(400, "RepoNotFound") };
     match nsid {
@@ -185,7 +241,9 @@ fn unescape(text: &str) -> String {
             continue;
         }
         let digits = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
-        out.push(std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok()).unwrap_or(b'?'));
+        out.push(
+            std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok()).unwrap_or(b'?'),
+        );
     }
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -214,7 +272,9 @@ mod tests {
         let diff = get(&format!("/xrpc/com.atproto.sync.getRepo?did={}&since={}", account.did, state.rev));
         let (root, blocks) = crate::oracle::car_blocks(&diff.body).unwrap();
         assert_eq!(root, newer.commit);
-        assert!(blocks.len() < newer.blocks.len() && blocks.keys().all(|cid| !state.blocks.contains_key(cid)));
+        assert!(
+            blocks.len() < newer.blocks.len() && blocks.keys().all(|cid| !state.blocks.contains_key(cid))
+        );
         let (cid, bytes) = state.blobs.iter().next().unwrap();
         let blob = get(&format!("/xrpc/com.atproto.sync.getBlob?did={}&cid={cid}", account.did));
         assert_eq!(&blob.body, bytes);

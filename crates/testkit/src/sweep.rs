@@ -14,8 +14,18 @@ use crate::program::{Outcome, Program};
 
 /// The calls by which anything becomes durable or disappears.
 pub const CALLS: [&str; 12] = [
-    "pwrite64", "write", "writev", "fsync", "fdatasync", "rename", "renameat2", "unlink", "ftruncate", "mkdir",
-    "fallocate", "openat",
+    "pwrite64",
+    "write",
+    "writev",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat2",
+    "unlink",
+    "ftruncate",
+    "mkdir",
+    "fallocate",
+    "openat",
 ];
 
 /// One place to end the program at.
@@ -31,12 +41,23 @@ pub struct Point {
 #[must_use]
 pub fn available() -> bool {
     let works = std::process::Command::new("strace")
-        .args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=openat", "-e", "inject=openat:signal=KILL:when=60000", "true"])
+        .args([
+            "-qq",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=openat",
+            "-e",
+            "inject=openat:signal=KILL:when=60000",
+            "true",
+        ])
         .output()
         .is_ok_and(|output| output.status.success());
     if !works {
         let have = need::have("strace", "-V");
-        let why = if have { "strace may not trace here (ptrace is forbidden)" } else { "strace is not installed" };
+        let why =
+            if have { "strace may not trace here (ptrace is forbidden)" } else { "strace is not installed" };
         need::skip(&format!("kill sweeps: {why}"), false);
     }
     works
@@ -49,8 +70,16 @@ pub fn available() -> bool {
 pub fn points(program: &Program, args: &[&str], code: i32, scratch: &Path) -> Result<Vec<Point>> {
     let log = scratch.join("strace.log");
     let calls = CALLS.join(",");
-    let prefix =
-        ["strace", "-f", "-qq", "--seccomp-bpf", "-o", log.to_str().context("path")?, "-e", &format!("trace={calls}")];
+    let prefix = [
+        "strace",
+        "-f",
+        "-qq",
+        "--seccomp-bpf",
+        "-o",
+        log.to_str().context("path")?,
+        "-e",
+        &format!("trace={calls}"),
+    ];
     program.under(&prefix).run(args)?.expect(code)?;
     let mut counts: BTreeMap<(&str, &'static str), u32> = BTreeMap::new();
     let text = std::fs::read(&log)?;

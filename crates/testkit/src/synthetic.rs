@@ -28,10 +28,10 @@ const KINDS: [(&str, usize); 5] = [
 const START: u64 = 1_672_531_200_000_000;
 
 const WORDS: [&str; 48] = [
-    "the", "sky", "over", "harbour", "was", "a", "colour", "of", "old", "paper", "and", "nobody", "had", "seen", "it",
-    "before", "morning", "tea", "with", "friends", "who", "build", "small", "machines", "that", "keep", "letters",
-    "safe", "rain", "again", "trains", "late", "but", "music", "good", "today", "learned", "how", "trees", "remember",
-    "their", "shape", "after", "winter", "photo", "from", "garden", "☀️",
+    "the", "sky", "over", "harbour", "was", "a", "colour", "of", "old", "paper", "and", "nobody", "had",
+    "seen", "it", "before", "morning", "tea", "with", "friends", "who", "build", "small", "machines", "that",
+    "keep", "letters", "safe", "rain", "again", "trains", "late", "but", "music", "good", "today", "learned",
+    "how", "trees", "remember", "their", "shape", "after", "winter", "photo", "from", "garden", "☀️",
 ];
 
 /// A key and the bytes of its record.
@@ -349,11 +349,12 @@ mod tests {
         for order in [Order::Preorder, Order::NodesLast, Order::Shuffled] {
             let (bytes, repo) = car(3, 2000, order);
             let mut seen = 0;
-            let read = read_slice(&bytes, ReadOptions::DEFAULT, &mut |_: &[u8], _: &Cid, body: Option<&[u8]>| {
-                seen += u64::from(body.is_some());
-                ControlFlow::Continue(())
-            })
-            .expect("a good CAR");
+            let read =
+                read_slice(&bytes, ReadOptions::DEFAULT, &mut |_: &[u8], _: &Cid, body: Option<&[u8]>| {
+                    seen += u64::from(body.is_some());
+                    ControlFlow::Continue(())
+                })
+                .expect("a good CAR");
             assert_eq!((read.records, seen, read.nodes), (2000, 2000, repo.nodes));
             assert_eq!((read.data, read.commit), (repo.commit.data, repo.commit.cid()));
             assert_eq!(read.preorder, order == Order::Preorder);

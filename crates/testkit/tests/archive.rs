@@ -1,6 +1,13 @@
 //! An account on a reference PDS, archived, followed, checked, damaged, mended, and given back: always equal to what
 //! the PDS itself says.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -87,7 +94,11 @@ fn added_followed_and_equal_to_the_pds() {
     let first = scene.equal_to_the_pds(p, "first");
 
     let list = p.json(&["archive", "list"]).unwrap();
-    assert_eq!((&list[0]["handle"], &list[0]["verified"]), (&json!(scene.account.handle), &json!("verified")), "{list}");
+    assert_eq!(
+        (&list[0]["handle"], &list[0]["verified"]),
+        (&json!(scene.account.handle), &json!("verified")),
+        "{list}"
+    );
     let again = p.json(&["archive", "sync", did]).unwrap();
     assert_eq!(again[0]["summary"]["outcome"], "current", "{again}");
 
@@ -127,7 +138,11 @@ fn added_followed_and_equal_to_the_pds() {
     for program in [p, &fresh] {
         let outcome = import(program, "first");
         if let Ok(report) = &outcome {
-            assert_eq!((&report["outcome"], &report["kind"]), (&json!("refused"), &json!("older-head")), "{report}");
+            assert_eq!(
+                (&report["outcome"], &report["kind"]),
+                (&json!("refused"), &json!("older-head")),
+                "{report}"
+            );
         }
         let shown = program.json(&["archive", "show", did]).unwrap();
         assert_eq!(shown["head"]["commit"], last.manifest().unwrap()["head"]["commit"]);

@@ -1,6 +1,13 @@
 //! SIGKILL at random moments while an account with 20,000 records is archived from a reference PDS and followed.
 //! `P2PDS_KILLS` is how many (50), `P2PDS_SEED` makes the moments the same again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +37,11 @@ fn change(account: &Account, round: usize) {
         .map(|n| Write::Update(POST.into(), key(n), post_record(&format!("update {round} {n}"))))
         .chain((10..20).map(|n| Write::Delete(POST.into(), key(n))))
         .chain((0..20).map(|n| {
-            Write::Create(POST.into(), bulk_key("later", 20 * round + n), post_record(&format!("{round} {n}")))
+            Write::Create(
+                POST.into(),
+                bulk_key("later", 20 * round + n),
+                post_record(&format!("{round} {n}")),
+            )
         }))
         .collect();
     account.apply(&writes).unwrap();

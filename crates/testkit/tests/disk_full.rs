@@ -1,6 +1,13 @@
 //! The disk fills up at every step: a clear error, reads and deletes work, and with space again everything goes on by
 //! itself. `P2PDS_DISK_STEPS` is how many sizes are tried for each operation (8).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -91,7 +98,10 @@ fn clear(outcome: &Outcome) {
     }
     assert_eq!(outcome.code, Some(1), "{outcome}");
     let said = outcome.stderr.to_ascii_lowercase();
-    assert!(["space", "full", "disk"].iter().any(|word| said.contains(word)), "the message names no cause: {outcome}");
+    assert!(
+        ["space", "full", "disk"].iter().any(|word| said.contains(word)),
+        "the message names no cause: {outcome}"
+    );
 }
 
 /// Runs one operation on disks of rising size, from where it has no room at all to where it has enough.
@@ -145,7 +155,9 @@ fn importing_and_refreshing_fill_the_disk() {
     let did = scene.large.0.did.as_str();
     let (large, newer, log) = (scene.text("large.car"), scene.text("newer.car"), scene.text("plc.json"));
     let import = ["import", &large, "--plc-log", &log];
-    let Some(()) = sweep(&scene, "import", "small", &import, &|p| equal(p, did, &scene.large.1)) else { return };
+    let Some(()) = sweep(&scene, "import", "small", &import, &|p| equal(p, did, &scene.large.1)) else {
+        return;
+    };
     let refresh = ["import", &newer, "--plc-log", &log];
     sweep(&scene, "refresh by file", "all", &refresh, &|p| equal(p, did, &scene.large.2));
     scene.source.serve(&scene.large.0, &scene.large.2);

@@ -1,5 +1,12 @@
 //! The harness against the reference stack alone: what it reads is what it wrote.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use p2pds_testkit::oracle::{Network, Options, POST, Write, bulk_key, image, post_record};
 

@@ -2,7 +2,14 @@
 //! acknowledged before is there after the restart, and every repo is valid. `P2PDS_POWERCUTS` is how many (10).
 //!
 //! The ledger of acknowledgements is kept outside of that file system, by this process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod powercut {
     pub mod writer;
@@ -11,9 +18,9 @@ mod powercut {
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::Arc;
 use std::time::Duration;
 
 use p2pds_testkit::disk::PowerDisk;
@@ -42,7 +49,8 @@ impl Writer {
         let mut command: Command = dying_with_parent(&this);
         command.args(["--exact", "the_writer_alone_loses_nothing", "--nocapture"]);
         command.env(writer::DATA, data).env(writer::SYNCHRONOUS, synchronous);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (acknowledged, (send, begun)) = (Arc::new(AtomicU64::new(0)), channel());
         let (ledger, stdout) = (Arc::clone(&acknowledged), child.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -76,8 +84,8 @@ fn cuts(synchronous: &str, cuts: u64, until_loss: bool) -> Option<Vec<u64>> {
     let (mut losses, mut steps) = (Vec::new(), 0);
     for _ in 0..cuts {
         let data = disk.path().join("data");
-        let acknowledged = Writer::start(&data, synchronous)
-            .cut_after(&disk, Duration::from_millis(20 + random.below(300)));
+        let acknowledged =
+            Writer::start(&data, synchronous).cut_after(&disk, Duration::from_millis(20 + random.below(300)));
         disk.restart().unwrap();
         let found = writer::check(&data).unwrap_or_else(|why| panic!("after a power cut: {why}"));
         losses.push(acknowledged.saturating_sub(found));

@@ -1,6 +1,13 @@
 //! The PDS is gone for good. From an export alone, and a rotation key that its owner holds, the account comes back on
 //! another reference PDS, by the steps of the exported `RESTORE.txt`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -60,14 +67,14 @@ fn commands(text: &str, step: &str) -> String {
     let step = &text[from + 1..];
     let until = step[1..].find("\n\n").and_then(|_| {
         (1..step.len()).find(|&at| {
-            step[at..].starts_with('\n') && step[at + 1..].starts_with(|c: char| c.is_ascii_digit() || c == 'N')
+            step[at..].starts_with('\n')
+                && step[at + 1..].starts_with(|c: char| c.is_ascii_digit() || c == 'N')
         })
     });
     let lines = step[..until.unwrap_or(step.len())].lines();
-    lines.filter(|line| line.starts_with("  ") && !line.starts_with("   ") || line.starts_with("    -")).fold(
-        String::new(),
-        |all, line| all + line + "\n",
-    )
+    lines
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   ") || line.starts_with("    -"))
+        .fold(String::new(), |all, line| all + line + "\n")
 }
 
 /// Runs command lines of the text as they stand there, in the exported folder.
@@ -114,7 +121,9 @@ fn an_account_comes_back_from_the_export_alone() {
     let new = network.pdses[1].url.clone();
 
     // 1. The identity in hand: a fresh #atproto key, signed for by the owner's rotation key.
-    let known = validate_log(&did.parse().unwrap(), &parse_audit(exported.file("plc.json").unwrap()).unwrap()).unwrap();
+    let known =
+        validate_log(&did.parse().unwrap(), &parse_audit(exported.file("plc.json").unwrap()).unwrap())
+            .unwrap();
     assert_eq!(log(&network, &did).head(), known.head(), "nobody changed the identity since");
     assert!(text.contains(&owner.public_key().to_did_key()) && text.contains(&known.head().to_string()));
     assert!(known.can_sign(&owner.public_key()));
@@ -143,7 +152,8 @@ fn an_account_comes_back_from_the_export_alone() {
     // 5. The identity points at the new server; the owner's key stays first.
     let wanted = restored.query("com.atproto.identity.getRecommendedDidCredentials", &[]).unwrap();
     let old = log(&network, &did).data().unwrap().rotation_keys[1].clone();
-    let second = log(&network, &did).update(|data| data.adopt(&wanted, &[owner.public_key()]).unwrap()).unwrap();
+    let second =
+        log(&network, &did).update(|data| data.adopt(&wanted, &[owner.public_key()]).unwrap()).unwrap();
     submit(&network, &did, &second.sign(&owner).unwrap());
 
     // 6. On.

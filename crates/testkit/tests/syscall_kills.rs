@@ -1,6 +1,13 @@
 //! Ten operations, each ended by SIGKILL at its Nth system call: the archive stays valid, nothing acknowledged is
 //! lost, and the same command run again gets through. `P2PDS_SYSCALL_KILLS` is how many kills in all (60).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -101,7 +108,8 @@ impl Scene {
         damage_a_blob(&damaged);
         let (alice, bob) = (self.alice.did.clone(), self.bob.did.clone());
         let bystander = || (bob.clone(), vec![self.bob_state.clone()]);
-        let states = |which: &[usize]| (alice.clone(), which.iter().map(|&n| self.states[n].clone()).collect());
+        let states =
+            |which: &[usize]| (alice.clone(), which.iter().map(|&n| self.states[n].clone()).collect());
         let operation = |name, before: Option<&PathBuf>, args: &[&str], after| Operation {
             name,
             before: before.cloned(),
@@ -221,8 +229,11 @@ fn kill_once(scene: &Scene, operation: &Operation, point: Point) -> Result<bool,
         copy_tree(before, &data).map_err(|e| e.to_string())?;
     }
     let program = scene.program(&data);
-    let args: Vec<&str> =
-        operation.args.iter().map(|arg| if arg == "OUT" { out.to_str().unwrap_or_default() } else { arg }).collect();
+    let args: Vec<&str> = operation
+        .args
+        .iter()
+        .map(|arg| if arg == "OUT" { out.to_str().unwrap_or_default() } else { arg })
+        .collect();
     let killed = sweep::kill_at(&program, &args, point).map_err(|e| format!("{e:#}"))?;
     if killed.stderr.contains("panicked") {
         return Err(format!("panic: {killed}"));
@@ -259,7 +270,9 @@ fn killed_at_any_system_call_nothing_acknowledged_is_lost() {
         for &point in &chosen {
             match kill_once(&scene, operation, point) {
                 Ok(killed) => kills += usize::from(killed),
-                Err(why) => failures.push(format!("{}, {} number {}: {why}", operation.name, point.call, point.nth)),
+                Err(why) => {
+                    failures.push(format!("{}, {} number {}: {why}", operation.name, point.call, point.nth))
+                }
             }
         }
         println!("{}: {kills} kills at {} of {} calls", operation.name, chosen.len(), points.len());

@@ -81,7 +81,12 @@ impl Account {
         let text = |key: &str| {
             session[key].as_str().map(ToOwned::to_owned).with_context(|| format!("no {key} in {session}"))
         };
-        Ok(Self { did: text("did")?, handle: text("handle")?, pds: pds.to_owned(), token: text("accessJwt")? })
+        Ok(Self {
+            did: text("did")?,
+            handle: text("handle")?,
+            pds: pds.to_owned(),
+            token: text("accessJwt")?,
+        })
     }
 
     /// The session's access token.
@@ -161,7 +166,11 @@ impl Account {
             let writes: Vec<Write> = part
                 .iter()
                 .map(|n| {
-                    Write::Create(POST.into(), bulk_key(label, *n), post_record(&format!("{label} number {n}")))
+                    Write::Create(
+                        POST.into(),
+                        bulk_key(label, *n),
+                        post_record(&format!("{label} number {n}")),
+                    )
                 })
                 .collect();
             self.apply(&writes)?;
@@ -178,7 +187,8 @@ impl Account {
         let blob = serde_json::from_slice::<Value>(&answer)?["blob"].clone();
         let cid = blob["ref"]["$link"].as_str().context("no CID")?.to_owned();
         let mut record = post_record("with an image");
-        record["embed"] = json!({"$type": "app.bsky.embed.images", "images": [{"alt": "noise", "image": blob}]});
+        record["embed"] =
+            json!({"$type": "app.bsky.embed.images", "images": [{"alt": "noise", "image": blob}]});
         self.create(POST, &record)?;
         Ok(cid)
     }
@@ -232,7 +242,10 @@ pub fn bulk_key(label: &str, n: usize) -> String {
     let year = label.bytes().fold(17_u64, |hash, byte| (hash * 31 + u64::from(byte)) % 50);
     let micros = (1_000_000_000 + year * 31_557_600 + 60 * n as u64) * 1_000_000;
     let value = micros << 10 | 7;
-    (0..13).rev().map(|i| char::from(b"234567abcdefghijklmnopqrstuvwxyz"[(value >> (5 * i) & 31) as usize])).collect()
+    (0..13)
+        .rev()
+        .map(|i| char::from(b"234567abcdefghijklmnopqrstuvwxyz"[(value >> (5 * i) & 31) as usize]))
+        .collect()
 }
 
 /// `len` bytes that begin like a PNG file and are otherwise noise made from `seed`.

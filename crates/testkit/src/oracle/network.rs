@@ -166,7 +166,13 @@ pub(super) fn post(url: &str, nsid: &str, token: Option<&str>, body: &Value) -> 
 }
 
 /// Sends bytes to an XRPC procedure.
-pub(super) fn send(url: &str, nsid: &str, token: Option<&str>, mime: &str, body: &[u8]) -> Result<http::Reply> {
+pub(super) fn send(
+    url: &str,
+    nsid: &str,
+    token: Option<&str>,
+    mime: &str,
+    body: &[u8],
+) -> Result<http::Reply> {
     let bearer = token.map(|token| format!("Bearer {token}"));
     let mut headers = vec![("Content-Type", mime)];
     headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
@@ -178,7 +184,12 @@ pub(super) fn send(url: &str, nsid: &str, token: Option<&str>, mime: &str, body:
 }
 
 /// Asks an XRPC query.
-pub(super) fn get(url: &str, nsid: &str, token: Option<&str>, params: &[(&str, &str)]) -> Result<http::Reply> {
+pub(super) fn get(
+    url: &str,
+    nsid: &str,
+    token: Option<&str>,
+    params: &[(&str, &str)],
+) -> Result<http::Reply> {
     let query: Vec<String> = params.iter().map(|(k, v)| format!("{k}={}", http::escape(v))).collect();
     let bearer = token.map(|token| format!("Bearer {token}"));
     let headers: Vec<(&str, &str)> = bearer.as_deref().map(|b| ("Authorization", b)).into_iter().collect();
@@ -205,7 +216,8 @@ fn launch(oracle: &Path, data: &Path, args: &[String], kind: &str) -> Result<(Sc
     });
     let mut found = None;
     loop {
-        let line = receive.recv_timeout(Duration::from_secs(90)).with_context(|| format!("{kind} did not start"))?;
+        let line =
+            receive.recv_timeout(Duration::from_secs(90)).with_context(|| format!("{kind} did not start"))?;
         let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
         if line["ready"] == kind {
             found = Some(line);

@@ -51,7 +51,8 @@ fn records(account: &Account) -> Result<BTreeMap<String, String>> {
         let collection = collection.as_str().context("collection")?;
         let mut cursor: Option<String> = None;
         loop {
-            let mut params = vec![("repo", account.did.as_str()), ("collection", collection), ("limit", "100")];
+            let mut params =
+                vec![("repo", account.did.as_str()), ("collection", collection), ("limit", "100")];
             params.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
             let page = account.query("com.atproto.repo.listRecords", &params)?;
             for record in page["records"].as_array().context("records")? {

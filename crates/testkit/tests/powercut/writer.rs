@@ -8,7 +8,8 @@ use std::path::Path;
 
 use p2pds_ipld::Cid;
 use p2pds_store::{
-    Account, Applied, BucketRow, BucketUpdate, Change, Head, Kind, Origin, RecordsQuery, Role, Store, Unit, Version,
+    Account, Applied, BucketRow, BucketUpdate, Change, Head, Kind, Origin, RecordsQuery, Role, Store, Unit,
+    Version,
 };
 use p2pds_store_sqlite::{Options, SqliteStore, Synchronous};
 use p2pds_syntax::{Did, RecordPath, Tid};
@@ -93,8 +94,15 @@ async fn begin(store: &SqliteStore, account: &MadeUp, did: &Did) {
         })
         .collect();
     store.apply(Unit::StageRecords { did: did.clone(), repo, rows }).await.unwrap();
-    let bucket =
-        BucketRow { lo: Vec::new(), lo_cid: None, n: 1, layer_root: None, dirty: true, rev, prefixes: Vec::new() };
+    let bucket = BucketRow {
+        lo: Vec::new(),
+        lo_cid: None,
+        n: 1,
+        layer_root: None,
+        dirty: true,
+        rev,
+        prefixes: Vec::new(),
+    };
     store.apply(Unit::StageBuckets { did: did.clone(), repo, rows: vec![bucket] }).await.unwrap();
     let head = head(account, &first);
     let role = Role::Archived;
@@ -170,9 +178,14 @@ pub fn check(data: &Path) -> Result<u64, String> {
             return Err(format!("step {step} has another head: {:?}", repo.head));
         }
         let rows = store.records(RecordsQuery::all(repo.id)).await.map_err(|error| error.to_string())?;
-        let found: Vec<_> = rows.into_iter().map(|row| (row.key.to_string(), row.body.unwrap_or_default())).collect();
+        let found: Vec<_> =
+            rows.into_iter().map(|row| (row.key.to_string(), row.body.unwrap_or_default())).collect();
         let expected: Vec<_> = wanted.records.into_iter().collect();
         store.close().await.map_err(|error| error.to_string())?;
-        if found == expected { Ok(step) } else { Err(format!("step {step} holds other records than it should")) }
+        if found == expected {
+            Ok(step)
+        } else {
+            Err(format!("step {step} holds other records than it should"))
+        }
     })
 }

@@ -29,12 +29,22 @@ fn remove(name: &'static str) -> impl FnOnce(&mut Value) {
 /// Fields of operations.
 fn fields(cases: &mut Vec<PlcCase>) {
     case(cases, "unknown field", updated(|op| op["note"] = "hello".into()), "unknown field");
-    case(cases, "field of another type", updated(|op| op["handle"] = "bob.example.com".into()), "does not belong");
+    case(
+        cases,
+        "field of another type",
+        updated(|op| op["handle"] = "bob.example.com".into()),
+        "does not belong",
+    );
     for name in ["type", "prev", "rotationKeys", "verificationMethods", "alsoKnownAs", "services"] {
         case(cases, &format!("without {name}"), updated(remove(name)), name);
     }
     case(cases, "unknown type", updated(|op| op["type"] = "plc_operation2".into()), "no known type");
-    case(cases, "rotation keys as text", updated(|op| op["rotationKeys"] = "did:key:z".into()), "invalid type");
+    case(
+        cases,
+        "rotation keys as text",
+        updated(|op| op["rotationKeys"] = "did:key:z".into()),
+        "invalid type",
+    );
     case(cases, "rotation key as number", updated(|op| op["rotationKeys"] = json!([1])), "invalid type");
     case(cases, "services as list", updated(|op| op["services"] = json!([])), "invalid type");
     let with_extra = |op: &mut Value| op["services"]["atproto_pds"]["note"] = "hello".into();
@@ -46,7 +56,12 @@ fn fields(cases: &mut Vec<PlcCase>) {
     let upper = |op: &mut Value| op["prev"] = op["prev"].as_str().unwrap().to_uppercase().into();
     case(cases, "predecessor in upper case", updated(upper), "not a CID");
     let raw = Cid::new(Codec::Raw, *created().cid(0).parse::<Cid>().unwrap().digest());
-    case(cases, "predecessor of another codec", updated(|op| op["prev"] = raw.to_string().into()), "not among");
+    case(
+        cases,
+        "predecessor of another codec",
+        updated(|op| op["prev"] = raw.to_string().into()),
+        "not among",
+    );
 
     let mut story = created();
     let mut deletion = tombstone(&story.cid(0));
@@ -83,7 +98,12 @@ fn entries(cases: &mut Vec<PlcCase>) {
         story
     };
     case(cases, "time without a zone", changed("createdAt", "2026-01-01T01:00:00.000".into()), "time zone");
-    case(cases, "time that does not exist", changed("createdAt", "2026-02-30T01:00:00.000Z".into()), "no such day");
+    case(
+        cases,
+        "time that does not exist",
+        changed("createdAt", "2026-02-30T01:00:00.000Z".into()),
+        "no such day",
+    );
     case(cases, "time as number", changed("createdAt", 1_767_229_200.into()), "invalid type");
     case(cases, "nullified as text", changed("nullified", "false".into()), "invalid type");
     case(cases, "CID that is none", changed("cid", "bafyreigcxay6".into()), "not a CID");

@@ -29,7 +29,12 @@ fn resigned(change: impl Fn(&str) -> String) -> Story {
 fn encodings(cases: &mut Vec<PlcCase>) {
     case(cases, "signature with padding", resigned(|sig| format!("{sig}==")), STRICT);
     case(cases, "signature with a newline at the end", resigned(|sig| format!("{sig}\n")), STRICT);
-    case(cases, "signature with a newline inside", resigned(|sig| format!("{}\n{}", &sig[..40], &sig[40..])), STRICT);
+    case(
+        cases,
+        "signature with a newline inside",
+        resigned(|sig| format!("{}\n{}", &sig[..40], &sig[40..])),
+        STRICT,
+    );
     case(cases, "signature with white space", resigned(|sig| format!(" {sig}")), STRICT);
     let trailing_bits = |sig: &str| {
         // 64 bytes end with a character of which only two bits count; its successor differs in the others only.
@@ -73,8 +78,18 @@ fn forms(cases: &mut Vec<PlcCase>) {
     case(cases, "DER signature", with_bytes(&|sig| der(&sig), &keys.low), "must have 64 bytes");
     case(cases, "all-zero signature", with_bytes(&|_| vec![0; 64], &keys.low), NOBODY);
     case(cases, "all-ones signature", with_bytes(&|_| vec![0xff; 64], &keys.low), NOBODY);
-    case(cases, "signature without its last byte", with_bytes(&|sig| sig[..63].to_vec(), &keys.low), "must have 64");
-    case(cases, "signature with a recovery byte", with_bytes(&|sig| [&sig[..], &[0]].concat(), &keys.low), "must have 64");
+    case(
+        cases,
+        "signature without its last byte",
+        with_bytes(&|sig| sig[..63].to_vec(), &keys.low),
+        "must have 64",
+    );
+    case(
+        cases,
+        "signature with a recovery byte",
+        with_bytes(&|sig| [&sig[..], &[0]].concat(), &keys.low),
+        "must have 64",
+    );
     let swapped = |sig: [u8; 64]| [&sig[32..], &sig[..32]].concat();
     case(cases, "signature with r and s swapped", with_bytes(&swapped, &keys.low), NOBODY);
     let one_bit = |mut sig: [u8; 64]| {
@@ -164,7 +179,12 @@ fn bad_keys(cases: &mut Vec<PlcCase>) {
     case(cases, "rotation key with its end cut off", with_rotation_key(&low[..low.len() - 1]), REFUSAL);
     case(cases, "rotation key with a fragment", with_rotation_key(&format!("{low}#{}", &low[8..])), REFUSAL);
     case(cases, "rotation key that is a DID", with_rotation_key("did:web:example.com"), REFUSAL);
-    case(cases, "rotation key of the other curve's type", with_rotation_key(&wrong_curve(&keys.low)), REFUSAL);
+    case(
+        cases,
+        "rotation key of the other curve's type",
+        with_rotation_key(&wrong_curve(&keys.low)),
+        REFUSAL,
+    );
 
     let mut story = created();
     let mut operation = update(&story.cid(0), "bob");
@@ -232,4 +252,3 @@ fn der(signature: &[u8; 64]) -> Vec<u8> {
     let body = [integer(&signature[..32]), integer(&signature[32..])].concat();
     [&[0x30, u8::try_from(body.len()).unwrap()], &body[..]].concat()
 }
-
