@@ -198,7 +198,13 @@ mod tests {
 
     #[test]
     fn rolling_finds_every_window_wherever_it_lies() {
-        let bytes: Vec<u8> = (0..5_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let mut state = 1_u64;
+        let bytes: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
+        .take(5_000)
+        .collect();
         for at in [0, 1, 23, 24, 700, 4_976] {
             let mut list = Vec::new();
             Needles::of_row(&bytes[at..at + WINDOW], None, &mut list);

@@ -21,6 +21,7 @@ mod error;
 mod port;
 mod rows;
 mod unit;
+pub mod view;
 
 pub use account::{Account, AccountPatch, AccountStatus, Origin, Serve, VerifiedState};
 pub use commit::{commit_cid, commit_of};

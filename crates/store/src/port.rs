@@ -104,6 +104,25 @@ pub struct TraceReport {
     pub outside: Vec<String>,
 }
 
+impl std::fmt::Display for TraceReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rows deleted, {} bytes of files searched for them", self.rows, self.searched_bytes)?;
+        if !self.found_in.is_empty() {
+            write!(f, "; traces were found in {}", self.found_in.join(", "))?;
+        }
+        if self.vacuumed {
+            write!(f, "; the database was rewritten")?;
+        }
+        if let Some(scheduled) = &self.scheduled {
+            write!(f, "; {scheduled}")?;
+        }
+        match self.left {
+            0 => write!(f, "; no trace is left in the node's files"),
+            left => write!(f, "; {left} traces are left"),
+        }
+    }
+}
+
 /// A store. Reads see only what is durable; a unit is answered only after it is.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {

@@ -10,7 +10,7 @@ use p2pds_syntax::{Did, RecordPath, Tid};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::repo::owner;
+use super::repo::{owner, owner_at};
 use crate::body::unpack;
 use crate::codes::{len, read_cid, read_tid, tid};
 use crate::fault::Outcome;
@@ -68,7 +68,9 @@ fn cut(key: &[u8]) -> Cut {
 pub(crate) fn page(conn: &Connection, q: &RecordsQuery) -> Outcome<Vec<RecordRow>> {
     // One snapshot for the walk over several collections.
     let snapshot = conn.unchecked_transaction()?;
-    let account = owner(conn, q.repo)?;
+    let (account, rev) = owner_at(conn, q.repo)?;
+    // The present state needs no look at the history.
+    let at = q.at.filter(|at| tid(*at) != rev);
     let mut from = cut(&q.from);
     if !q.inclusive && !q.from.is_empty() {
         if from.name.ends_with('/') { from.rkey.push('\0') } else { from.name.push('\0') }
@@ -90,7 +92,7 @@ pub(crate) fn page(conn: &Connection, q: &RecordsQuery) -> Outcome<Vec<RecordRow
             break;
         }
         let range = Range { account, coll, name: &name, low, high };
-        match q.at {
+        match at {
             None => range.now(conn, q, &mut page)?,
             Some(rev) => range.then(conn, q, rev, &mut page)?,
         }

@@ -67,10 +67,15 @@ pub(crate) fn all(conn: &Connection, did: Option<&Did>) -> Outcome<Vec<Repo>> {
 
 /// The account of a repo that may be read.
 pub(crate) fn owner(conn: &Connection, repo: RepoId) -> Outcome<i64> {
+    owner_at(conn, repo).map(|(account, _)| account)
+}
+
+/// The account of a repo that may be read, and the repo's rev.
+pub(crate) fn owner_at(conn: &Connection, repo: RepoId) -> Outcome<(i64, i64)> {
     conn.prepare_cached(
-        "SELECT a.id FROM repo r JOIN account a ON a.id = r.account WHERE r.id = ?1 AND a.purging = 0",
+        "SELECT a.id, r.rev FROM repo r JOIN account a ON a.id = r.account WHERE r.id = ?1 AND a.purging = 0",
     )?
-    .query_row([repo.0], |r| r.get(0))
+    .query_row([repo.0], |r| Ok((r.get(0)?, r.get(1)?)))
     .optional()?
     .ok_or_else(|| StoreError::UnknownRepo(repo).into())
 }
