@@ -138,7 +138,7 @@ where
         lock(&self.state).remove(key);
     }
 
-    /// What is remembered of `key`, however old, without asking.
+    /// Entries, questions under way, weight.
     #[cfg(test)]
     pub(crate) fn len(&self) -> (usize, usize, usize) {
         let state = lock(&self.state);
@@ -265,7 +265,10 @@ impl<K: Clone + Eq + Hash, V> State<K, V> {
         // The oldest eighth goes at once, so that this happens seldom.
         let mut ages: Vec<(u64, K)> = self.entries.iter().map(|(k, e)| (e.touched(), k.clone())).collect();
         ages.sort_by_key(|(at, _)| *at);
-        let (goal, weight_goal) = (limits.entries / 8 * 7, limits.weight / 8 * 7);
+        let (goal, weight_goal) = (
+            limits.entries.saturating_sub(limits.entries / 8),
+            limits.weight.saturating_sub(limits.weight / 8),
+        );
         for (_, old) in ages {
             if self.entries.len() <= goal.max(1) && self.weight <= weight_goal {
                 break;

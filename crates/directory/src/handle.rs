@@ -51,7 +51,12 @@ async fn well_known(
     let body = match fetch(client, &url, &options).await {
         Ok(body) => body,
         Err(e) if says_no(&e) => return Err(not_found(format!("over HTTPS {e}"))),
-        Err(source) => return Err(DirectoryError::Net { what: format!("the proof of {handle}"), source }),
+        Err(source) => {
+            return Err(DirectoryError::Net {
+                what: format!("the proof of {handle} (DNS has none, so its website was asked)"),
+                source,
+            });
+        }
     };
     // Many hosts answer every path with a page of their own; that is no proof and no contradiction.
     did_from_well_known(handle, &body).map_err(|_| not_found("the answer over HTTPS is not a DID".to_owned()))
@@ -70,8 +75,6 @@ fn says_no(error: &NetError) -> bool {
         | NetError::BadUrl { .. }
         | NetError::TooLarge { .. }
         | NetError::Redirect { .. } => true,
-        // Most handles live in DNS and their hosts take no HTTPS at all.
-        NetError::Connect { .. } => true,
         NetError::Status { .. } => !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Limited),
         _ => false,
     }

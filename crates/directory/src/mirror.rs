@@ -8,7 +8,7 @@ use std::sync::Arc;
 use p2pds_identity::plc::{self, Log, LogChange, LogEntry, Operation};
 use p2pds_ipld::Cid;
 use p2pds_store::{Evidence, Finding, PlcRow, Store, StoreError, Unit};
-use p2pds_syntax::{Datetime, Did, ErrorKind};
+use p2pds_syntax::{Datetime, Did};
 use serde_json::json;
 use tracing::{debug, warn};
 
@@ -200,11 +200,12 @@ async fn resolve_findings(store: &dyn Store, did: &Did, asked: &str) -> Result<(
     Ok(())
 }
 
-/// Notes about a DID that is not an account here, or one that is being purged, go nowhere.
+/// Notes about a DID that is not an account here, or one that is being purged, go nowhere; neither does a log
+/// that the store refuses beside the one it has.
 fn tolerate<T: Default>(outcome: Result<T, StoreError>) -> Result<T, DirectoryError> {
     match outcome {
         Ok(value) => Ok(value),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound) || matches!(e, StoreError::Purging(_)) => {
+        Err(e @ (StoreError::UnknownAccount(_) | StoreError::Purging(_) | StoreError::Mismatch { .. })) => {
             debug!(error = %e, "directory.mirror.skipped");
             Ok(T::default())
         }
