@@ -1,15 +1,25 @@
 //! Any text at all: no panic, bounded messages, and what is accepted survives a round trip.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 use std::fmt::Display;
 
 use p2pds_syntax::{
-    AtIdentifier, AtUri, CidText, Datetime, Did, Handle, Language, Nsid, RecordPath, Rkey, SyntaxError, Tid, Uri,
+    AtIdentifier, AtUri, CidText, Datetime, Did, Handle, Language, Nsid, RecordPath, Rkey, SyntaxError, Tid,
+    Uri,
 };
 use proptest::prelude::*;
 
 /// Parses, and if that works writes and parses again.
-fn stable<T: Display + PartialEq>(text: &str, parse: impl Fn(&str) -> Result<T, SyntaxError>) -> Result<(), TestCaseError> {
+fn stable<T: Display + PartialEq>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, SyntaxError>,
+) -> Result<(), TestCaseError> {
     match parse(text) {
         Ok(value) => {
             let written = value.to_string();
@@ -43,7 +53,8 @@ fn all_stable(text: &str) -> Result<(), TestCaseError> {
 
 const HANDLE: &str = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,8}[a-zA-Z0-9])?(\\.[a-z0-9]{1,8}){0,3}\\.[a-z][a-z0-9]{0,5}";
 const DID: &str = "did:[a-z]{1,6}:[A-Za-z0-9._:%-]{0,20}[A-Za-z0-9._-]";
-const NSID: &str = "[a-z][a-z0-9]{0,5}(\\.[a-z0-9]([a-z0-9-]{0,4}[a-z0-9])?){1,3}\\.[a-zA-Z][a-zA-Z0-9]{0,10}";
+const NSID: &str =
+    "[a-z][a-z0-9]{0,5}(\\.[a-z0-9]([a-z0-9-]{0,4}[a-z0-9])?){1,3}\\.[a-zA-Z][a-zA-Z0-9]{0,10}";
 const RKEY: &str = "[A-Za-z0-9_~:.-]{3,40}";
 
 proptest! {
