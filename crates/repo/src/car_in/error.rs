@@ -6,6 +6,7 @@ use p2pds_ipld::Cid;
 use p2pds_ipld::car::CarError;
 use p2pds_syntax::ErrorKind;
 
+use crate::commit::CommitError;
 use crate::mst::NodeError;
 
 /// Why a CAR file is not one whole, proved repository.
@@ -25,13 +26,16 @@ pub enum ReadError {
     #[error("the commit {0} is not in the CAR file")]
     NoCommit(Cid),
     /// The block of the root is no commit.
-    #[error("the block {cid} is not a commit: {why}")]
+    #[error("the root {cid} is not a commit: {fault}")]
     Commit {
         /// The root.
         cid: Cid,
         /// What is wrong with it.
-        why: String,
+        fault: CommitError,
     },
+    /// The root's CID says that it is not CBOR.
+    #[error("the root {0} is not a commit, which is CBOR; by its CID it is not")]
+    CommitCodec(Cid),
     /// Bytes do not hash to the CID that stands before them.
     #[error("the block at byte {offset} does not hash to its CID {cid}; the file was damaged or forged")]
     Hash {

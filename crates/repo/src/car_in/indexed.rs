@@ -3,13 +3,14 @@
 use std::hint::black_box;
 
 use p2pds_ipld::car::{CarError, CarFault, Section, SectionCid, SliceReader};
-use p2pds_ipld::{Cid, Codec};
+use p2pds_ipld::{CID_LEN, Cid, Codec};
 
 use super::error::{ReadError, TooMuch};
 use super::options::{Missing, ReadOptions, Sink, Summary};
 use super::preorder::{go_on, note_missing, one_root, open_commit};
 use super::table::{MAX_OFFSET, Put, Table};
 use super::walk::{ABSENT, Pending, Place, UNKNOWN, Walk, What};
+use crate::commit::Commit;
 
 /// Mean length of a section for the first guess at the size of the index; real repositories have more.
 const MEAN_SECTION: u64 = 224;
@@ -33,6 +34,10 @@ pub(super) trait Sections {
     fn rewind(&mut self) -> Result<(), ReadError>;
     /// The section at this offset. Leaves `next` alone.
     fn at(&mut self, offset: u64) -> Result<Section<'_>, ReadError>;
+    /// Whether the section at this offset has this CID.
+    fn is_at(&mut self, offset: u64, cid: &Cid) -> Result<bool, ReadError> {
+        Ok(self.at(offset)?.cid == SectionCid::Plain(*cid))
+    }
     /// Reads a little at this offset, if that makes `at` quicker.
     fn touch(&self, offset: u64) -> u8;
 }
@@ -66,11 +71,20 @@ impl Sections for Slice<'_> {
         Ok(self.first.section_at(offset)?)
     }
 
+    /// The section was parsed when it was put into the index: behind its length of one to nine bytes stands a CID.
+    #[inline]
+    fn is_at(&mut self, offset: u64, cid: &Cid) -> Result<bool, ReadError> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
+        let prefix = rest.iter().take(9).take_while(|byte| **byte >= 0x80).count().saturating_add(1);
+        let found = rest.get(prefix..).and_then(|rest| rest.first_chunk::<CID_LEN>());
+        Ok(found.is_some_and(|found| *found == cid.to_bytes()))
+    }
+
     /// One byte in each of the first cache lines.
     #[inline]
     fn touch(&self, offset: u64) -> u8 {
         let rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
-        rest.iter().step_by(LINE).take(4).fold(0, |seen, byte| seen ^ byte)
+        rest.iter().step_by(LINE).take(6).fold(0, |seen, byte| seen ^ byte)
     }
 }
 
@@ -97,7 +111,7 @@ pub fn read_slice(bytes: &[u8], options: ReadOptions, sink: &mut impl Sink) -> R
 pub(super) struct Indexed {
     options: ReadOptions,
     root: Option<Cid>,
-    data: Option<Cid>,
+    commit: Option<Commit>,
     walk: Option<Walk>,
     /// Offset of the first section that was not the next one; all before it are used or known to be extra.
     turned: Option<u64>,
@@ -112,7 +126,7 @@ impl Indexed {
         Self {
             options,
             root: None,
-            data: None,
+            commit: None,
             walk: None,
             turned: None,
             sections: 0,
@@ -170,9 +184,9 @@ impl Indexed {
     fn take(&mut self, cid: Cid, section: &Section<'_>, sink: &mut impl Sink) -> Result<usize, ReadError> {
         check(cid, section)?;
         let Some(walk) = &mut self.walk else {
-            let data = open_commit(cid, section.bytes, sink)?;
-            self.data = Some(data);
-            self.walk = Some(Walk::new(data));
+            let commit = open_commit(cid, section.bytes, sink)?;
+            self.walk = Some(Walk::new(commit.data));
+            self.commit = Some(commit);
             return Ok(0);
         };
         if let Some(Pending { what: What::Record { .. }, .. }) = walk.next() {
@@ -205,12 +219,12 @@ impl Indexed {
                 }
             }
         }
-        let (Some(walk), Some(data)) = (self.walk, self.data) else {
+        let (Some(walk), Some(commit)) = (self.walk, self.commit) else {
             return Err(ReadError::NoCommit(root));
         };
         Ok(Summary {
-            commit: root,
-            data,
+            cid: root,
+            commit,
             records: walk.records,
             nodes: walk.nodes,
             bytes: file.len(),
@@ -280,7 +294,7 @@ impl Indexed {
         file: &mut impl Sections,
     ) -> Result<bool, ReadError> {
         let used = offset < self.turned.unwrap_or(u64::MAX);
-        match table.put(&cid, offset, used, |at| Ok(file.at(at)?.cid == SectionCid::Plain(cid)))? {
+        match table.put(&cid, offset, used, |at| file.is_at(at, &cid))? {
             Put::New => {}
             Put::Full => return Ok(false),
             Put::Twice => {
@@ -349,7 +363,7 @@ impl Indexed {
 /// Offset of a block, or [`ABSENT`].
 #[inline]
 fn look(cid: Cid, table: &mut Table, file: &mut impl Sections) -> Result<Place, ReadError> {
-    let found = table.find(&cid, |at| Ok(file.at(at)?.cid == SectionCid::Plain(cid)))?;
+    let found = table.find(&cid, |at| file.is_at(at, &cid))?;
     Ok(found.unwrap_or(ABSENT))
 }
 

@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use p2pds_ipld::Cid;
 use p2pds_ipld::car::CarLimits;
 
+use crate::commit::Commit;
+
 /// Bounds of a reader.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadOptions {
@@ -41,9 +43,9 @@ impl Default for ReadOptions {
 /// Nothing is proved to be of the account until the end: the caller stages what it is given, and throws it away on
 /// an error. A closure that takes records is a sink as well.
 pub trait Sink {
-    /// The commit, once, before any record. Its hash is right and it has a `data` link; the caller checks the rest.
-    fn commit(&mut self, cid: &Cid, bytes: &[u8]) -> ControlFlow<()> {
-        let _ = (cid, bytes);
+    /// The commit, once, before any record. Its hash is right; signature, DID and rev are for the sink to check.
+    fn commit(&mut self, cid: &Cid, commit: &Commit) -> ControlFlow<()> {
+        let _ = (cid, commit);
         ControlFlow::Continue(())
     }
 
@@ -77,10 +79,10 @@ pub struct Missing {
 /// What was read, when all of the tree was proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The commit.
-    pub commit: Cid,
-    /// Root of the tree, as the commit names it.
-    pub data: Cid,
+    /// CID of the commit.
+    pub cid: Cid,
+    /// The commit. Its signature is not checked here.
+    pub commit: Commit,
     /// Records in the tree.
     pub records: u64,
     /// Nodes of the tree.

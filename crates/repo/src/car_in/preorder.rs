@@ -3,13 +3,13 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use p2pds_ipld::Cid;
 use p2pds_ipld::car::{CarError, CarFault, Decoder, Section, SectionCid};
-use p2pds_ipld::cbor::{self, Limits, Value};
+use p2pds_ipld::{Cid, Codec};
 
 use super::error::{ReadError, TooMuch};
 use super::options::{Missing, ReadOptions, Sink, Summary};
 use super::walk::{Pending, Walk, What};
+use crate::commit::Commit;
 
 /// How far ahead a block is looked for that is not the next one: records in between were left out.
 const AHEAD: usize = 256;
@@ -90,16 +90,14 @@ pub fn read_stream(
     reader.finish(sink)
 }
 
-/// The commit and the root of the tree that it names.
-pub(super) fn open_commit(cid: Cid, bytes: &[u8], sink: &mut impl Sink) -> Result<Cid, ReadError> {
-    let value = cbor::decode(bytes, &Limits::STRICT)
-        .map_err(|why| ReadError::Commit { cid, why: why.to_string() })?;
-    let Some(Value::Link(data)) = value.get("data") else {
-        return Err(ReadError::Commit { cid, why: "it has no `data` link".to_owned() });
-    };
-    let data = *data;
-    go_on(sink.commit(&cid, bytes))?;
-    Ok(data)
+/// Reads the commit and shows it to the sink.
+pub(super) fn open_commit(cid: Cid, bytes: &[u8], sink: &mut impl Sink) -> Result<Commit, ReadError> {
+    if cid.codec() != Codec::DagCbor {
+        return Err(ReadError::CommitCodec(cid));
+    }
+    let commit = Commit::decode(bytes).map_err(|fault| ReadError::Commit { cid, fault })?;
+    go_on(sink.commit(&cid, &commit))?;
+    Ok(commit)
 }
 
 /// The one root of the header.
@@ -127,7 +125,7 @@ pub(super) fn note_missing(list: &mut Vec<Missing>, limit: usize, key: &[u8], ci
 struct Machine {
     options: ReadOptions,
     root: Option<Cid>,
-    data: Option<Cid>,
+    commit: Option<Commit>,
     walk: Option<Walk>,
     sections: u64,
     extra: u64,
@@ -141,7 +139,7 @@ impl Machine {
         Self {
             options,
             root: None,
-            data: None,
+            commit: None,
             walk: None,
             sections: 0,
             extra: 0,
@@ -168,9 +166,9 @@ impl Machine {
             if Some(cid) != self.root {
                 return Err(ReadError::NotPreorder { offset: section.offset });
             }
-            let data = open_commit(cid, section.bytes, sink)?;
-            self.data = Some(data);
-            self.walk = Some(Walk::new(data));
+            let commit = open_commit(cid, section.bytes, sink)?;
+            self.walk = Some(Walk::new(commit.data));
+            self.commit = Some(commit);
             return Ok(());
         };
         match walk.next() {
@@ -238,12 +236,12 @@ impl Machine {
                 What::Record { .. } => self.without_body(sink)?,
             }
         }
-        let (Some(walk), Some(data)) = (self.walk, self.data) else {
+        let (Some(walk), Some(commit)) = (self.walk, self.commit) else {
             return Err(ReadError::NoCommit(root));
         };
         Ok(Summary {
-            commit: root,
-            data,
+            cid: root,
+            commit,
             records: walk.records,
             nodes: walk.nodes,
             bytes,
