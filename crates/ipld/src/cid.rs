@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use data_encoding::BASE32_NOPAD;
 use p2pds_syntax::ErrorKind;
-use sha2::{Digest, Sha256};
+
+use crate::sha::sha256;
 
 /// What the bytes behind a CID are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,13 +214,6 @@ impl FromStr for Cid {
             _ => Err(CidError::Text),
         }
     }
-}
-
-/// One SHA-256 pass.
-#[must_use]
-#[inline]
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]

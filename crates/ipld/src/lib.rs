@@ -20,7 +20,9 @@ pub mod cbor;
 pub mod cid;
 mod error;
 pub mod json;
+mod sha;
 mod varint;
 
-pub use cid::{CID_LEN, Cid, CidError, Codec, sha256};
+pub use cid::{CID_LEN, Cid, CidError, Codec};
 pub use error::{CborError, CborFault};
+pub use sha::sha256;
