@@ -30,7 +30,7 @@ pub enum BlobError {
         reason: String,
     },
     /// Not enough room on the disk.
-    #[error("the disk with {} is full ({free} bytes free, {floor} must stay free); free some space, then the work goes on", path.display())]
+    #[error("the disk with {} is full ({free} bytes are free, {floor} have to stay free); free some space, then the work goes on", path.display())]
     DiskFull {
         /// The directory in question.
         path: PathBuf,
@@ -94,7 +94,8 @@ impl BlobError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull { path: path.to_owned(), free: 0, floor: 0 }
+                let free = path.parent().and_then(|dir| crate::space::space(dir).ok()).map_or(0, |s| s.free);
+                Self::DiskFull { path: path.to_owned(), free, floor: 0 }
             }
             _ => Self::Io { action, path: path.to_owned(), source },
         }

@@ -350,3 +350,30 @@ fn accounts(root: &Path) -> Result<Vec<Did>, BlobError> {
     out.sort();
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Blobs;
+    use crate::error::BlobError;
+    use crate::upload::PutOptions;
+    use p2pds_syntax::Did;
+    use std::io;
+
+    #[tokio::test]
+    async fn a_write_that_the_disk_did_not_confirm_stops_writing_until_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
+        let did = Did::parse("did:plc:ewvi7nxzyoun6zhxrhs64oiz").unwrap();
+        let options = PutOptions { expect: None, max_bytes: 10, quota: None };
+        let mut under_way = blobs.put(&did, options.clone()).await.unwrap();
+        under_way.write("x".into()).await.unwrap();
+
+        let failed = BlobError::NotDurable { path: dir.path().to_owned(), source: io::Error::other("EIO") };
+        assert!(blobs.note::<()>(Err(failed)).is_err());
+        assert!(matches!(under_way.finish().await, Err(BlobError::Stopped)));
+        assert!(matches!(blobs.put(&did, options.clone()).await.err(), Some(BlobError::Stopped)));
+        assert!(blobs.list(&did).await.unwrap().is_empty(), "reading goes on");
+
+        assert!(Blobs::open(dir.path()).unwrap().put(&did, options).await.is_ok());
+    }
+}

@@ -1,10 +1,9 @@
 //! DNS. Every answer is filtered where the connection is made, so there is no
 //! gap between the check and the use (DNS rebinding).
 
-use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
@@ -28,11 +27,15 @@ const MAX_POSITIVE: Duration = Duration::from_secs(3600);
 /// The longest that the absence of an answer is believed.
 const MAX_NEGATIVE: Duration = Duration::from_secs(60);
 
+/// The operating system's settings are read anew after a failure, at most this often: machines move between networks.
+const REBUILD_PAUSE: Duration = Duration::from_secs(30);
+
 /// The node's resolver: the configured servers, or those of the operating system.
 #[derive(Clone)]
 pub struct Resolver {
+    config: Arc<NetConfig>,
     /// The reason is kept when there is nothing to ask: names then fail, literal addresses work.
-    inner: Arc<Result<TokioResolver, String>>,
+    current: Arc<Mutex<(Result<TokioResolver, String>, Instant)>>,
     timeout: Duration,
 }
 
@@ -40,8 +43,9 @@ impl Resolver {
     /// Sets the resolver up; asks nothing yet.
     #[must_use]
     pub fn new(config: &NetConfig) -> Self {
-        let inner = build(config).map_err(|e| e.to_string());
-        Self { inner: Arc::new(inner), timeout: config.dns_timeout.saturating_mul(2) }
+        let current = Arc::new(Mutex::new((build(config), Instant::now())));
+        let timeout = config.dns_timeout.saturating_mul(2);
+        Self { config: Arc::new(config.clone()), current, timeout }
     }
 
     /// The TXT records of `name`, each with its strings joined. None: an empty list.
@@ -52,9 +56,9 @@ impl Resolver {
         let resolver = self.ready(name)?;
         let lookup = tokio::time::timeout(self.timeout, resolver.txt_lookup(absolute(name))).await;
         match lookup {
-            Err(_) => Err(failed(name, "no answer in time")),
+            Err(_) => Err(self.failed(name, "no answer in time")),
             Ok(Err(e)) if e.is_no_records_found() => Ok(Vec::new()),
-            Ok(Err(e)) => Err(failed(name, &e.to_string())),
+            Ok(Err(e)) => Err(self.failed(name, &e.to_string())),
             Ok(Ok(found)) => Ok(found
                 .answers()
                 .iter()
@@ -81,7 +85,7 @@ impl Resolver {
             match resolver.lookup_ip(absolute(host)).await {
                 Ok(found) => found.iter().collect(),
                 Err(e) if e.is_no_records_found() => Vec::new(),
-                Err(e) => return Err(failed(host, &e.to_string())),
+                Err(e) => return Err(self.failed(host, &e.to_string())),
             }
         };
         let first = found.first().copied();
@@ -100,8 +104,24 @@ impl Resolver {
         }
     }
 
-    fn ready(&self, name: &str) -> Result<&TokioResolver, NetError> {
-        self.inner.as_ref().as_ref().map_err(|e| failed(name, e))
+    fn ready(&self, name: &str) -> Result<TokioResolver, NetError> {
+        // Not in one expression: the lock must be free again before a failure is noted.
+        let current = self.current().0.clone();
+        current.map_err(|e| self.failed(name, &e))
+    }
+
+    /// The error for `host`, and a new start for next time if the system's settings may have changed.
+    fn failed(&self, host: &str, detail: &str) -> NetError {
+        let mut current = self.current();
+        if self.config.nameservers.is_empty() && current.1.elapsed() >= REBUILD_PAUSE {
+            *current = (build(&self.config), Instant::now());
+        }
+        NetError::Dns { host: plain(host, 253), detail: plain(detail, 200) }
+    }
+
+    /// Nothing panics while the lock is held.
+    fn current(&self) -> MutexGuard<'_, (Result<TokioResolver, String>, Instant)> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,7 +149,11 @@ impl reqwest::dns::Resolve for Filtered {
     }
 }
 
-fn build(config: &NetConfig) -> Result<TokioResolver, Box<dyn Error + Send + Sync>> {
+fn build(config: &NetConfig) -> Result<TokioResolver, String> {
+    assemble(config).map_err(|e| e.to_string())
+}
+
+fn assemble(config: &NetConfig) -> Result<TokioResolver, hickory_resolver::net::NetError> {
     let mut builder = if config.nameservers.is_empty() {
         let mut builder = TokioResolver::builder_tokio()?;
         builder.options_mut().use_hosts_file = ResolveHosts::Auto;
@@ -146,7 +170,7 @@ fn build(config: &NetConfig) -> Result<TokioResolver, Box<dyn Error + Send + Syn
         builder
     };
     limit(builder.options_mut(), config);
-    Ok(builder.build()?)
+    builder.build()
 }
 
 fn limit(options: &mut ResolverOpts, config: &NetConfig) {
@@ -164,6 +188,26 @@ fn absolute(name: &str) -> String {
     if name.ends_with('.') { name.to_owned() } else { format!("{name}.") }
 }
 
-fn failed(host: &str, detail: &str) -> NetError {
-    NetError::Dns { host: plain(host, 253), detail: plain(detail, 200) }
+#[cfg(test)]
+mod tests {
+    use super::Resolver;
+    use crate::address::Reach;
+    use crate::config::NetConfig;
+    use crate::error::NetError;
+
+    #[tokio::test]
+    async fn without_any_dns_server_names_fail_and_say_why() {
+        let resolver = Resolver::new(&NetConfig::default());
+        resolver.current().0 = Err("no name servers".to_owned());
+        for error in [
+            resolver.txt("example.com").await.unwrap_err(),
+            resolver.addresses("example.com", Reach::Public).await.unwrap_err(),
+        ] {
+            assert!(
+                matches!(&error, NetError::Dns { detail, .. } if detail == "no name servers"),
+                "{error:?}"
+            );
+        }
+        assert_eq!(resolver.addresses("localhost", Reach::Loopback).await.unwrap().len(), 2);
+    }
 }
