@@ -173,7 +173,7 @@ enum File {
     Whole(u64, u64, u64),
     /// As before, under a commit of version 2 (2023, without a rev), which is not read. Its tree is.
     Version2(u64, u64, u64),
-    /// One path of a tree, with its record.
+    /// One path of a tree, with its record, under a commit of version 2.
     Slice,
 }
 
@@ -195,6 +195,18 @@ fn commit_over(data: Cid) -> Commit {
     Unsigned { did, rev: Tid::parse("3lhhxizu5wr2d").unwrap(), data }.sign(&key).unwrap()
 }
 
+/// A file with a commit of version 2, which is refused, with one of ours over the same tree.
+fn with_commit_of_ours(car: &[u8]) -> Vec<u8> {
+    assert!(matches!(by_slice(car), Err(ReadError::Commit { .. })));
+    let mut all = blocks(car);
+    let root = SliceReader::new(car, CarLimits::DEFAULT).unwrap().header().roots[0];
+    let old = all.iter_mut().find(|(cid, _)| *cid == root).unwrap();
+    let data = *decode(&old.1, &Limits::STRICT).unwrap().get("data").unwrap().as_link().unwrap();
+    let commit = commit_over(data);
+    *old = (commit.cid(), commit.encode());
+    car_of(commit.cid(), &all)
+}
+
 #[test]
 fn real_files() {
     let Some(dir) = shared::shared("vectors/cars") else { return };
@@ -203,19 +215,14 @@ fn real_files() {
         let (records, nodes, extra) = match what {
             File::Whole(records, nodes, extra) => (records, nodes, extra),
             File::Version2(records, nodes, extra) => {
-                assert!(matches!(by_slice(&car), Err(ReadError::Commit { .. })), "{name}");
-                let mut all = blocks(&car);
-                let root = SliceReader::new(&car, CarLimits::DEFAULT).unwrap().header().roots[0];
-                let old = all.iter_mut().find(|(cid, _)| *cid == root).unwrap();
-                let data = *decode(&old.1, &Limits::STRICT).unwrap().get("data").unwrap().as_link().unwrap();
-                let commit = commit_over(data);
-                *old = (commit.cid(), commit.encode());
-                car = car_of(commit.cid(), &all);
+                car = with_commit_of_ours(&car);
                 (records, nodes, extra)
             }
             File::Slice => {
+                car = with_commit_of_ours(&car);
                 for outcome in [by_slice(&car), by_spool(&car, 100), by_scratch(&car)] {
-                    assert!(matches!(outcome, Err(ReadError::MissingNode(_))), "{name}");
+                    let error = outcome.unwrap_err();
+                    assert!(matches!(error, ReadError::MissingNode(_)), "{name}: {error}");
                 }
                 continue;
             }
@@ -299,6 +306,15 @@ impl Seen {
     }
 }
 
+/// All keys and CIDs are right, and each body is right or not there.
+fn assert_right_or_missing(seen: &Seen, expected: &Seen) {
+    assert_eq!((&seen.commit, seen.records.len()), (&expected.commit, expected.records.len()));
+    for (seen, expected) in seen.records.iter().zip(&expected.records) {
+        assert_eq!((&seen.0, &seen.1), (&expected.0, &expected.1));
+        assert!(seen.2.is_none() || seen.2 == expected.2);
+    }
+}
+
 #[test]
 fn cut_anywhere_is_an_error() {
     let car = SMALL.car();
@@ -313,12 +329,7 @@ fn cut_anywhere_is_an_error() {
                 Err(_) => {}
                 Ok((summary, seen)) => {
                     assert!(summary.missing_count > 0, "{cut}");
-                    let expected = SMALL.expected();
-                    assert_eq!(seen.records.len(), expected.records.len());
-                    for (seen, expected) in seen.records.iter().zip(&expected.records) {
-                        assert_eq!((&seen.0, &seen.1), (&expected.0, &expected.1));
-                        assert!(seen.2.is_none() || seen.2 == expected.2);
-                    }
+                    assert_right_or_missing(&seen, &SMALL.expected());
                 }
             }
         }
@@ -338,8 +349,9 @@ fn a_changed_byte_anywhere_is_an_error() {
             match outcome {
                 Err(_) => refused += 1,
                 Ok((summary, seen)) => {
-                    assert!(summary.missing_count == 1 && summary.extra > 0, "{at}");
-                    assert_eq!(seen.records.iter().filter(|(.., body)| body.is_none()).count(), 1);
+                    // (Of a record that stands there three times the other two may serve.)
+                    assert!(summary.missing_count <= 1 && summary.extra > 0, "{at}");
+                    assert_right_or_missing(&seen, &SMALL.expected());
                 }
             }
         }
