@@ -48,7 +48,9 @@ pub enum ArchiveError {
         why: &'static str,
     },
     /// The host did not do what was asked.
-    #[error("{doing} failed: {source}. What is stored stays; run the same command again later, it goes on where it was")]
+    #[error(
+        "{doing} failed: {source}. What is stored stays; run the same command again later, it goes on where it was"
+    )]
     Host {
         /// What was being done.
         doing: String,
@@ -56,7 +58,9 @@ pub enum ArchiveError {
         source: NetError,
     },
     /// What the host or the file gave is not a valid repo of this account. It is not stored.
-    #[error("{from} gave something that is not a valid repo of {did}: {what}. It was not stored; what is stored stays")]
+    #[error(
+        "{from} gave something that is not a valid repo of {did}: {what}. It was not stored; what is stored stays"
+    )]
     Rejected {
         /// Host or file.
         from: String,
@@ -148,7 +152,9 @@ impl ArchiveError {
                 "a download that was cut off is fetched anew by the same command; if it stays so, the host serves a \
                  damaged repo: tell its operator",
             ),
-            Self::Io { source, .. } if is_full(source) => Some("free some space, then run the same command again"),
+            Self::Io { source, .. } if is_full(source) => {
+                Some("free some space, then run the same command again")
+            }
             _ => None,
         }
     }

@@ -15,18 +15,39 @@
     )
 )]
 
+mod add;
+mod archive;
 mod clock;
 mod config;
+mod diff;
+mod error;
+mod fetch;
+mod fetch_blobs;
+mod host;
+mod identity;
+mod import;
+mod judge;
+mod locks;
 mod progress;
+mod remove;
 mod report;
+mod show;
+mod spool;
+mod stage;
+mod take;
+mod update;
+mod verify;
 mod words;
 
+pub use archive::{Archive, ArchiveDeps};
 pub use clock::{Clock, SystemClock};
 pub use config::ArchiveConfig;
+pub use error::{ArchiveError, ArchiveResult};
+pub use locks::AccountGuard;
 pub use progress::{Counter, Phase, Progress, ProgressEvent, Stage, Unit};
 pub use report::{
     AccountLine, BlobNote, Check, CheckName, CheckResult, CollectionLine, Details, EvidenceNote, FindingNote,
     Found, HandleNote, HandleSituation, HeadNote, ImportReport, KeyNote, KeySituation, KeyState, Outcome,
-    PlcNote, RemoveReport, Summary, Traces, VerifyOptions, VerifyReport,
+    PlcNote, RecordView, RemoveReport, Summary, Traces, VerifyOptions, VerifyReport,
 };
 pub use words::{count, plural, size, when};

@@ -6,7 +6,7 @@ mod outcome;
 mod verify;
 
 pub use account::{
-    AccountLine, BlobNote, CollectionLine, Details, EvidenceNote, FindingNote, HeadNote, PlcNote,
+    AccountLine, BlobNote, CollectionLine, Details, EvidenceNote, FindingNote, HeadNote, PlcNote, RecordView,
 };
 pub use found::{Found, HandleNote, HandleSituation, KeyNote, KeySituation, KeyState};
 pub use outcome::{ImportReport, Outcome, RemoveReport, Summary, Traces};

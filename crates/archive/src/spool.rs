@@ -74,7 +74,13 @@ impl Spool {
     }
 
     /// Moves a CAR to where it is kept verbatim; the name within the data directory. The same bytes may come twice.
-    pub(crate) fn keep_verbatim(&self, did: &Did, rev: &str, car: &Path, moving: bool) -> ArchiveResult<String> {
+    pub(crate) fn keep_verbatim(
+        &self,
+        did: &Did,
+        rev: &str,
+        car: &Path,
+        moving: bool,
+    ) -> ArchiveResult<String> {
         let name = format!("{}/{}/{rev}.car", Self::VERBATIM, account_dir_name(did));
         let to = self.data_dir.join(&name);
         let dir = to.parent().unwrap_or(&self.data_dir).to_owned();

@@ -164,3 +164,18 @@ impl Details {
     /// Most entries of each list.
     pub const MAX_NOTES: usize = 200;
 }
+
+/// One record: the answer of `show`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// Its AT-URI, with the DID.
+    pub uri: String,
+    /// CID of its block.
+    pub cid: String,
+    /// The revision at which this version appeared, as far as the archive knows.
+    pub since: String,
+    /// As JSON; `None` when its bytes are not strict enough to be read as a record.
+    pub value: Option<serde_json::Value>,
+    /// Length of its block in bytes.
+    pub bytes: u64,
+}

@@ -1,0 +1,371 @@
+//! The archive as a whole: what it works with, and the small steps that all operations share.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use p2pds_blobs::{Blobs, space};
+use p2pds_directory::Directory;
+use p2pds_net::Client;
+use p2pds_store::{Account, AccountPatch, Applied, Evidence, Finding, Repo, RepoId, Store, Unit, WorkerRow};
+use p2pds_syntax::{AtIdentifier, Did};
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::config::ArchiveConfig;
+use crate::error::{ArchiveError, ArchiveResult};
+use crate::locks::{AccountGuard, Locks};
+use crate::progress::{Phase, Progress, Unit as Counted};
+use crate::spool::Spool;
+
+/// What an archive works with.
+pub struct ArchiveDeps {
+    /// Accounts, records, logs.
+    pub store: Arc<dyn Store>,
+    /// Blob files.
+    pub blobs: Blobs,
+    /// The one outbound client.
+    pub net: Client,
+    /// Who accounts are.
+    pub directory: Arc<Directory>,
+    /// Where downloads and verbatim repos lie.
+    pub data_dir: PathBuf,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The archive. Cheap to clone; all clones share the locks that keep two operations off one account.
+#[derive(Clone)]
+pub struct Archive(Arc<Inner>);
+
+pub(crate) struct Inner {
+    deps: ArchiveDeps,
+    config: ArchiveConfig,
+    locks: Locks,
+    spool: Spool,
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive").field("data_dir", &self.0.deps.data_dir).finish_non_exhaustive()
+    }
+}
+
+impl Archive {
+    /// An archive over these parts. Call [`Archive::resume`] once before anything else, to finish what was interrupted.
+    #[must_use]
+    pub fn new(deps: ArchiveDeps, config: ArchiveConfig) -> Self {
+        let spool = Spool::new(&deps.data_dir);
+        Self(Arc::new(Inner { deps, config, locks: Locks::default(), spool }))
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// The store that it works on.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.deps.store
+    }
+
+    /// The blob files that it works on.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.deps.blobs
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &ArchiveConfig {
+        &self.0.config
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.0.deps.data_dir
+    }
+
+    /// Microseconds since 1970 by its clock.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.0.now()
+    }
+
+    /// Holds an account, so that its head stays as it is meanwhile. Waits for an operation that holds it.
+    pub async fn hold(&self, did: &Did) -> AccountGuard {
+        self.0.locks.enter(did).await
+    }
+
+    /// As [`Archive::hold`], unless an operation holds it now.
+    #[must_use]
+    pub fn try_hold(&self, did: &Did) -> Option<AccountGuard> {
+        self.0.locks.try_enter(did)
+    }
+
+    /// Which archived account a name (handle or DID) means. Handles are looked up here first, so that this works
+    /// without a network.
+    ///
+    /// # Errors
+    /// [`ArchiveError::BadName`], [`ArchiveError::NotArchived`].
+    pub async fn find(&self, name: &str) -> ArchiveResult<Did> {
+        let ident = parse_name(name)?;
+        let accounts = self.0.all_accounts().await?;
+        let handle = match &ident {
+            AtIdentifier::Did(did) => {
+                let known = accounts.iter().any(|account| account.did == *did);
+                return if known { Ok(did.clone()) } else { Err(ArchiveError::NotArchived(did.to_string())) };
+            }
+            AtIdentifier::Handle(handle) => handle,
+        };
+        let mut holders =
+            accounts.iter().filter(|account| account.handle.as_deref() == Some(handle.as_str()));
+        if let (Some(only), None) = (holders.next(), holders.next()) {
+            return Ok(only.did.clone());
+        }
+        let absent = || ArchiveError::NotArchived(handle.to_string());
+        let identity = self.0.resolve(&ident).await.map_err(|_| absent())?;
+        let known = accounts.iter().any(|account| account.did == identity.did);
+        if known { Ok(identity.did) } else { Err(absent()) }
+    }
+
+    /// Stops or resumes the periodic sync of an account.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotArchived`], store failures.
+    pub async fn pause(&self, did: &Did, paused: bool) -> ArchiveResult<()> {
+        self.0.account(did).await?;
+        self.0.patch(did, AccountPatch { paused: Some(paused), ..AccountPatch::default() }).await
+    }
+
+    /// Finishes what an earlier process left: purges, staged repos that will never be flipped, replaced repos that are
+    /// not folded away yet. Safe to call at any time on an account nobody works on.
+    ///
+    /// # Errors
+    /// Store and disk failures; nothing is lost by them.
+    pub async fn resume(&self, progress: &Progress) -> ArchiveResult<()> {
+        for account in self.0.all_accounts().await? {
+            let _guard = self.0.locks.enter(&account.did).await;
+            let progress = progress.about(&account.did);
+            if account.purging {
+                let mut report = self.purge_report(&account)?;
+                self.purge(&account.did, &mut report, &progress).await?;
+            } else {
+                self.0.tidy(&account.did, &progress).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.deps.store
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.deps.blobs
+    }
+
+    pub(crate) fn net(&self) -> &Client {
+        &self.deps.net
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.deps.directory
+    }
+
+    pub(crate) fn config(&self) -> &ArchiveConfig {
+        &self.config
+    }
+
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    pub(crate) fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// Microseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        i64::try_from(self.now_micros()).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn now_micros(&self) -> u64 {
+        self.deps.clock.now_micros()
+    }
+
+    pub(crate) async fn account(&self, did: &Did) -> ArchiveResult<Account> {
+        let account = self.store().account(did).await?;
+        account.ok_or_else(|| ArchiveError::NotArchived(did.to_string()))
+    }
+
+    /// All accounts, those being purged included.
+    pub(crate) async fn all_accounts(&self) -> ArchiveResult<Vec<Account>> {
+        const PAGE: usize = 500;
+        let mut all: Vec<Account> = Vec::new();
+        loop {
+            let page = self.store().accounts(all.last().map(|account| &account.did), PAGE).await?;
+            let full = page.len() >= PAGE;
+            all.extend(page);
+            if !full {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(crate) async fn patch(&self, did: &Did, patch: AccountPatch) -> ArchiveResult<()> {
+        self.store().apply(Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) }).await?;
+        Ok(())
+    }
+
+    /// Keeps something that contradicts.
+    pub(crate) async fn keep_evidence(
+        &self,
+        did: &Did,
+        kind: &str,
+        detail: Value,
+        data: Option<Vec<u8>>,
+    ) -> ArchiveResult<()> {
+        // The same contradiction is met at every sync; one row of it is enough.
+        let text = detail.to_string();
+        let known = self.store().evidence(did, 50).await?;
+        if known.iter().any(|old| old.kind == kind && old.detail == text) {
+            return Ok(());
+        }
+        let evidence =
+            Evidence { id: 0, did: did.clone(), at: self.now(), kind: kind.to_owned(), detail: text, data };
+        self.store().apply(Unit::AddEvidence(evidence)).await?;
+        Ok(())
+    }
+
+    /// Records that something is wrong now.
+    pub(crate) async fn find_fault(
+        &self,
+        did: &Did,
+        kind: &str,
+        subject: &str,
+        detail: &str,
+    ) -> ArchiveResult<()> {
+        let now = self.now();
+        let finding = Finding {
+            did: did.clone(),
+            kind: kind.to_owned(),
+            subject: subject.to_owned(),
+            detail: detail.to_owned(),
+            first_at: now,
+            last_at: now,
+        };
+        self.store().apply(Unit::PutFinding(finding)).await?;
+        Ok(())
+    }
+
+    /// Removes findings that do not hold any more.
+    pub(crate) async fn resolve_faults(
+        &self,
+        did: &Did,
+        kind: &str,
+        subject: Option<&str>,
+    ) -> ArchiveResult<()> {
+        let unit = Unit::ResolveFindings {
+            did: did.clone(),
+            kind: kind.to_owned(),
+            subject: subject.map(str::to_owned),
+        };
+        self.store().apply(unit).await?;
+        Ok(())
+    }
+
+    /// Says what is being done for an account, so that it can be seen and an interrupted run be recognized.
+    pub(crate) async fn working(&self, did: &Did, state: &str, notes: Value) -> ArchiveResult<()> {
+        let row = WorkerRow {
+            name: worker_name(did),
+            did: Some(did.clone()),
+            state: state.to_owned(),
+            done: 0,
+            total: 0,
+            notes: notes.to_string(),
+            last_error: None,
+            next_run: None,
+            updated_at: self.now(),
+        };
+        self.store().apply(Unit::PutWorker(row)).await?;
+        Ok(())
+    }
+
+    /// The work has ended.
+    pub(crate) async fn rested(&self, did: &Did) -> ArchiveResult<()> {
+        self.store().apply(Unit::DropWorker { name: worker_name(did) }).await?;
+        Ok(())
+    }
+
+    /// Room on the disk that may be used: free, less what stays free.
+    pub(crate) fn room(&self) -> ArchiveResult<(u64, u64)> {
+        let free = space(self.spool.data_dir())?.free;
+        Ok((free, free.saturating_sub(self.config.keep_free)))
+    }
+
+    /// Refuses when something of this size does not fit.
+    pub(crate) fn need_room(&self, what: &str, need: u64) -> ArchiveResult<u64> {
+        let (free, usable) = self.room()?;
+        if need > usable || usable == 0 {
+            return Err(ArchiveError::NoRoom {
+                path: self.spool.data_dir().to_owned(),
+                what: what.to_owned(),
+                need,
+                free,
+                keep: self.config.keep_free,
+            });
+        }
+        Ok(usable)
+    }
+
+    /// Drops staged and replaced repos of an account. Nobody else may work on it.
+    pub(crate) async fn tidy(&self, did: &Did, progress: &Progress) -> ArchiveResult<()> {
+        let live = self.store().live_repo(did).await?.map(|repo| repo.id);
+        let rest: Vec<Repo> =
+            self.store().repos(Some(did)).await?.into_iter().filter(|repo| Some(repo.id) != live).collect();
+        for repo in rest {
+            self.drop_repo(did, repo.id, repo.records, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops one repo, chunk by chunk; a replaced one is folded into the history on the way.
+    pub(crate) async fn drop_repo(
+        &self,
+        did: &Did,
+        repo: RepoId,
+        rows: u64,
+        progress: &Progress,
+    ) -> ArchiveResult<()> {
+        let counter =
+            progress.begin(Phase::Tidy, Counted::Rows, Some(rows), "folding away what was replaced");
+        loop {
+            match self.store().apply(Unit::DropRepo { did: did.clone(), repo }).await? {
+                Applied::Chunk { rows, done } => {
+                    counter.add(rows);
+                    if done {
+                        counter.finish(String::new());
+                        return Ok(());
+                    }
+                }
+                other => return Err(ArchiveError::Bug(format!("a drop step answered {other:?}"))),
+            }
+        }
+    }
+}
+
+/// Name of the row that says what is being done for an account.
+pub(crate) fn worker_name(did: &Did) -> String {
+    format!("archive:{did}")
+}
+
+/// A handle or a DID, with or without the `@` or `at://` that people put before it.
+pub(crate) fn parse_name(name: &str) -> ArchiveResult<AtIdentifier> {
+    let bare = name.trim();
+    let bare = bare.strip_prefix("at://").or_else(|| bare.strip_prefix('@')).unwrap_or(bare);
+    AtIdentifier::parse(bare.trim_end_matches('/')).map_err(|_| ArchiveError::BadName(name.to_owned()))
+}

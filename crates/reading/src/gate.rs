@@ -1,0 +1,93 @@
+//! Who may read what: one function, a table test.
+
+use p2pds_store::{Account, AccountStatus, Serve, VerifiedState};
+
+use crate::refusal::Refusal;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    /// The operator of this node, through the operator socket: sees all that is stored.
+    Operator,
+    /// A peer that the operator chose.
+    Peer,
+    /// Anybody.
+    Public,
+}
+
+/// Whether this viewer may read this account at all.
+///
+/// Accounts hosted elsewhere are served to nobody until the operator chooses; what its owner or host has withdrawn is
+/// not served, nor what is not proved.
+///
+/// # Errors
+/// The refusal that applies.
+pub fn may_read(viewer: Viewer, account: &Account) -> Result<(), Refusal> {
+    let did = || account.did.clone();
+    let chosen = match (viewer, account.serve) {
+        (Viewer::Operator, _) => return Ok(()),
+        (Viewer::Peer, Serve::Peers | Serve::Public) | (Viewer::Public, Serve::Public) => true,
+        (Viewer::Peer | Viewer::Public, _) => false,
+    };
+    if !chosen || account.serve_basis.is_none() {
+        return Err(Refusal::NotServed(did()));
+    }
+    if account.purging {
+        return Err(Refusal::NoAccount(did()));
+    }
+    // An unreachable host or a throttled account has withdrawn nothing.
+    match account.status {
+        AccountStatus::Active
+        | AccountStatus::Unreachable
+        | AccountStatus::Throttled
+        | AccountStatus::Desynchronized => {}
+        AccountStatus::Deactivated
+        | AccountStatus::Takendown
+        | AccountStatus::Suspended
+        | AccountStatus::Deleted => {
+            return Err(Refusal::Withdrawn { did: did(), status: account.status.as_str() });
+        }
+    }
+    if account.verified != VerifiedState::Verified {
+        return Err(Refusal::NotVerified(did()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use p2pds_store::Origin;
+    use p2pds_syntax::Did;
+
+    use super::*;
+
+    #[test]
+    fn every_combination() {
+        let did = Did::parse("did:plc:z72i7hdynmk6r22z27h6tvur").unwrap();
+        for serve in [Serve::Nobody, Serve::Peers, Serve::Public] {
+            for status in AccountStatus::ALL {
+                for verified in [VerifiedState::Nothing, VerifiedState::Verified, VerifiedState::Unverified] {
+                    for basis in [None, Some("asked for".to_owned())] {
+                        let mut account = Account::new(did.clone(), Origin::Network, 0);
+                        (account.serve, account.status, account.verified) = (serve, status, verified);
+                        account.serve_basis = basis.clone();
+                        assert!(may_read(Viewer::Operator, &account).is_ok());
+                        let withdrawn = matches!(
+                            status,
+                            AccountStatus::Deactivated
+                                | AccountStatus::Takendown
+                                | AccountStatus::Suspended
+                                | AccountStatus::Deleted
+                        );
+                        let sound = basis.is_some() && !withdrawn && verified == VerifiedState::Verified;
+                        assert_eq!(
+                            may_read(Viewer::Public, &account).is_ok(),
+                            sound && serve == Serve::Public
+                        );
+                        assert_eq!(may_read(Viewer::Peer, &account).is_ok(), sound && serve != Serve::Nobody);
+                    }
+                }
+            }
+        }
+    }
+}
