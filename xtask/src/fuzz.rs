@@ -71,10 +71,13 @@ pub fn run(seconds: u64, count: &mut Count) -> Result<()> {
 
 /// Targets that read whole files start from the published ones, where there are any.
 fn seed(name: &str, corpus: &Path) -> Result<()> {
-    let (Some(shared), true) = (std::env::var_os("P2PDS_SHARED"), name.contains("car")) else {
-        return Ok(());
+    let published = match name {
+        "plc_log" => "vectors/plc/valid",
+        name if name.contains("car") => "vectors/cars",
+        _ => return Ok(()),
     };
-    for entry in std::fs::read_dir(root().join(shared).join("vectors/cars"))? {
+    let Some(shared) = std::env::var_os("P2PDS_SHARED") else { return Ok(()) };
+    for entry in std::fs::read_dir(root().join(shared).join(published))? {
         let entry = entry?;
         if entry.metadata()?.len() < 300_000 {
             std::fs::copy(entry.path(), corpus.join(entry.file_name()))?;
