@@ -62,7 +62,6 @@ impl Haystack {
         haystack
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the shift leaves at most 27 bits")]
     fn place(&self, hash: u64) -> (usize, u64) {
         let bit = hash.wrapping_mul(0xd6e8_feb8_6659_fd93) >> self.shift;
         ((bit / 64) as usize, 1 << (bit % 64))

@@ -17,6 +17,7 @@
 
 mod account;
 mod commit;
+pub mod conformance;
 mod error;
 mod port;
 mod rows;

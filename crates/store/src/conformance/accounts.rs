@@ -1,0 +1,72 @@
+//! Accounts.
+
+use p2pds_syntax::ErrorKind;
+
+use super::{Factory, Rig, did, rev, row};
+use crate::view::block_on;
+use crate::{Account, AccountPatch, AccountStatus, Origin, Serve, Unit, VerifiedState};
+
+pub(super) fn run(factory: Factory<'_>) {
+    added_once_and_patched(factory);
+    unknown_accounts_are_refused(factory);
+    listed_in_order_of_their_dids(factory);
+}
+
+fn added_once_and_patched(factory: Factory<'_>) {
+    let rig = Rig::new(factory);
+    let mut account = Account::new(did(0), Origin::File, 5);
+    account.handle = Some("a.example".into());
+    account.quota = Some(10);
+    rig.ok(Unit::AddAccount(Box::new(account.clone())));
+    assert_eq!(rig.account(&did(0)), account, "an account comes back as it was added");
+    rig.ok(Unit::AddAccount(Box::new(Account::new(did(0), Origin::Network, 9))));
+    assert_eq!(rig.account(&did(0)), account, "adding it again changes nothing");
+
+    let patch = AccountPatch {
+        status: Some(AccountStatus::Takendown),
+        handle: Some(None),
+        serve: Some(Serve::Peers),
+        serve_basis: Some(Some("consent".into())),
+        verified: Some(VerifiedState::Verified),
+        last_sync_error: Some(Some("host unreachable".into())),
+        last_verify_ok: Some(Some(true)),
+        paused: Some(true),
+        quota: Some(None),
+        ..AccountPatch::default()
+    };
+    rig.ok(Unit::PatchAccount { did: did(0), patch: Box::new(patch.clone()) });
+    patch.apply(&mut account);
+    assert_eq!(rig.account(&did(0)), account, "a patch changes what it names and nothing else");
+    for status in AccountStatus::ALL {
+        let patch = AccountPatch { status: Some(status), ..AccountPatch::default() };
+        rig.ok(Unit::PatchAccount { did: did(0), patch: Box::new(patch) });
+        assert_eq!(rig.account(&did(0)).status, status, "every status is kept");
+        assert_eq!(AccountStatus::from_word(status.as_str()), Some(status));
+    }
+}
+
+fn unknown_accounts_are_refused(factory: Factory<'_>) {
+    let rig = Rig::new(factory);
+    let patch = Unit::PatchAccount { did: did(0), patch: Box::default() };
+    assert_eq!(rig.apply(patch).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(block_on(rig.store.account(&did(0))).unwrap(), None, "absent is not an error");
+    assert!(block_on(rig.store.live_repo(&did(0))).unwrap().is_none());
+}
+
+fn listed_in_order_of_their_dids(factory: Factory<'_>) {
+    let rig = Rig::new(factory);
+    for n in [3, 1, 2, 0] {
+        rig.add(&did(n));
+    }
+    let first = block_on(rig.store.accounts(None, 3)).unwrap();
+    let dids: Vec<_> = first.iter().map(|a| a.did.clone()).collect();
+    assert_eq!(dids, [did(0), did(1), did(2)]);
+    let rest = block_on(rig.store.accounts(Some(&did(2)), 3)).unwrap();
+    assert_eq!(rest.len(), 1);
+    let repo = rig.archive(&did(1), rev(1), &[row("a.b.c/x", "x")]);
+    let account = rig.account(&did(1));
+    assert_eq!((account.rev, account.records), (Some(repo.rev), 1), "the store keeps rev and counters");
+    assert_eq!(account.record_bytes, repo.record_bytes);
+    let stats = block_on(rig.store.stats()).unwrap();
+    assert_eq!((stats.accounts, stats.records), (4, 1));
+}

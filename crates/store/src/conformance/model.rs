@@ -1,0 +1,118 @@
+//! The model: the same rules in maps, as short as they can be said.
+
+use std::collections::BTreeMap;
+
+use p2pds_ipld::Cid;
+use p2pds_syntax::{Did, ErrorKind, RecordPath, Tid};
+
+use crate::{Applied, Change, RepoId, Role, Unit};
+
+type Records = BTreeMap<RecordPath, Cid>;
+
+#[derive(Default)]
+struct Owner {
+    live: Option<(RepoId, Tid)>,
+    /// Every state that was live, by rev.
+    states: BTreeMap<Tid, Records>,
+}
+
+#[derive(Default)]
+pub(super) struct Model {
+    owners: BTreeMap<Did, Owner>,
+    staging: BTreeMap<RepoId, (Did, Tid, Records)>,
+}
+
+impl Model {
+    /// Applies a unit by the rules; the store's answer supplies the repo id that it chose.
+    pub(super) fn apply(&mut self, unit: &Unit, answer: Option<&Applied>) -> Result<(), ErrorKind> {
+        match unit {
+            Unit::AddAccount(account) => {
+                self.owners.entry(account.did.clone()).or_default();
+                Ok(())
+            }
+            Unit::BeginStaging { did, rev, .. } => {
+                self.owners.get(did).ok_or(ErrorKind::NotFound)?;
+                if let Some(Applied::Staging(repo)) = answer {
+                    self.staging.insert(*repo, (did.clone(), *rev, Records::new()));
+                }
+                Ok(())
+            }
+            Unit::StageRecords { did, repo, rows } => {
+                let staged = self
+                    .staging
+                    .get_mut(repo)
+                    .filter(|(owner, ..)| owner == did)
+                    .ok_or(ErrorKind::NotFound)?;
+                if rows.iter().any(|row| staged.2.contains_key(&row.key)) {
+                    return Err(ErrorKind::Conflict);
+                }
+                staged.2.extend(rows.iter().map(|row| (row.key.clone(), row.cid)));
+                Ok(())
+            }
+            Unit::StageBuckets { .. } => Ok(()),
+            Unit::Flip { did, repo, expect, head, .. } => {
+                let (owner, rev, _) = self.staging.get(repo).ok_or(ErrorKind::NotFound)?;
+                if owner != did {
+                    return Err(ErrorKind::NotFound);
+                }
+                let account = self.owners.get_mut(did).ok_or(ErrorKind::NotFound)?;
+                let live = account.live.map(|(_, rev)| rev);
+                if *rev != head.rev || live != *expect || live.is_some_and(|live| head.rev <= live) {
+                    return Err(ErrorKind::Conflict);
+                }
+                if let Some((_, rev, records)) = self.staging.remove(repo) {
+                    account.live = Some((*repo, rev));
+                    account.states.insert(rev, records);
+                }
+                Ok(())
+            }
+            Unit::ApplyCommit { did, expect, head, changes, .. } => {
+                let account = self.owners.get_mut(did).ok_or(ErrorKind::NotFound)?;
+                let Some((repo, rev)) = account.live else { return Err(ErrorKind::Conflict) };
+                if rev != *expect || head.rev <= rev {
+                    return Err(ErrorKind::Conflict);
+                }
+                let mut state = account.states[&rev].clone();
+                for Change { key, old, new } in changes {
+                    let stored = match new {
+                        Some(new) => state.insert(key.clone(), new.cid),
+                        None => state.remove(key),
+                    };
+                    if stored != *old || (stored.is_none() && new.is_none()) {
+                        return Err(ErrorKind::Conflict);
+                    }
+                }
+                account.live = Some((repo, head.rev));
+                account.states.insert(head.rev, state);
+                Ok(())
+            }
+            Unit::DropRepo { repo, .. } => {
+                self.staging.remove(repo);
+                Ok(())
+            }
+            other => panic!("the model does not know {other:?}"),
+        }
+    }
+
+    pub(super) fn live(&self, did: &Did) -> Option<(RepoId, Tid)> {
+        self.owners.get(did).and_then(|o| o.live)
+    }
+
+    pub(super) fn state(&self, did: &Did, rev: Tid) -> Records {
+        self.owners[did].states[&rev].clone()
+    }
+
+    pub(super) fn revs(&self, did: &Did) -> Vec<Tid> {
+        self.owners.get(did).map(|o| o.states.keys().copied().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn staging(&self) -> Vec<(RepoId, Did, Tid, Records)> {
+        self.staging
+            .iter()
+            .map(|(id, (did, rev, records))| (*id, did.clone(), *rev, records.clone()))
+            .collect()
+    }
+
+    /// What the role of a live repo is in these sequences.
+    pub(super) const ROLE: Role = Role::Archived;
+}
