@@ -6,6 +6,7 @@ use crate::newtype::text_conversions;
 use crate::{AtIdentifier, Did, Nsid, RecordPath, Rkey, SyntaxError};
 
 const WHAT: &str = "AT-URI";
+const SCHEME: &str = "at://";
 
 /// An AT-URI such as `at://did:plc:.../app.bsky.feed.post/3jzfcijpj2z2a`.
 ///
@@ -24,14 +25,10 @@ impl AtUri {
     /// Parses an AT-URI; a handle in it is normalised to lower case.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         let wrong = |problem| SyntaxError::new(WHAT, text, problem);
-        let within = |part: &str, error: SyntaxError| {
-            let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-            SyntaxError::at(WHAT, text, error.problem(), start.saturating_add(error.offset().unwrap_or(0)))
-        };
         if text.len() > Self::MAX_LEN {
             return Err(wrong("it has more than 8192 characters"));
         }
-        let rest = text.strip_prefix("at://").ok_or_else(|| wrong("it must start with \"at://\""))?;
+        let rest = text.strip_prefix(SCHEME).ok_or_else(|| wrong("it must start with \"at://\""))?;
         let mut parts = rest.split('/');
         let authority = parts.next().unwrap_or_default();
         let collection = parts.next();
@@ -39,13 +36,20 @@ impl AtUri {
         if parts.next().is_some() {
             return Err(wrong("it has more parts than authority, collection and record key"));
         }
-        let authority_id = AtIdentifier::parse(authority).map_err(|e| within(authority, e))?;
-        let rkey = rkey.map(|key| Rkey::parse(key).map_err(|e| within(key, e))).transpose()?;
-        let path = match collection {
-            Some(nsid) => Some((Nsid::parse(nsid).map_err(|e| within(nsid, e))?, rkey)),
-            None => None,
+        // Errors of a part are shown as errors of the URI, at their place in it.
+        let after_authority = SCHEME.len().saturating_add(authority.len()).saturating_add(1);
+        let after_collection =
+            after_authority.saturating_add(collection.map_or(0, str::len)).saturating_add(1);
+        let at = |start: usize| {
+            move |error: SyntaxError| {
+                let offset = start.saturating_add(error.offset().unwrap_or(0));
+                SyntaxError::at(WHAT, text, error.problem(), offset)
+            }
         };
-        Ok(Self { authority: authority_id, path })
+        let authority = AtIdentifier::parse(authority).map_err(at(SCHEME.len()))?;
+        let collection = collection.map(Nsid::parse).transpose().map_err(at(after_authority))?;
+        let rkey = rkey.map(Rkey::parse).transpose().map_err(at(after_collection))?;
+        Ok(Self { authority, path: collection.map(|collection| (collection, rkey)) })
     }
 
     /// The URI of a whole repository.
@@ -112,5 +116,7 @@ mod tests {
     fn error_points_into_the_uri() {
         let error = AtUri::parse("at://did:plc:asdf123/com.atproto.feed.p@st/x").unwrap_err();
         assert_eq!(error.offset(), Some("at://did:plc:asdf123/com.atproto.feed.p".len()));
+        let error = AtUri::parse("at://did:plc:asdf123/com.atproto.feed.post/a b").unwrap_err();
+        assert_eq!(error.offset(), Some("at://did:plc:asdf123/com.atproto.feed.post/a".len()));
     }
 }
