@@ -111,7 +111,7 @@ impl PublicKey {
     /// Checks that `signature` is this key's 64-byte, low-S ECDSA signature over the SHA-256 of `message`.
     ///
     /// Anything else is refused, DER and high-S forms of otherwise good signatures included, so that nobody can turn one
-    /// valid signature into another (facts: AT Protocol cryptography spec).
+    /// valid signature into another. Spec: <https://atproto.com/specs/cryptography>.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let digest: [u8; 32] = Sha256::digest(message).into();
         self.verify_digest(&digest, signature)
