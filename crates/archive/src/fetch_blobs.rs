@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use p2pds_blobs::{BlobError, Check, PutOptions, Quota};
 use p2pds_ipld::Cid;
 use p2pds_net::NetError;
@@ -131,8 +131,9 @@ impl Inner {
             after = Some(last.cid);
             let full = page.len() >= PAGE;
             let width = self.config().blob_concurrency.max(1);
-            let mut results =
-                futures::stream::iter(page.iter().map(|row| run.one(row))).buffer_unordered(width);
+            // Boxed and collected first: a closure in the stream would keep the whole from being `Send`.
+            let tasks: Vec<_> = page.iter().map(|row| run.one(row).boxed()).collect();
+            let mut results = futures::stream::iter(tasks).buffer_unordered(width);
             while let Some(result) = results.next().await {
                 result?;
             }
