@@ -15,7 +15,7 @@ use p2pds_ipld::{Cid, car, sha256};
 use p2pds_repo::bucket::{Bucket, BucketBuilder, Spine, plan};
 use p2pds_repo::car_in::{ReadOptions, Summary, read_slice, read_stream};
 use p2pds_repo::commit::{Commit, Unsigned};
-use p2pds_repo::mst::{Blocks, Builder, NodeView, Op, Tree, apply, diff, invert};
+use p2pds_repo::mst::{Blocks, Builder, NodeView, Op, Own, Tree, apply, diff, invert};
 use p2pds_syntax::Tid;
 use p2pds_testkit::random::Random;
 use p2pds_testkit::synthetic::{self, Order, any_cid};
@@ -231,7 +231,7 @@ fn insert(trees: &Trees, machine: &Machine) -> String {
         assert_eq!(shrike::insert(&shrike_store, shrike_root, &text_of(key), shrike::cid(cid)), shrike::cid(&root));
         let ours = each(&keys, |(key, cid)| {
             let mut tree = Tree::open(trees.root);
-            tree.insert(&mut nodes, key, *cid).expect("inserted");
+            tree.insert(&mut Own(&mut nodes), key, *cid).expect("inserted");
             let mut new = Vec::with_capacity(16);
             tree.flush(|cid, bytes| new.push((*cid, bytes.to_vec())), |_| {});
             std::hint::black_box(new);

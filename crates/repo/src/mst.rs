@@ -46,4 +46,4 @@ pub use invert::{InvertError, apply, invert};
 pub use node::{Entries, EntryView, MAX_ENTRIES, MAX_KEY, NodeError, NodeView};
 pub use op::{Change, Op};
 pub use proof::{Blocks, Proof, check_proof};
-pub use tree::{NoNodes, Nodes, Tree, TreeError};
+pub use tree::{NoNodes, Nodes, Own, Tree, TreeError};

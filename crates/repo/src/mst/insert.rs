@@ -17,9 +17,7 @@ impl Tree {
             return Err(TreeError::Exists { key: text(key) });
         }
         let Some(top) = self.path.first().map(|(id, _)| self.node(*id).layer) else {
-            let mut root = Node::new(layer, Link::None);
-            root.add(0, key, value, Link::None);
-            self.root = Link::Node(self.put(root));
+            self.root = self.single(layer, Link::None, key, value, Link::None);
             return Ok(());
         };
         // Steps above the key's layer stay whole, the one on it takes the entry, those below are cut.
@@ -31,23 +29,25 @@ impl Tree {
         if layer > top {
             let left = self.wrap(left, top, layer.saturating_sub(1));
             let right = self.wrap(right, top, layer.saturating_sub(1));
-            let mut root = Node::new(layer, left);
-            root.add(0, key, value, right);
-            self.root = Link::Node(self.put(root));
+            self.root = self.single(layer, left, key, value, right);
         } else if let Some((id, at)) = self.path.get(above).copied() {
-            let node = self.node_mut(id);
-            node.set_gap(at, left);
-            node.add(at, key, value, right);
+            self.node_mut(id).set_gap(at, left);
+            self.add(id, at, key, value, right);
         } else if let Some((id, at)) = self.path.last().copied() {
             // The way ended in an empty gap above the key's layer.
-            let mut node = Node::new(layer, Link::None);
-            node.add(0, key, value, Link::None);
-            let child = self.put(node);
+            let child = self.single(layer, Link::None, key, value, Link::None);
             let below = self.node(id).layer.saturating_sub(1);
-            let link = self.wrap(Link::Node(child), layer, below);
+            let link = self.wrap(child, layer, below);
             self.node_mut(id).set_gap(at, link);
         }
         Ok(())
+    }
+
+    /// A new node with one entry.
+    fn single(&mut self, layer: u8, left: Link, key: &[u8], value: Cid, right: Link) -> Link {
+        let id = self.put(Node::new(layer, left));
+        self.add(id, 0, key, value, right);
+        Link::Node(id)
     }
 
     /// Cuts the steps of the path from `from` down at their gaps; gives what lies before and after.

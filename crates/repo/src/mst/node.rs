@@ -185,30 +185,24 @@ impl<'a> NodeView<'a> {
     }
 
     fn parse(bytes: &'a [u8], layer: Option<u8>) -> Result<Self, NodeError> {
-        let mut at = Cursor { rest: bytes, total: bytes.len() };
-        at.literal(&[0xa2, 0x61, b'e'], "a map of e and l")?;
-        let count = at.head(0x80, "an array of entries")?;
-        if count > MAX_ENTRIES as u64 {
-            return Err(NodeError::TooManyEntries { count });
-        }
-        let len = usize::try_from(count).map_err(|_| NodeError::TooManyEntries { count })?;
+        let mut at = Cursor::new(bytes);
+        let len = at.open()?;
         let body = at.rest;
         let mut state = Checker::new(layer);
+        let mut key = [0; MAX_KEY];
+        let mut key_len = 0;
         for index in 0..len {
-            state.entry(&mut at, index)?;
+            let entry = at.entry(index)?;
+            state.order(key.get(..key_len).unwrap_or_default(), &entry, index)?;
+            key_len = entry.prefix.saturating_add(entry.suffix.len());
+            if let Some(room) = key.get_mut(entry.prefix..key_len) {
+                room.copy_from_slice(entry.suffix);
+            }
+            state.layer(key.get(..key_len).unwrap_or_default(), index)?;
         }
         let used = body.len().saturating_sub(at.rest.len());
-        at.literal(&[0x61, b'l'], "the key l")?;
-        let left = at.link_or_null()?;
-        if !at.rest.is_empty() {
-            return Err(NodeError::Trailing { count: at.rest.len() });
-        }
-        if state.layer == Some(0) && (left.is_some() || state.has_links) {
-            return Err(NodeError::BelowBottom);
-        }
-        if let Some(deep) = state.layer.filter(|l| *l > MAX_LAYER) {
-            return Err(NodeError::TooDeep { layer: deep });
-        }
+        let left = at.close()?;
+        state.finish(left.as_ref())?;
         Ok(Self { left, len, layer: state.layer, entries: body.get(..used).unwrap_or_default() })
     }
 
@@ -239,7 +233,7 @@ impl<'a> NodeView<'a> {
     /// The entries in key order.
     #[must_use]
     pub fn entries(&self) -> Entries<'a> {
-        Entries { at: Cursor { rest: self.entries, total: self.entries.len() } }
+        Entries { at: Cursor::new(self.entries) }
     }
 }
 
@@ -259,7 +253,7 @@ impl<'a> Entries<'a> {
     /// Goes on from what [`Entries::rest`] gave. Only meaningful for bytes of a verified node.
     #[must_use]
     pub fn resume(rest: &'a [u8]) -> Self {
-        Self { at: Cursor { rest, total: rest.len() } }
+        Self { at: Cursor::new(rest) }
     }
 }
 
@@ -275,37 +269,63 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// What is remembered from one entry to the next.
-struct Checker {
-    layer: Option<u8>,
+/// The rules for neighbouring entries; what must be remembered from one to the next.
+#[derive(Debug)]
+pub(super) struct Checker {
+    /// Layer of the node, as told or as its first key has it.
+    pub layer: Option<u8>,
     has_links: bool,
-    key: [u8; MAX_KEY],
-    key_len: usize,
-    /// Position of the slash in `key`.
+    /// Position of the slash in the last key.
     slash: usize,
 }
 
 impl Checker {
-    fn new(layer: Option<u8>) -> Self {
-        Self { layer, has_links: false, key: [0; MAX_KEY], key_len: 0, slash: usize::MAX }
+    pub fn new(layer: Option<u8>) -> Self {
+        Self { layer, has_links: false, slash: usize::MAX }
     }
 
-    fn entry(&mut self, at: &mut Cursor<'_>, index: usize) -> Result<(), NodeError> {
-        let entry = at.entry(index)?;
+    /// Order and compression, before the key is put together.
+    #[inline]
+    pub fn order(&mut self, previous: &[u8], entry: &EntryView<'_>, index: usize) -> Result<(), NodeError> {
         self.has_links |= entry.right.is_some();
-        if entry.prefix > self.key_len {
+        if entry.prefix > previous.len() {
             return Err(NodeError::PrefixTooLong { entry: index });
         }
-        let replaced = self.key.get(..self.key_len).and_then(|key| key.get(entry.prefix));
-        match (replaced, entry.suffix.first()) {
-            (Some(old), Some(new)) if new == old => return Err(NodeError::PrefixNotMaximal { entry: index }),
-            (Some(old), Some(new)) if new < old => return Err(NodeError::KeyOrder { entry: index }),
-            (_, Some(_)) => {}
-            (_, None) if index == 0 => return Err(NodeError::KeyInvalid { entry: index }),
-            (_, None) => return Err(NodeError::KeyOrder { entry: index }),
+        match (previous.get(entry.prefix), entry.suffix.first()) {
+            (Some(old), Some(new)) if new == old => Err(NodeError::PrefixNotMaximal { entry: index }),
+            (Some(old), Some(new)) if new < old => Err(NodeError::KeyOrder { entry: index }),
+            (_, Some(_)) => self.characters(entry, index),
+            (_, None) if index == 0 => Err(NodeError::KeyInvalid { entry: index }),
+            (_, None) => Err(NodeError::KeyOrder { entry: index }),
         }
-        self.set_key(entry.prefix, entry.suffix).ok_or(NodeError::KeyInvalid { entry: index })?;
-        let found = height(self.key.get(..self.key_len).unwrap_or_default());
+    }
+
+    /// Whether the key is a record path, given that the one before it is.
+    #[inline]
+    fn characters(&mut self, entry: &EntryView<'_>, index: usize) -> Result<(), NodeError> {
+        let len = entry.prefix.saturating_add(entry.suffix.len());
+        if entry.prefix <= self.slash {
+            self.slash = usize::MAX;
+        }
+        let mut good = len <= MAX_KEY;
+        for (i, byte) in entry.suffix.iter().enumerate() {
+            match CLASS.get(usize::from(*byte)).copied().unwrap_or(0) {
+                1 => {}
+                2 if self.slash == usize::MAX => self.slash = entry.prefix.saturating_add(i),
+                _ => good = false,
+            }
+        }
+        if good && self.slash != 0 && self.slash < len.saturating_sub(1) {
+            Ok(())
+        } else {
+            Err(NodeError::KeyInvalid { entry: index })
+        }
+    }
+
+    /// The layer of a key.
+    #[inline]
+    pub fn layer(&mut self, key: &[u8], index: usize) -> Result<(), NodeError> {
+        let found = height(key);
         match self.layer {
             None => self.layer = Some(found),
             Some(expected) if expected != found => {
@@ -316,23 +336,13 @@ impl Checker {
         Ok(())
     }
 
-    /// Replaces all but the first `prefix` bytes; `None` when the result is no record path.
-    fn set_key(&mut self, prefix: usize, suffix: &[u8]) -> Option<()> {
-        let len = prefix.checked_add(suffix.len())?;
-        let room = self.key.get_mut(prefix..len)?;
-        room.copy_from_slice(suffix);
-        self.key_len = len;
-        if prefix <= self.slash {
-            self.slash = usize::MAX;
+    /// What can be said at the end.
+    pub fn finish(&self, left: Option<&Cid>) -> Result<(), NodeError> {
+        match self.layer {
+            Some(0) if left.is_some() || self.has_links => Err(NodeError::BelowBottom),
+            Some(layer) if layer > MAX_LAYER => Err(NodeError::TooDeep { layer }),
+            _ => Ok(()),
         }
-        for (i, byte) in suffix.iter().enumerate() {
-            match CLASS.get(usize::from(*byte)).copied().unwrap_or(0) {
-                1 => {}
-                2 if self.slash == usize::MAX => self.slash = prefix.saturating_add(i),
-                _ => return None,
-            }
-        }
-        (self.slash != 0 && self.slash < len.saturating_sub(1)).then_some(())
     }
 }
 
@@ -359,13 +369,40 @@ const CLASS: [u8; 256] = {
     table
 };
 
+/// Reads the grammar of a node, nothing more.
 #[derive(Debug, Clone)]
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     rest: &'a [u8],
     total: usize,
 }
 
 impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, total: bytes.len() }
+    }
+
+    /// The start of a node: its number of entries.
+    #[inline]
+    pub fn open(&mut self) -> Result<usize, NodeError> {
+        self.literal(&[0xa2, 0x61, b'e'], "a map of e and l")?;
+        let count = self.head(0x80, "an array of entries")?;
+        if count > MAX_ENTRIES as u64 {
+            return Err(NodeError::TooManyEntries { count });
+        }
+        usize::try_from(count).map_err(|_| NodeError::TooManyEntries { count })
+    }
+
+    /// The end of a node: its first link.
+    #[inline]
+    pub fn close(&mut self) -> Result<Option<Cid>, NodeError> {
+        self.literal(&[0x61, b'l'], "the key l")?;
+        let left = self.link_or_null()?;
+        if !self.rest.is_empty() {
+            return Err(NodeError::Trailing { count: self.rest.len() });
+        }
+        Ok(left)
+    }
+
     #[cold]
     fn fail(&self, expected: &'static str) -> NodeError {
         NodeError::Form { expected, offset: self.total.saturating_sub(self.rest.len()) }
@@ -435,7 +472,7 @@ impl<'a> Cursor<'a> {
     /// A record link; an odd but well-formed one has its own error.
     #[inline]
     fn value(&mut self, entry: usize) -> Result<Cid, NodeError> {
-        if self.rest.starts_with(&LINK) {
+        if self.rest.first_chunk::<9>() == Some(&LINK) {
             return self.digest();
         }
         self.literal(&[0xd8, 0x2a], "a link to a record")?;
@@ -448,7 +485,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn entry(&mut self, index: usize) -> Result<EntryView<'a>, NodeError> {
+    pub fn entry(&mut self, index: usize) -> Result<EntryView<'a>, NodeError> {
         self.literal(&[0xa4, 0x61, b'k'], "an entry of k, p, t and v")?;
         let len = self.head(0x40, "the bytes of a key")?;
         let cut = usize::try_from(len).ok().and_then(|n| self.rest.split_at_checked(n));

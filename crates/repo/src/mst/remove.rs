@@ -87,7 +87,7 @@ impl Tree {
         let seam = self.join(self.node(l).gap(last), node.left);
         let target = self.node_mut(l);
         target.set_gap(last, seam);
-        target.join(&node);
+        target.entries.extend(node.entries);
         left
     }
 

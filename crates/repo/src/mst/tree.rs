@@ -10,7 +10,7 @@ use p2pds_syntax::ErrorKind;
 use super::build::{EMPTY_NODE, empty_root};
 use super::encode::NodeWriter;
 use super::height::MAX_LAYER;
-use super::node::{NodeError, NodeView};
+use super::node::{Checker, Cursor, NodeError};
 
 /// Where nodes come from.
 ///
@@ -19,11 +19,34 @@ use super::node::{NodeError, NodeView};
 pub trait Nodes {
     /// The bytes of a node, `None` when the source does not have it.
     fn get(&mut self, cid: &Cid) -> Option<&[u8]>;
+
+    /// True when this engine computed the nodes itself: their keys are not hashed again to check their layer.
+    fn trusted(&self) -> bool {
+        false
+    }
+}
+
+/// Nodes that this engine computed; see [`Nodes::trusted`].
+#[derive(Debug)]
+pub struct Own<'n, N>(pub &'n mut N);
+
+impl<N: Nodes> Nodes for Own<'_, N> {
+    fn get(&mut self, cid: &Cid) -> Option<&[u8]> {
+        self.0.get(cid)
+    }
+
+    fn trusted(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Nodes + ?Sized> Nodes for &mut T {
     fn get(&mut self, cid: &Cid) -> Option<&[u8]> {
         (**self).get(cid)
+    }
+
+    fn trusted(&self) -> bool {
+        (**self).trusted()
     }
 }
 
@@ -105,6 +128,7 @@ pub(crate) enum Link {
     Node(NodeId),
 }
 
+/// An entry; its key lies in the tree's key buffer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     start: u32,
@@ -113,31 +137,27 @@ pub(crate) struct Entry {
     pub(crate) right: Link,
 }
 
-/// An opened node. Keys lie in one buffer; entries point into it.
+impl Entry {
+    #[inline]
+    fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
+        let start = self.start as usize;
+        keys.get(start..start.saturating_add(self.len as usize)).unwrap_or_default()
+    }
+}
+
+/// An opened node.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) layer: u8,
     pub(crate) left: Link,
     pub(crate) entries: Vec<Entry>,
-    keys: Vec<u8>,
     /// CID while unchanged since it was opened or flushed.
     pub(crate) cid: Option<Cid>,
 }
 
 impl Node {
     pub(crate) fn new(layer: u8, left: Link) -> Self {
-        Self { layer, left, entries: Vec::new(), keys: Vec::new(), cid: None }
-    }
-
-    #[inline]
-    pub(crate) fn key(&self, index: usize) -> &[u8] {
-        self.entries.get(index).map(|e| self.key_of(e)).unwrap_or_default()
-    }
-
-    #[inline]
-    pub(crate) fn key_of(&self, entry: &Entry) -> &[u8] {
-        let start = entry.start as usize;
-        self.keys.get(start..start.saturating_add(entry.len as usize)).unwrap_or_default()
+        Self { layer, left, entries: Vec::new(), cid: None }
     }
 
     /// The link before entry `gap`.
@@ -163,15 +183,15 @@ impl Node {
 
     /// First entry whose key is not less than `key`, and whether it is equal.
     #[inline]
-    pub(crate) fn find(&self, key: &[u8]) -> (usize, bool) {
+    fn find(&self, keys: &[u8], key: &[u8]) -> (usize, bool) {
         if self.entries.len() > 16 {
-            return match self.entries.binary_search_by(|e| self.key_of(e).cmp(key)) {
+            return match self.entries.binary_search_by(|e| e.key(keys).cmp(key)) {
                 Ok(at) => (at, true),
                 Err(at) => (at, false),
             };
         }
         for (at, entry) in self.entries.iter().enumerate() {
-            match self.key_of(entry).cmp(key) {
+            match entry.key(keys).cmp(key) {
                 std::cmp::Ordering::Less => {}
                 std::cmp::Ordering::Equal => return (at, true),
                 std::cmp::Ordering::Greater => return (at, false),
@@ -180,54 +200,46 @@ impl Node {
         (self.entries.len(), false)
     }
 
-    pub(crate) fn add(&mut self, at: usize, key: &[u8], value: Cid, right: Link) {
-        let start = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        self.keys.extend_from_slice(key);
-        let len = u32::try_from(key.len()).unwrap_or(u32::MAX);
-        self.entries.insert(at.min(self.entries.len()), Entry { start, len, value, right });
-    }
-
     /// Moves the entries from `at` on into a new node of the same layer.
     pub(crate) fn cut(&mut self, at: usize, left: Link) -> Node {
-        let mut other = Node::new(self.layer, left);
-        for entry in self.entries.get(at..).unwrap_or_default() {
-            other.add(other.entries.len(), self.key_of(entry), entry.value, entry.right);
-        }
-        self.entries.truncate(at);
-        other
+        let entries = self.entries.split_off(at.min(self.entries.len()));
+        Node { layer: self.layer, left, entries, cid: None }
     }
 
-    /// Appends the entries of `other`.
-    pub(crate) fn join(&mut self, other: &Node) {
-        for entry in &other.entries {
-            self.add(self.entries.len(), other.key_of(entry), entry.value, entry.right);
-        }
-    }
-
-    fn read(view: &NodeView<'_>, cid: Cid, layer: u8) -> Self {
+    /// Reads a node; its keys go to the end of `keys`.
+    fn read(bytes: &[u8], layer: Option<u8>, keys: &mut Vec<u8>, trusted: bool) -> Result<Self, NodeError> {
         let link = |cid: Option<Cid>| cid.map_or(Link::None, Link::Stub);
-        let mut node = Node {
-            layer,
-            left: link(view.left()),
-            // Room for the entry and the key that are likely to come.
-            entries: Vec::with_capacity(view.len().saturating_add(1)),
-            keys: Vec::with_capacity(view.len().saturating_add(1).saturating_mul(40)),
-            cid: Some(cid),
-        };
-        let mut previous: usize = 0;
-        for entry in view.entries() {
-            let start = node.keys.len();
-            node.keys.extend_from_within(previous..previous.saturating_add(entry.prefix));
-            node.keys.extend_from_slice(entry.suffix);
-            previous = start;
-            node.entries.push(Entry {
+        let mut at = Cursor::new(bytes);
+        let len = at.open()?;
+        let mut state = Checker::new(layer);
+        // An entry has 50 bytes at least; room for the one that is likely to come.
+        let mut entries = Vec::with_capacity(len.min(bytes.len() / 50).saturating_add(1));
+        let (mut start, mut end) = (keys.len(), keys.len());
+        for index in 0..len {
+            let entry = at.entry(index)?;
+            state.order(keys.get(start..end).unwrap_or_default(), &entry, index)?;
+            keys.extend_from_within(start..start.saturating_add(entry.prefix));
+            keys.extend_from_slice(entry.suffix);
+            (start, end) = (end, keys.len());
+            if !trusted || state.layer.is_none() {
+                state.layer(keys.get(start..end).unwrap_or_default(), index)?;
+            }
+            entries.push(Entry {
                 start: u32::try_from(start).unwrap_or(u32::MAX),
-                len: u32::try_from(node.keys.len().saturating_sub(start)).unwrap_or(u32::MAX),
+                len: u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX),
                 value: entry.value,
                 right: link(entry.right),
             });
         }
-        node
+        let left = at.close()?;
+        state.finish(left.as_ref())?;
+        match (layer, len, left) {
+            (Some(_), 0, None) => return Err(NodeError::Empty),
+            (None, 0, Some(_)) => return Err(NodeError::Untrimmed),
+            _ => {}
+        }
+        // Only the empty node has no layer, and its CID is never a stub.
+        Ok(Self { layer: state.layer.unwrap_or(0), left: link(left), entries, cid: None })
     }
 }
 
@@ -245,8 +257,10 @@ pub(crate) type Step = (NodeId, usize);
 /// A partial tree; see the module text.
 #[derive(Debug, Clone)]
 pub struct Tree {
-    pub(crate) nodes: Vec<Node>,
+    nodes: Vec<Node>,
     free: Vec<NodeId>,
+    /// Bytes of all keys; those of entries that are gone stay until the tree is dropped.
+    keys: Vec<u8>,
     pub(crate) root: Link,
     /// Root CID at the last flush.
     base: Cid,
@@ -274,8 +288,9 @@ impl Tree {
 
     fn at(base: Cid, root: Link) -> Self {
         Self {
-            nodes: Vec::with_capacity(16),
+            nodes: Vec::with_capacity(12),
             free: Vec::new(),
+            keys: Vec::new(),
             root,
             base,
             retired: Vec::new(),
@@ -390,7 +405,7 @@ impl Tree {
         writer.start();
         let mut previous: &[u8] = &[];
         for entry in &node.entries {
-            let key = node.key_of(entry);
+            let key = entry.key(&self.keys);
             writer.key(previous, key);
             writer.links(self.link_cid(entry.right).as_ref(), &entry.value);
             previous = key;
@@ -418,7 +433,7 @@ impl Tree {
         let (mut lo, mut hi) = (Bound::Open, Bound::Open);
         loop {
             let node = self.node(id);
-            let (at, found) = node.find(key);
+            let (at, found) = node.find(&self.keys, key);
             let (link, layer) = (node.gap(at), node.layer);
             if let Some(before) = at.checked_sub(1) {
                 lo = Bound::At(id, before);
@@ -452,15 +467,28 @@ impl Tree {
             Link::Node(id) => Ok(id),
             Link::None => Err(TreeError::Missing(empty_root())),
             Link::Stub(cid) => {
-                let bytes = src.get(&cid).ok_or(TreeError::Missing(cid))?;
-                self.reads = self.reads.saturating_add(1);
-                let view = NodeView::parse_root(bytes).map_err(|source| TreeError::Node { cid, source })?;
-                // Only the empty node has no layer, and its CID is never a stub.
-                let layer = view.layer().unwrap_or(0);
-                let node = Node::read(&view, cid, layer);
+                let node = self.parse(src, cid, None)?;
                 let id = self.put(node);
                 self.root = Link::Node(id);
                 Ok(id)
+            }
+        }
+    }
+
+    fn parse(&mut self, src: &mut impl Nodes, cid: Cid, layer: Option<u8>) -> Result<Node, TreeError> {
+        let trusted = src.trusted();
+        let bytes = src.get(&cid).ok_or(TreeError::Missing(cid))?;
+        self.reads = self.reads.saturating_add(1);
+        let used = self.keys.len();
+        if used == 0 {
+            // Ten nodes of four keys, the usual way down.
+            self.keys.reserve(2048);
+        }
+        match Node::read(bytes, layer, &mut self.keys, trusted) {
+            Ok(node) => Ok(Node { cid: Some(cid), ..node }),
+            Err(source) => {
+                self.keys.truncate(used);
+                Err(TreeError::Node { cid, source })
             }
         }
     }
@@ -492,15 +520,11 @@ impl Tree {
         lo: Bound<'_>,
         hi: Bound<'_>,
     ) -> Result<NodeId, TreeError> {
-        let bytes = src.get(&cid).ok_or(TreeError::Missing(cid))?;
-        let wrong = |source| TreeError::Node { cid, source };
-        let layer = above.checked_sub(1).ok_or_else(|| wrong(NodeError::BelowBottom))?;
-        let view = NodeView::parse_child(bytes, layer).map_err(wrong)?;
-        self.reads = self.reads.saturating_add(1);
-        let node = Node::read(&view, cid, layer);
+        let bottom = TreeError::Node { cid, source: NodeError::BelowBottom };
+        let node = self.parse(src, cid, Some(above.checked_sub(1).ok_or(bottom)?))?;
         if let (Some(first), Some(last)) = (node.entries.first(), node.entries.last()) {
-            let below = self.bound(lo).is_some_and(|lo| node.key_of(first) <= lo);
-            if below || self.bound(hi).is_some_and(|hi| node.key_of(last) >= hi) {
+            let below = self.bound(lo).is_some_and(|lo| first.key(&self.keys) <= lo);
+            if below || self.bound(hi).is_some_and(|hi| last.key(&self.keys) >= hi) {
                 return Err(TreeError::Range(cid));
             }
         }
@@ -510,9 +534,18 @@ impl Tree {
     fn bound<'a>(&'a self, bound: Bound<'a>) -> Option<&'a [u8]> {
         match bound {
             Bound::Open => None,
-            Bound::At(id, at) => Some(self.node(id).key(at)),
+            Bound::At(id, at) => self.node(id).entries.get(at).map(|entry| entry.key(&self.keys)),
             Bound::Key(key) => Some(key),
         }
+    }
+
+    /// Adds an entry to a node.
+    pub(crate) fn add(&mut self, id: NodeId, at: usize, key: &[u8], value: Cid, right: Link) {
+        let start = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        self.keys.extend_from_slice(key);
+        let len = u32::try_from(key.len()).unwrap_or(u32::MAX);
+        let entries = &mut self.node_mut(id).entries;
+        entries.insert(at.min(entries.len()), Entry { start, len, value, right });
     }
 
     pub(crate) fn put(&mut self, node: Node) -> NodeId {

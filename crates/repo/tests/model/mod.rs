@@ -38,7 +38,8 @@ fn node(list: &[(&[u8], Cid)], layer: i32, nodes: &mut NodeMap) -> Option<Cid> {
         }
     }
     let links: Vec<Option<Cid>> = gaps.iter().map(|gap| node(gap, layer - 1, nodes)).collect();
-    let entries: Vec<_> = here.iter().zip(&links[1..]).map(|((key, cid), right)| (*key, *cid, *right)).collect();
+    let entries: Vec<_> =
+        here.iter().zip(&links[1..]).map(|((key, cid), right)| (*key, *cid, *right)).collect();
     let bytes = encode(links[0], &entries);
     let cid = Cid::of_cbor(&bytes);
     nodes.insert(cid, bytes);
