@@ -34,9 +34,12 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
         if !context.global.quiet {
             output::line(&format!("# {}\n# {}", record.uri, record.cid))?;
         }
-        match &record.note {
-            Some(note) => output::line(&format!("# {note}"))?,
-            None => output::json(&record.value)?,
+        match &record.value {
+            Some(value) => output::json(value)?,
+            None => output::line(&format!(
+                "# its {} bytes are kept as they came, but are no data that JSON can show",
+                record.bytes
+            ))?,
         }
     }
     Ok(Exit::Ok)

@@ -4,6 +4,7 @@ use crate::cli::archive::unexpected;
 use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
 use crate::cli::output;
+use crate::node::lock;
 use crate::operator::Command;
 use crate::operator::answer::{Answer, WorkerLine};
 use crate::words;
@@ -27,7 +28,14 @@ pub struct Args {}
 pub async fn run(context: &Context, _args: Args) -> Result<Exit, Stopped> {
     let answer = context.run(Need::Existing, Command::Workers).await?;
     let Answer::Workers(lines) = &answer else { return Err(unexpected()) };
-    context.print(&answer, || describe(lines))?;
+    let resting = !lock::state(&context.data_dir()).is_ok_and(|state| state.is_node());
+    context.print(&answer, || {
+        let mut text = describe(lines);
+        if resting && !lines.is_empty() {
+            text.push_str("\nNo node runs on this data directory now: this is where they stopped.");
+        }
+        text
+    })?;
     Ok(Exit::Ok)
 }
 

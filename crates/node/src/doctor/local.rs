@@ -67,7 +67,7 @@ pub(super) fn permissions(dir: &Path) -> Check {
         );
     }
     let open: Vec<String> = std::iter::once(dir.to_owned())
-        .chain(["operator.sock", FILE_NAME, "lock", lock::LOCK_FILE].map(|name| dir.join(name)))
+        .chain(["operator.sock", FILE_NAME, "blobs", lock::LOCK_FILE].map(|name| dir.join(name)))
         .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|m| m.mode() & 0o077 != 0))
         .map(|path| path.display().to_string())
         .collect();

@@ -28,7 +28,11 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) -> any
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let slot = Arc::clone(&slots).acquire_owned().await?;
+        let slot = tokio::select! {
+            biased;
+            () = stop.wait() => break,
+            slot = Arc::clone(&slots).acquire_owned() => slot?,
+        };
         let stream = tokio::select! {
             biased;
             () = stop.wait() => break,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use p2pds_archive::{Progress, VerifyOptions};
 use p2pds_store::{Account, BlobFilter, Origin, Unit, WorkerRow};
 use p2pds_syntax::Did;
@@ -150,9 +150,9 @@ impl Worker {
         let mut done: u64 = 0;
         let mut failed = None;
         let current: Arc<Mutex<String>> = Arc::default();
-        let mut running = futures::stream::iter(tasks)
-            .map(|task| self.one(task, Arc::clone(&current)))
-            .buffer_unordered(self.job.parallel);
+        // Boxed and collected first: a closure in the stream would keep the whole from being `Send`.
+        let tasks: Vec<_> = tasks.into_iter().map(|task| self.one(task, Arc::clone(&current)).boxed()).collect();
+        let mut running = futures::stream::iter(tasks).buffer_unordered(self.job.parallel);
         let mut notes = tokio::time::interval(NOTE_EVERY);
         loop {
             tokio::select! {
@@ -203,13 +203,13 @@ impl Worker {
         let archive = &self.engine.archive;
         match (self.job.kind, task) {
             (Kind::Sync, Task::Account(account)) => {
-                archive.sync(&account.did, progress).await?;
+                archive.sync_quietly(&account.did, progress).await?;
             }
             (Kind::Sync, Task::Add(name)) => {
                 archive.add(name, progress).await?;
             }
             (Kind::Blobs, Task::Account(account)) => {
-                archive.fetch_blobs(&account.did, progress).await?;
+                archive.sync_quietly(&account.did, progress).await?;
             }
             (Kind::Verify, Task::Account(account)) => {
                 let options = VerifyOptions { read_data: true, repair: true };

@@ -1,6 +1,6 @@
 //! What commands answer: the reports of the services, under one roof.
 
-use p2pds_archive::{AccountLine, Details, ImportReport, RemoveReport, Summary, VerifyReport};
+use p2pds_archive::{AccountLine, Details, ImportReport, RecordView, RemoveReport, Summary, VerifyReport};
 use p2pds_recovery::{DrillReport, ExportReport};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub enum Answer {
     /// Of `verify`, one for each account.
     Verified(Vec<VerifyReport>),
     /// Of `show`.
-    Record(Box<Record>),
+    Record(Box<RecordView>),
     /// Of `export`.
     Exported(Box<ExportReport>),
     /// Of `import`.
@@ -73,20 +73,6 @@ pub struct Paused {
     pub handle: Option<String>,
     /// Stopped, or running.
     pub paused: bool,
-}
-
-/// One archived record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
-    /// Its AT-URI, with the DID.
-    pub uri: String,
-    /// CID of its block, checked against its bytes.
-    pub cid: String,
-    /// As JSON; `null` if its bytes are not a record that JSON can show.
-    pub value: serde_json::Value,
-    /// Why there is no value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
 }
 
 /// One background worker.

@@ -94,6 +94,7 @@ impl Client {
             .header("host", "localhost")
             .header("content-type", "application/json")
             .body(Full::new(body))?;
+        self.sender.ready().await.context("the node does not answer")?;
         let response = self.sender.send_request(request).await.context("the node does not answer")?;
         if response.status() == StatusCode::OK {
             return Ok(response);

@@ -6,16 +6,14 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
-use p2pds_archive::{ArchiveError, Progress, VerifyOptions, VerifyReport};
-use p2pds_ipld::{cbor, cbor::Limits, json};
+use p2pds_archive::{ArchiveError, Progress, RecordView, VerifyOptions, VerifyReport};
 use p2pds_reading::{Refusal, Viewer};
 use p2pds_store::{StoreError, WorkerRow};
-use p2pds_syntax::RecordPath;
-use serde_json::Value;
+use p2pds_syntax::AtUri;
 use tokio::sync::mpsc;
 
 use crate::node::engine::Engine;
-use crate::operator::answer::{Answer, Paused, Record, Synced, WorkerLine};
+use crate::operator::answer::{Answer, Paused, Synced, WorkerLine};
 use crate::operator::{Command, Event, Failure};
 
 /// Progress events that may wait for a slow reader; more are left out.
@@ -159,23 +157,12 @@ async fn pause(engine: &Engine, account: &str, paused: bool) -> Result<Paused, F
     Ok(Paused { did: did.to_string(), handle, paused })
 }
 
-async fn record(engine: &Engine, uri: &str) -> Result<Record, Failure> {
-    let wrong = || {
-        Failure::new("invalid", format!("`{uri}` is not the address of a record"))
+async fn record(engine: &Engine, uri: &str) -> Result<RecordView, Failure> {
+    let parsed = AtUri::parse(uri).map_err(|error| {
+        Failure::new("invalid", format!("`{uri}` is not the address of a record: {error}"))
             .hint("an address looks like at://HANDLE-OR-DID/COLLECTION/KEY")
-    };
-    let (authority, path) = uri.strip_prefix("at://").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
-    let path = RecordPath::parse(path).map_err(|_| wrong())?;
-    let did = engine.archive.find(authority).await?;
-    let row = engine.reading.record(Viewer::Operator, &did, &path).await?;
-    let (value, note) = match row.body.as_deref().map(|body| cbor::decode(body, &Limits::RECORD)) {
-        Some(Ok(value)) => (json::to_json(&value), None),
-        Some(Err(error)) => {
-            (Value::Null, Some(format!("its bytes are kept as they came, but are no data that JSON can show: {error}")))
-        }
-        None => (Value::Null, Some("the host had lost its bytes; only its hash is known".to_owned())),
-    };
-    Ok(Record { uri: format!("at://{did}/{path}"), cid: row.cid.to_string(), value, note })
+    })?;
+    Ok(engine.archive.record(&parsed).await?)
 }
 
 fn worker(row: WorkerRow) -> WorkerLine {
