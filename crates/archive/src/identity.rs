@@ -152,8 +152,9 @@ pub(crate) fn handle_situation(
     HandleNote { handle: claimed, situation, detail }
 }
 
-/// Whether a handle is one that the host gave.
-pub(crate) fn given_by_host(handle: &str, host: Option<&str>, domains: Option<&[String]>) -> HandleSituation {
+/// Whether a handle is one that the host gave. `domains` are those that it gives handles under; `None` when it did not say.
+#[must_use]
+pub fn given_by_host(handle: &str, host: Option<&str>, domains: Option<&[String]>) -> HandleSituation {
     let under = |domain: &str| {
         let domain = domain.trim_start_matches('.').to_ascii_lowercase();
         !domain.is_empty() && handle.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'))

@@ -43,6 +43,7 @@ pub use archive::{Archive, ArchiveDeps};
 pub use clock::{Clock, SystemClock};
 pub use config::ArchiveConfig;
 pub use error::{ArchiveError, ArchiveResult};
+pub use identity::given_by_host;
 pub use locks::AccountGuard;
 pub use progress::{Counter, Phase, Progress, ProgressEvent, Stage, Unit};
 pub use report::{

@@ -28,6 +28,7 @@ use p2pds_syntax::{Did, RecordPath};
 
 pub use gate::{Viewer, may_read};
 pub use refusal::Refusal;
+pub use repo::LeftOut;
 
 /// The only door to stored bytes. Cheap to clone.
 #[derive(Clone)]
