@@ -8,7 +8,6 @@ use p2pds_archive::{Archive, ArchiveConfig, ArchiveDeps, Progress, SystemClock};
 use p2pds_blobs::Blobs;
 use p2pds_directory::{Directory, DirectoryConfig};
 use p2pds_net::{Client, NetConfig};
-use p2pds_reading::Reading;
 use p2pds_recovery::Recovery;
 use p2pds_store::Store;
 use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore};
@@ -29,8 +28,6 @@ pub struct Engine {
     pub store: Arc<dyn Store>,
     /// Archiving.
     pub archive: Archive,
-    /// Reading what is stored.
-    pub reading: Reading,
     /// Exports and drills.
     pub recovery: Recovery,
 }
@@ -61,16 +58,15 @@ impl Engine {
         let directory = Arc::new(Directory::new(net.clone(), Arc::clone(&store), directory));
         let deps = ArchiveDeps {
             store: Arc::clone(&store),
-            blobs: blobs.clone(),
+            blobs,
             net,
             directory,
             data_dir: dir.clone(),
             clock: Arc::new(SystemClock),
         };
         let archive = Archive::new(deps, archive_config(config));
-        let reading = Reading::new(Arc::clone(&store), blobs);
-        let recovery = Recovery::new(archive.clone(), reading.clone());
-        Ok(Self { config: config.clone(), dir, store, archive, reading, recovery })
+        let recovery = Recovery::new(archive.clone());
+        Ok(Self { config: config.clone(), dir, store, archive, recovery })
     }
 
     /// Finishes what an earlier process left half done.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use p2pds_archive::{ArchiveError, Progress, RecordView, VerifyOptions, VerifyReport};
-use p2pds_reading::{Refusal, Viewer};
+use p2pds_reading::Refusal;
+use p2pds_recovery::RecoveryError;
 use p2pds_store::{StoreError, WorkerRow};
 use p2pds_syntax::AtUri;
 use tokio::sync::mpsc;
@@ -105,8 +106,15 @@ pub async fn car(
     account: &str,
 ) -> Result<BoxStream<'static, anyhow::Result<Bytes>>, Failure> {
     let did = engine.archive.find(account).await?;
-    let pieces = engine.reading.repo_car(Viewer::Operator, &did).await?;
-    Ok(pieces.map_err(|refusal| Failure::from(refusal).into()).boxed())
+    // Held until the last byte, so that no sync moves the head meanwhile.
+    let held = engine.archive.hold(&did).await;
+    let pieces = engine.recovery.export_car(&did).await?;
+    Ok(pieces
+        .map(move |piece| {
+            let _ = &held;
+            piece.map_err(|refusal| Failure::from(refusal).into())
+        })
+        .boxed())
 }
 
 async fn sync(engine: &Engine, account: Option<String>, progress: &Progress) -> Result<Vec<Synced>, Failure> {
@@ -179,6 +187,16 @@ fn worker(row: WorkerRow) -> WorkerLine {
 
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
+        let failure = Self::new(error.kind().as_str(), error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<RecoveryError> for Failure {
+    fn from(error: RecoveryError) -> Self {
         let failure = Self::new(error.kind().as_str(), error.to_string());
         match error.hint() {
             Some(hint) => failure.hint(hint),
