@@ -1,3 +1,5 @@
 //! Builders of hostile files: each breaks one rule and keeps all others.
 
+pub mod car;
+pub mod cbor;
 pub mod plc;

@@ -61,8 +61,9 @@ impl Decoder {
     /// # Errors
     /// What the stream says; [`io::ErrorKind::InvalidData`] around a [`CarError`] beyond the total limit.
     pub fn fill_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
-        let chunk = usize::try_from(self.offset.clamp(*CHUNK.start(), *CHUNK.end())).unwrap_or_default();
-        let want = chunk.max(self.need.saturating_sub(self.pending()));
+        // A length that the file claims reserves nothing: room grows with what has arrived.
+        let arrived = self.offset.saturating_add(self.pending() as u64);
+        let want = usize::try_from(arrived.clamp(*CHUNK.start(), *CHUNK.end())).unwrap_or_default();
         let count = loop {
             match source.read(self.space(want)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
