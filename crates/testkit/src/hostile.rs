@@ -2,4 +2,6 @@
 
 pub mod car;
 pub mod cbor;
+pub mod commit;
+pub mod mst;
 pub mod plc;
