@@ -65,8 +65,8 @@ pub const CID_LEN: usize = 36;
 
 /// A DASL CID: version 1, raw or dag-cbor, SHA-256 with 32 bytes.
 ///
-/// Order is that of the binary form. `Hash` feeds 8 bytes of the digest only, which is already uniform; whoever
-/// keeps attacker-chosen CIDs in a map uses a keyed hasher (the standard one is).
+/// Order is that of the binary form. `Hash` feeds the whole digest: CIDs that nobody has hashed (those of blobs, say) are
+/// chosen by whoever wrote them, and a part of the digest would let them all fall into one slot of a map.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cid {
     codec: Codec,
@@ -174,8 +174,7 @@ impl Cid {
 impl Hash for Cid {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.digest;
-        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        state.write(&self.digest);
     }
 }
 
@@ -229,6 +228,21 @@ mod tests {
         assert!(cid.matches(b"\xa0"));
         assert!(!cid.matches(b"\xa1"));
         assert_eq!(cid.prefix4(), cid.digest()[..4]);
+    }
+
+    #[test]
+    fn chosen_digests_do_not_share_a_slot() {
+        use std::hash::BuildHasher;
+        let keyed = std::hash::RandomState::new();
+        let mut seen = std::collections::HashSet::new();
+        // Whatever part of the digest stays the same, the rest tells them apart.
+        for at in 0..32 {
+            for byte in 1..=8 {
+                let mut digest = [0; 32];
+                digest[at] = byte;
+                assert!(seen.insert(keyed.hash_one(Cid::new(Codec::Raw, digest))), "byte {at}");
+            }
+        }
     }
 
     #[test]
