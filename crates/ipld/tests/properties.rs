@@ -276,7 +276,7 @@ fn streams_are_read_in_any_pieces() {
     impl std::io::Read for Slow<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             self.1 += 1;
-            if self.1 % 3 == 0 {
+            if self.1.is_multiple_of(3) {
                 return Err(std::io::ErrorKind::Interrupted.into());
             }
             let count = (self.1 % 50).min(buffer.len()).min(self.0.len());
