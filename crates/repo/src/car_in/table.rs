@@ -4,8 +4,8 @@
 //! in the file (1 TiB); 0 is an empty slot, as no section begins at offset 0. The digest itself stands in the file:
 //! a slot that fits is compared there with the whole CID, so a hit is always the right one.
 //!
-//! CIDs are chosen by whoever wrote the file and are not hashed when they are put in. A long row of occupied slots
-//! therefore means an attack; past [`PROBES`] slots the file is given up.
+//! CIDs are chosen by whoever wrote the file and are not hashed when they are put in. A long row of occupied slots, or
+//! many slots that fit and then do not, therefore mean an attack; past [`PROBES`] and [`VAIN`] the file is given up.
 
 #![expect(
     clippy::indexing_slicing,
@@ -20,6 +20,10 @@ use super::error::{ReadError, TooMuch};
 
 /// Longest row of slots that is searched. By chance, at the load kept here, it is a few dozen.
 const PROBES: usize = 1024;
+
+/// Most slots that fit a CID and lead to another one, in all: each of them costs a read of the file. By chance, with
+/// 23 bits compared, it is one in a million blocks.
+const VAIN: usize = 4096;
 
 const OFFSET_BITS: u32 = 40;
 const OFFSET: u64 = (1 << OFFSET_BITS) - 1;
@@ -44,6 +48,7 @@ pub(super) enum Put {
 pub(super) struct Table {
     slots: Vec<u64>,
     count: usize,
+    vain: usize,
 }
 
 /// Slot number and tag of a CID: two ends of the digest.
@@ -59,7 +64,7 @@ impl Table {
     /// Room for so many blocks.
     pub fn new(blocks: u64) -> Self {
         let slots = (blocks.saturating_mul(4) / 3).saturating_add(8).next_power_of_two();
-        Self { slots: vec![0; usize::try_from(slots).unwrap_or(8)], count: 0 }
+        Self { slots: vec![0; usize::try_from(slots).unwrap_or(8)], count: 0, vain: 0 }
     }
 
     /// Blocks that it has room for.
@@ -89,11 +94,14 @@ impl Table {
                 self.slots[at] = tag | (offset & OFFSET) | if used { USED } else { 0 };
                 return Ok(Put::New);
             }
-            if slot >> TAG_SHIFT == tag >> TAG_SHIFT && is_at(slot & OFFSET)? {
-                if used {
-                    self.slots[at] |= USED;
+            if slot >> TAG_SHIFT == tag >> TAG_SHIFT {
+                if is_at(slot & OFFSET)? {
+                    if used {
+                        self.slots[at] |= USED;
+                    }
+                    return Ok(Put::Twice);
                 }
-                return Ok(Put::Twice);
+                self.in_vain()?;
             }
         }
         Err(ReadError::TooMuch(TooMuch::Collisions))
@@ -127,12 +135,21 @@ impl Table {
             if slot == 0 {
                 return Ok(None);
             }
-            if slot >> TAG_SHIFT == tag >> TAG_SHIFT && is_at(slot & OFFSET)? {
-                self.slots[at] |= USED;
-                return Ok(Some(slot & OFFSET));
+            if slot >> TAG_SHIFT == tag >> TAG_SHIFT {
+                if is_at(slot & OFFSET)? {
+                    self.slots[at] |= USED;
+                    return Ok(Some(slot & OFFSET));
+                }
+                self.in_vain()?;
             }
         }
         Ok(None)
+    }
+
+    #[cold]
+    fn in_vain(&mut self) -> Result<(), ReadError> {
+        self.vain += 1;
+        if self.vain > VAIN { Err(ReadError::TooMuch(TooMuch::Collisions)) } else { Ok(()) }
     }
 
     /// Offsets of the blocks that were never found.
@@ -190,5 +207,24 @@ mod tests {
             table.put(&Cid::new(Codec::DagCbor, digest), u64::from(i) + 1, false, |_| Ok(false)).map(drop)
         });
         assert!(matches!(outcome, Err(ReadError::TooMuch(TooMuch::Collisions))));
+    }
+
+    #[test]
+    fn made_tags_cost_no_more_than_a_look_at_each_block() {
+        // Rows shorter than the longest that is searched, whose tags are all the same: each look is a read of the file.
+        let mut table = Table::new(1 << 18);
+        let mut looks = 0_u64;
+        let outcome = (0u32..100_000).try_for_each(|i| {
+            let mut digest = [7; 32];
+            digest[..4].copy_from_slice(&(i / 1000 * 2048).to_le_bytes());
+            digest[12..16].copy_from_slice(&i.to_le_bytes());
+            let is_at = |_| {
+                looks += 1;
+                Ok(false)
+            };
+            table.put(&Cid::new(Codec::DagCbor, digest), u64::from(i) + 1, false, is_at).map(drop)
+        });
+        assert!(matches!(outcome, Err(ReadError::TooMuch(TooMuch::Collisions))));
+        assert!(looks < 100_000, "{looks} looks");
     }
 }
