@@ -3,7 +3,7 @@
 use p2pds_directory::{DirectoryError, Identity};
 use p2pds_net::NetError;
 use p2pds_store::{Account, AccountPatch, AccountStatus, Origin, Unit};
-use p2pds_syntax::Did;
+use p2pds_syntax::{AtIdentifier, Did};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ impl Archive {
         let begun = Instant::now();
         let ident = parse_name(name)?;
         progress.send(Phase::Resolve, Stage::Note, format!("looking up {ident}"));
+        // A person who tries again wants an answer, not a remembered failure.
+        self.inner().directory().forget(&ident);
         let identity = self.inner().resolve(&ident).await?;
         let did = identity.did.clone();
         let progress = progress.about(&did);
@@ -50,6 +52,7 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError`]; it is also noted with the account, in plain words.
     pub async fn sync(&self, did: &Did, progress: &Progress) -> ArchiveResult<Summary> {
+        self.inner().directory().forget(&AtIdentifier::Did(did.clone()));
         self.sync_for(did, Which::Missing, progress).await
     }
 

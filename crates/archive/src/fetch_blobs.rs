@@ -11,7 +11,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use p2pds_blobs::{BlobError, Check, PutOptions, Quota};
 use p2pds_ipld::Cid;
 use p2pds_net::NetError;
-use p2pds_store::{BlobFilter, BlobRow, BlobState, Unit};
+use p2pds_store::{Account, BlobFilter, BlobRow, BlobState, Unit};
 use p2pds_syntax::{Did, ErrorKind};
 
 use crate::archive::Inner;
@@ -88,24 +88,8 @@ impl Inner {
         if total == 0 {
             return Ok(Brought::default());
         }
-        let limit = account.quota.or(self.config().blob_quota);
-        let run = Run {
-            inner: self,
-            did,
-            host,
-            quota: Arc::new(Budget::new(account.blob_bytes, limit)),
-            counter: progress.begin(
-                Phase::Blobs,
-                Counted::Blobs,
-                Some(total),
-                format!("fetching {}", plural(total, "blob", "blobs")),
-            ),
-            fetched: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            stop: AtomicBool::new(false),
-            why: std::sync::Mutex::new(Vec::new()),
-        };
+        let words = format!("fetching {}", plural(total, "blob", "blobs"));
+        let run = self.run(&account, host, progress.begin(Phase::Blobs, Counted::Blobs, Some(total), words));
         for filter in filters(which, self.now()) {
             self.fetch_filtered(&run, filter).await?;
         }
@@ -121,6 +105,51 @@ impl Inner {
             size(brought.bytes)
         ));
         Ok(brought)
+    }
+
+    fn run<'a>(&'a self, account: &'a Account, host: &'a str, counter: Counter) -> Run<'a> {
+        let limit = account.quota.or(self.config().blob_quota);
+        Run {
+            inner: self,
+            did: &account.did,
+            host,
+            quota: Arc::new(Budget::new(account.blob_bytes, limit)),
+            counter,
+            fetched: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            why: std::sync::Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Fetches blobs again whose stored files are damaged. Their rows change only when good bytes are there: until then
+    /// every check goes on finding the damage.
+    pub(crate) async fn fetch_again(
+        &self,
+        account: &Account,
+        host: &str,
+        rows: &[BlobRow],
+        progress: &Progress,
+    ) -> ArchiveResult<Vec<String>> {
+        let total = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        let words = format!("fetching {} again", plural(total, "blob", "blobs"));
+        let run = self.run(account, host, progress.begin(Phase::Repair, Counted::Blobs, Some(total), words));
+        let mut trouble: Vec<String> = Vec::new();
+        for row in rows {
+            match run.fetch(row).await? {
+                Fate::Held(size) => run.record(row, Fate::Held(size)).await?,
+                Fate::Gone(why) | Fate::Later(why, _) => trouble.push(why),
+                Fate::Stop(why, _) => {
+                    trouble.push(why);
+                    break;
+                }
+            }
+            run.counter.add(1);
+        }
+        trouble.dedup();
+        run.counter.finish(String::new());
+        Ok(trouble)
     }
 
     async fn fetch_filtered(&self, run: &Run<'_>, filter: BlobFilter) -> ArchiveResult<()> {

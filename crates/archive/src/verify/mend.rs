@@ -4,14 +4,11 @@
 use p2pds_ipld::Cid;
 use p2pds_ipld::car::{CarLimits, SectionCid, SliceReader};
 use p2pds_repo::bucket::BucketBuilder;
-use p2pds_store::{
-    Account, BlobFilter, BlobState, BucketChange, BucketRow, RecordRow, RecordsQuery, Repo, Unit,
-};
+use p2pds_store::{Account, BucketChange, BucketRow, RecordRow, RecordsQuery, Repo, Unit};
 use p2pds_syntax::RecordPath;
 
 use crate::archive::Inner;
 use crate::error::{ArchiveError, ArchiveResult};
-use crate::fetch_blobs::Which;
 use crate::host::Host;
 use crate::identity::{keys_of, rows_of};
 use crate::progress::{Phase, Progress};
@@ -74,9 +71,10 @@ impl Inner {
             trouble.extend(self.update_repo(&subject, progress).await.err().map(|error| error.to_string()));
         }
         if let Some(check) = damaged(CheckName::Blobs) {
-            trouble.extend(
-                self.mend_blobs(account, &host, check, progress).await.err().map(|error| error.to_string()),
-            );
+            match self.mend_blobs(account, &host, check, progress).await {
+                Ok(more) => trouble.extend(more),
+                Err(error) => trouble.push(error.to_string()),
+            }
         }
         Ok(trouble)
     }
@@ -87,22 +85,12 @@ impl Inner {
         host: &str,
         check: &Check,
         progress: &Progress,
-    ) -> ArchiveResult<()> {
-        let mut after: Option<Cid> = None;
-        loop {
-            let page = self.store().blobs(&account.did, BlobFilter::Held, after.as_ref(), 500).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.cid);
-            for row in page.iter().filter(|row| check.damaged.contains(&row.cid.to_string())) {
-                let why = "its stored file was lost or damaged".to_owned();
-                let state = BlobState::Missing { tries: 0, last_error: Some(why), next_try: 0 };
-                let unit =
-                    Unit::PutBlob { did: account.did.clone(), cid: row.cid, size: Some(row.size), state };
-                self.store().apply(unit).await?;
-            }
+    ) -> ArchiveResult<Vec<String>> {
+        let mut rows = Vec::new();
+        for cid in check.damaged.iter().filter_map(|cid| cid.parse::<Cid>().ok()) {
+            rows.extend(self.store().blob(&account.did, &cid).await?);
         }
-        self.fetch_blobs(&account.did, host, Which::Missing, progress).await?;
-        Ok(())
+        self.fetch_again(account, host, &rows, progress).await
     }
 
     /// Fetches single records. `false`: that did not do, fetch the whole repo.

@@ -1,0 +1,107 @@
+//! Archiving from files, without a network.
+
+use std::path::PathBuf;
+
+use p2pds_archive::{ArchiveError, CheckName, CheckResult, Outcome, Progress, VerifyOptions};
+use p2pds_store::VerifiedState;
+
+use crate::fake::{Fake, Node, Person};
+
+/// A URL where nobody answers.
+const NOWHERE: &str = "http://localhost:1";
+
+fn write(node: &Node, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = node.dir.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_log_verified_without_one_not() {
+    let person = Person::new(60, NOWHERE);
+    let state = person.sign(0);
+    let node = Node::new(NOWHERE);
+    let car = write(&node, "a.car", &state.car(None));
+    let report = node.archive.import(&car, None, &Progress::none()).await.unwrap();
+    assert!(!report.verified && report.summary.outcome == Outcome::Stored);
+    assert!(report.to_string().contains("unverified"), "{report}");
+    assert_eq!(node.contents(&person).await, person.records);
+    assert_eq!(node.archive.list().await.unwrap()[0].verified, "unverified");
+    let check = node.archive.verify(&person.did, VerifyOptions::default(), &Progress::none()).await.unwrap();
+    assert!(check.ok, "{check}");
+    assert_eq!(check.check(CheckName::PlcLog).unwrap().result, CheckResult::Incomplete);
+    // The log turns up.
+    let log = write(&node, "plc.json", &person.audit());
+    let report = node.archive.import(&car, Some(&log), &Progress::none()).await.unwrap();
+    assert!(report.verified && report.summary.outcome == Outcome::Current);
+    assert_eq!(node.store.account(&person.did).await.unwrap().unwrap().verified, VerifiedState::Verified);
+    let check = node.archive.verify(&person.did, VerifyOptions::default(), &Progress::none()).await.unwrap();
+    assert!(check.ok && check.check(CheckName::PlcLog).unwrap().result == CheckResult::Ok, "{check}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_file_never_replaces_a_newer_head() {
+    let net = Fake::start().await;
+    let mut person = Person::new(61, &net.url);
+    let old = person.sign(0);
+    person.post("3kznew2222222", 1);
+    let new = person.sign(1);
+    net.publish(&person, &new);
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    let car = write(&node, "old.car", &old.car(None));
+    let report = node.archive.import(&car, None, &Progress::none()).await.unwrap();
+    assert!(
+        matches!(&report.summary.outcome, Outcome::Refused { kind, .. } if kind == "older-head"),
+        "{report}"
+    );
+    assert_eq!(node.head(&person).await.unwrap().commit, new.head);
+    // A newer one does.
+    person.post("3kznewer22222", 2);
+    let newer = person.sign(2);
+    let car = write(&node, "newer.car", &newer.car(None));
+    let report = node.archive.import(&car, None, &Progress::none()).await.unwrap();
+    assert_eq!(report.summary.outcome, Outcome::Stored);
+    assert!(report.verified, "the log that is stored vouches for it");
+    assert_eq!(node.contents(&person).await, person.records);
+    assert!(car.exists(), "the user's file stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_files_get_an_error_that_says_where() {
+    let person = Person::new(62, NOWHERE);
+    let state = person.sign(0);
+    let whole = state.car(None);
+    let node = Node::new(NOWHERE);
+    let log = write(&node, "plc.json", &person.audit());
+    let other_log = write(&node, "other.json", &Person::new(63, NOWHERE).audit());
+    let mut flipped = whole.clone();
+    let at = flipped.len() - 5;
+    flipped[at] ^= 1;
+    let forged = person.sign_as(0, &person.did, &Person::new(64, NOWHERE).signing);
+    let cases: [(&str, Vec<u8>, Option<&PathBuf>, &str); 6] = [
+        ("empty", Vec::new(), None, "not"),
+        ("text", b"hello, this is no CAR file at all, just some words".to_vec(), None, "CAR"),
+        ("cut", whole[..whole.len() - 7].to_vec(), None, "byte"),
+        ("flipped", flipped, None, "hash"),
+        ("forged", forged.car(None), Some(&log), "none of the keys"),
+        ("log of another", whole.clone(), Some(&other_log), "did"),
+    ];
+    for (what, bytes, log, words) in cases {
+        let car = write(&node, "bad.car", &bytes);
+        let error =
+            node.archive.import(&car, log.map(PathBuf::as_path), &Progress::none()).await.unwrap_err();
+        assert!(
+            matches!(error, ArchiveError::BadFile { .. } | ArchiveError::Rejected { .. }),
+            "{what}: {error}"
+        );
+        assert!(error.to_string().to_lowercase().contains(&words.to_lowercase()), "{what}: {error}");
+        assert!(node.archive.list().await.unwrap().is_empty(), "{what} leaves no account behind");
+    }
+    let missing = node.dir.path().join("nowhere.car");
+    let error = node.archive.import(&missing, None, &Progress::none()).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere.car"), "{error}");
+    // After all that the good file is taken.
+    let car = write(&node, "good.car", &whole);
+    assert!(node.archive.import(&car, Some(&log), &Progress::none()).await.unwrap().verified);
+}

@@ -1,0 +1,16 @@
+//! The archive against a scripted network: adding, syncing, checking, importing, removing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic
+)]
+
+mod add;
+mod fake;
+mod import;
+mod remove;
+mod sync;
+mod verify;
