@@ -344,3 +344,124 @@ fn doctor_names_what_is_wrong() {
     assert_eq!(failed[0]["name"], "port");
     assert!(failed[0]["fix"].as_str().unwrap().contains("--port"));
 }
+
+/// What people read, from the first command to the last.
+#[test]
+fn answers_in_words() {
+    let source = Source::start().unwrap();
+    let account = MadeUp::new(72, &source.url);
+    let mut content = Content::posts("words", 120);
+    content.put_image("withimage", 2, 9_000);
+    source.serve(&account, &account.sign(1, &content));
+    let mut home = Home::new();
+    home.env.extend(source.environment());
+    let name = account.handle.as_str();
+    let say = |args: &[&str], status: i32| {
+        let output = home.run(args);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        println!("$ p2pds {}\n{out}--- stderr\n{err}", args.join(" "));
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {out}{err}");
+        (out, err)
+    };
+    let (out, err) = say(&["archive", "add", name], 0);
+    assert!(out.contains(&format!("{name} is archived")) && out.contains("121 records"), "{out}");
+    assert!(out.contains(&format!("p2pds drill {name}")), "says what to do next: {out}");
+    assert!(err.contains("Not part of a backup:") && err.contains("direct messages"), "{err}");
+    assert!(err.contains(&account.did), "{err}");
+
+    let (out, err) = say(&["archive", "sync", name, "--quiet"], 0);
+    assert!(out.contains("nothing was new") && err.is_empty(), "{out}{err}");
+    let (out, _) = say(&["archive", "list"], 0);
+    assert!(out.starts_with("ACCOUNT") && out.contains(name) && out.contains("on arrival"), "{out}");
+    let (out, _) = say(&["archive", "show", name], 0);
+    assert!(out.contains("app.bsky.feed.post") && out.contains("PLC log") && out.contains("1 operation"), "{out}");
+    let (out, _) = say(&["verify", name, "--read-data"], 0);
+    for check in ["commit-root", "tree", "records", "blobs", "plc-log"] {
+        assert!(out.contains(check), "{check}: {out}");
+    }
+    let (out, _) = say(&["drill", name], 0);
+    assert!(out.contains("restore"), "{out}");
+    let (out, _) = say(&["export", name, "--out", "out"], 0);
+    assert!(out.contains("RESTORE.txt"), "{out}");
+    let (_, err) = say(&["archive", "list", "--progress", "json"], 0);
+    assert!(err.is_empty(), "{err}");
+    let (_, err) = say(&["verify", name, "--progress", "json"], 0);
+    assert!(!err.is_empty(), "progress was asked for");
+    for line in err.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert!(event["phase"].is_string() && event["stage"].is_string(), "{line}");
+    }
+    say(&["workers"], 0);
+    let (_, err) = say(&["archive", "remove", name], 2);
+    assert!(err.contains("Would erase all") || err.contains("--yes"), "{err}");
+    let (out, _) = say(&["archive", "remove", name, "--yes"], 0);
+    assert!(out.contains("Erased all") && out.contains("none are left"), "{out}");
+    let (out, _) = say(&["archive", "list"], 0);
+    assert!(out.contains("archive add"), "{out}");
+    let (_, err) = say(&["drill", name], 1);
+    assert!(err.contains("is not in this archive"), "{err}");
+
+    // Back from the file, offline, through the door that needs no network.
+    let import = ["import", "out/repo.car", "--plc-log", "out/plc.json", "--plc-url", "http://127.0.0.1:9"];
+    let (out, _) = say(&import, 0);
+    assert!(out.contains("121 records"), "{out}");
+}
+
+/// A node archives the accounts of its configuration, and follows them by itself.
+#[test]
+fn a_node_keeps_its_accounts_current() {
+    let source = Source::start().unwrap();
+    let account = MadeUp::new(73, &source.url);
+    let mut content = Content::posts("kept", 50);
+    let first = account.sign(1, &content);
+    source.serve(&account, &first);
+    let mut home = Home::new();
+    home.env.extend(source.environment());
+    home.env.push(("REPLICATE_DIDS".to_owned(), account.handle.clone()));
+    home.env.push(("P2PDS_SYNC_INTERVAL".to_owned(), "1s".to_owned()));
+    let node = home.node();
+    let wait_for = |rev: &str| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            let list = home.json(&["archive", "list"]);
+            if list[0]["rev"] == rev {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "not at {rev}: {list} {}", home.json(&["workers"]));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    wait_for(&first.rev);
+    content.put("later", &serde_json::json!({"$type": "app.bsky.feed.post", "text": "later"}));
+    let second = account.sign(2, &content);
+    source.serve(&account, &second);
+    wait_for(&second.rev);
+    let workers = home.json(&["workers"]);
+    let sync = workers.as_array().unwrap().iter().find(|w| w["name"] == "sync").unwrap();
+    assert_eq!(sync["last_error"], Value::Null, "{workers}");
+    assert_eq!(node.stop().0, Some(0));
+}
+
+/// While one command works, others go through it.
+#[test]
+fn commands_work_side_by_side_without_a_node() {
+    let source = Source::start().unwrap();
+    let mut home = Home::new();
+    home.env.extend(source.environment());
+    let accounts: Vec<MadeUp> = (80..86).map(|seed| MadeUp::new(seed, &source.url)).collect();
+    for account in &accounts {
+        source.serve(account, &account.sign(1, &Content::posts("side", 200)));
+    }
+    let running: Vec<Child> = accounts
+        .iter()
+        .map(|account| {
+            let mut command = home.command(&["archive", "add", &account.handle, "--json"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in running {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    assert_eq!(home.json(&["archive", "list"]).as_array().unwrap().len(), accounts.len());
+}

@@ -14,13 +14,14 @@ pub fn confirm(yes: bool, question: &str, word: &str) -> Result<(), Stopped> {
         return Ok(());
     }
     let stdin = std::io::stdin();
+    let mut err = std::io::stderr();
     if !stdin.is_terminal() {
+        writeln!(err, "{question}")?;
         return Err(Stopped::usage(
             "this erases data and nobody is there to ask",
             "add --yes if that is what you want; --dry-run shows what would go",
         ));
     }
-    let mut err = std::io::stderr();
     write!(err, "{question}\nType {word} to go on, anything else to leave everything as it is: ")?;
     err.flush()?;
     let mut line = String::new();

@@ -18,7 +18,7 @@ use crate::node::engine::Engine;
 use crate::node::lock::{Lock, LockError, Role};
 use crate::node::supervise::Stopper;
 use crate::operator::answer::Answer;
-use crate::operator::client::Client;
+use crate::operator::client::{self, Client};
 use crate::operator::{Command, Event, Failure, handler, server, socket};
 use crate::progress;
 
@@ -107,12 +107,19 @@ impl Context {
     /// # Errors
     /// The command's failure, or an interrupt.
     pub async fn run(&self, need: Need, command: Command) -> Result<Answer, Stopped> {
-        match self.door(need).await? {
-            Door::Other(client) => self.follow(client.run(&command).await?).await,
-            Door::Here(here) => {
-                let events = handler::events(Arc::clone(&here.engine), command).map(Ok).boxed();
-                here.during(self.follow(events)).await
-            }
+        loop {
+            return match self.door(need).await? {
+                Door::Other(client) => match client.run(&command).await {
+                    Ok(events) => self.follow(events).await,
+                    // It ended between two requests: the next door is another one.
+                    Err(error) if client::unsent(&error) => continue,
+                    Err(error) => Err(error.into()),
+                },
+                Door::Here(here) => {
+                    let events = handler::events(Arc::clone(&here.engine), command).map(Ok).boxed();
+                    here.during(self.follow(events)).await
+                }
+            };
         }
     }
 
@@ -125,12 +132,18 @@ impl Context {
         account: &str,
         to: impl FnMut(Bytes) -> std::io::Result<()>,
     ) -> Result<(), Stopped> {
-        match self.door(Need::Existing).await? {
-            Door::Other(client) => pour(client.car(account).await?, to).await,
-            Door::Here(here) => {
-                let engine = Arc::clone(&here.engine);
-                here.during(async move { pour(handler::car(engine, account).await?, to).await }).await
-            }
+        loop {
+            return match self.door(Need::Existing).await? {
+                Door::Other(client) => match client.car(account).await {
+                    Ok(pieces) => pour(pieces, to).await,
+                    Err(error) if client::unsent(&error) => continue,
+                    Err(error) => Err(error.into()),
+                },
+                Door::Here(here) => {
+                    let engine = Arc::clone(&here.engine);
+                    here.during(async move { pour(handler::car(engine, account).await?, to).await }).await
+                }
+            };
         }
     }
 

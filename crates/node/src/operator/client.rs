@@ -108,6 +108,15 @@ impl Client {
     }
 }
 
+/// Whether a request failed before the other process took it up: it was ending. A command's
+/// answer begins at once, so a connection that ends without an answer has done nothing.
+#[must_use]
+pub fn unsent(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<hyper::Error>()
+        .is_some_and(|error| error.is_canceled() || error.is_closed() || error.is_incomplete_message())
+}
+
 fn encoded(byte: u8) -> String {
     if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
         char::from(byte).to_string()
