@@ -6,14 +6,17 @@
 
 use p2pds_crypto::PublicKey;
 use p2pds_ipld::car::{CarError, CarLimits, SectionCid, SliceReader};
-use p2pds_ipld::Cid;
+use p2pds_ipld::{Cid, Codec};
 use p2pds_syntax::{Did, ErrorKind, RecordPath, Tid};
 
 use crate::commit::{Commit, CommitError};
-use crate::mst::{Blocks, Change, InvertError, Op, Tree, TreeError, invert};
+use crate::mst::{Blocks, Change, InvertError, Op, Tree, TreeError, invert, once_each};
 
 /// Most bytes of blocks in one event.
 pub const MAX_BLOCKS: u64 = 2_000_000;
+
+/// Most bytes of blocks in one `#sync` event: the limit of the lexicon.
+pub const MAX_SYNC: u64 = 10_000;
 
 /// Most operations in one event.
 pub const MAX_OPS: usize = 200;
@@ -114,6 +117,7 @@ impl EventError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             EventError::TooManyOps(_) => ErrorKind::Limited,
+            EventError::Car(error) => error.kind(),
             _ => ErrorKind::Invalid,
         }
     }
@@ -124,7 +128,8 @@ impl EventError {
 pub struct EventChange<'a> {
     /// Where.
     pub path: RecordPath,
-    /// Record before; always known when `inverted`.
+    /// Record before; `None` for a creation, and when the event was not [inverted](Verified::inverted), so that
+    /// nothing proves what was there.
     pub old: Option<Cid>,
     /// Record after, with its bytes.
     pub new: Option<(Cid, &'a [u8])>,
@@ -167,7 +172,8 @@ pub fn prove(event: CommitEvent<'_>) -> Result<Proved<'_>, EventError> {
     if event.ops.len() > MAX_OPS {
         return Err(EventError::TooManyOps(event.ops.len()));
     }
-    let (commit, mut blocks) = open(&event.repo, event.rev, event.commit, event.blocks)?;
+    once_each(event.ops.iter().map(|op| op.path.as_bytes()).collect())?;
+    let (commit, mut blocks) = open(&event.repo, event.rev, event.commit, event.blocks, MAX_BLOCKS)?;
     let ops = event.ops.iter().map(|op| read_op(op, event.prev_data.is_some())).collect::<Result<Vec<_>, _>>()?;
     match event.prev_data {
         Some(said) => {
@@ -187,6 +193,7 @@ pub fn prove(event: CommitEvent<'_>) -> Result<Proved<'_>, EventError> {
             }
         }
     }
+    let inverted = event.prev_data.is_some();
     let mut changes = Vec::with_capacity(event.ops.len());
     for op in event.ops {
         let new = match op.cid {
@@ -196,24 +203,31 @@ pub fn prove(event: CommitEvent<'_>) -> Result<Proved<'_>, EventError> {
             }
             None => None,
         };
-        changes.push(EventChange { path: op.path, old: op.prev, new });
+        changes.push(EventChange { path: op.path, old: op.prev.filter(|_| inverted), new });
     }
     Ok(Proved { commit, cid: event.commit, since: event.since, prev_data: event.prev_data, changes })
 }
 
-/// Reads a `#sync` event: a CAR with the commit alone. The signature is for the caller to check.
+/// Reads a `#sync` event: a CAR of at most [`MAX_SYNC`] bytes with the commit. The signature is for the caller to check.
 ///
 /// # Errors
 /// [`EventError`] names the first thing that is wrong.
 pub fn read_sync(repo: &Did, rev: Tid, blocks: &[u8]) -> Result<Commit, EventError> {
-    let root = SliceReader::new(blocks, CarLimits::DEFAULT.with_total(MAX_BLOCKS))?.header().roots.first().copied();
+    let root = SliceReader::new(blocks, CarLimits::DEFAULT.with_total(MAX_SYNC))?.header().roots.first().copied();
     let root = root.ok_or(EventError::Disagree("commit"))?;
-    Ok(open(repo, rev, root, blocks)?.0)
+    Ok(open(repo, rev, root, blocks, MAX_SYNC)?.0)
 }
 
-fn open<'a>(repo: &Did, rev: Tid, cid: Cid, car: &'a [u8]) -> Result<(Commit, Blocks<'a>), EventError> {
-    let reader = SliceReader::new(car, CarLimits::DEFAULT.with_total(MAX_BLOCKS))?;
-    if reader.header().roots.first() != Some(&cid) {
+fn open<'a>(
+    repo: &Did,
+    rev: Tid,
+    cid: Cid,
+    car: &'a [u8],
+    max_bytes: u64,
+) -> Result<(Commit, Blocks<'a>), EventError> {
+    let reader = SliceReader::new(car, CarLimits::DEFAULT.with_total(max_bytes))?;
+    // The same bytes have a raw CID too; a commit's is always that of CBOR.
+    if reader.header().roots.first() != Some(&cid) || cid.codec() != Codec::DagCbor {
         return Err(EventError::NoCommit(cid));
     }
     let mut blocks = Blocks::with_capacity(16);

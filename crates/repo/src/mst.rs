@@ -42,6 +42,7 @@ pub use build::{BuildError, Builder, EMPTY_NODE, Root, empty_root, root_of};
 pub use diff::{Diff, diff};
 pub use encode::NodeWriter;
 pub use height::{MAX_LAYER, common_prefix, height};
+pub(crate) use invert::once_each;
 pub use invert::{InvertError, apply, invert};
 pub use node::{Entries, EntryView, MAX_ENTRIES, MAX_KEY, NodeError, NodeView};
 pub use op::{Change, Op};

@@ -71,6 +71,15 @@ fn clash(error: TreeError, key: &[u8]) -> InvertError {
     }
 }
 
+/// Refuses operations of which two are on one key.
+pub(crate) fn once_each(mut keys: Vec<&[u8]>) -> Result<(), InvertError> {
+    keys.sort_unstable();
+    match keys.array_windows::<2>().find(|[a, b]| a == b) {
+        Some([key, _]) => Err(InvertError::Repeated { key: text(key) }),
+        None => Ok(()),
+    }
+}
+
 /// The root before a commit, computed from the root after it, its operations and its proof blocks.
 ///
 /// Deletions are undone first: a record put back only cuts nodes that are there, and creates those that later
@@ -79,11 +88,7 @@ fn clash(error: TreeError, key: &[u8]) -> InvertError {
 /// # Errors
 /// [`InvertError`] when an operation does not agree with the tree or a block is missing.
 pub fn invert(root: Cid, blocks: &mut impl Nodes, ops: &[Op]) -> Result<Cid, InvertError> {
-    let mut keys: Vec<&[u8]> = ops.iter().map(|op| op.key.as_slice()).collect();
-    keys.sort_unstable();
-    if let Some([key, _]) = keys.array_windows::<2>().find(|[a, b]| a == b) {
-        return Err(InvertError::Repeated { key: text(key) });
-    }
+    once_each(ops.iter().map(|op| op.key.as_slice()).collect())?;
     let mut tree = Tree::open(root);
     let (deletions, others): (Vec<&Op>, Vec<&Op>) =
         ops.iter().partition(|op| matches!(op.change, Change::Delete(_)));
