@@ -219,6 +219,31 @@ fn some() -> (Records, Spine) {
 }
 
 #[test]
+fn records_of_another_bucket_are_refused() {
+    let (records, spine) = some();
+    let lo = spine.buckets().last().unwrap().lo.clone();
+    let low = records.keys().find(|key| !is_spine_key(key)).unwrap().clone();
+    assert!(low < lo);
+    let mixed = [(lo.clone(), cid(1)), (low, cid(1))];
+    assert!(rebuild(&lo, &mixed).is_err());
+    assert!(nodes_of(&lo, &mixed).is_err());
+    assert!(rebuild(&lo, &mixed[1..]).is_err() && rebuild(&lo, &mixed[..0]).is_err());
+}
+
+#[test]
+fn a_record_is_cbor_by_its_cid() {
+    // The node codec would refuse the tree when it is read again.
+    let (records, mut spine) = some();
+    let key = records.keys().find(|key| !is_spine_key(key)).unwrap().clone();
+    let new = b"com.example.new/1".to_vec();
+    let raw = Cid::of_raw(b"x");
+    for op in [Op::update(&key, cid(1), raw), Op::create(&new, raw)] {
+        let loaded = load(&spine, &records, &[&op.key]);
+        assert!(matches!(plan(&mut spine, &loaded, &[op]), Err(PlanError::Op(InvertError::Tree(_)))));
+    }
+}
+
+#[test]
 fn wrong_plans_are_refused_and_change_nothing() {
     let (records, mut spine) = some();
     let before = spine.buckets().to_vec();

@@ -190,7 +190,10 @@ fn split_lo<'r, K: AsRef<[u8]>>(
         return Ok((None, records));
     }
     match records.split_first() {
-        Some(((key, cid), run)) if key.as_ref() == lo => Ok((Some(*cid), run)),
+        Some(((key, cid), run)) if key.as_ref() == lo => match run.first() {
+            Some((next, _)) if next.as_ref() <= lo => Err(BuildError::out_of_order(next.as_ref())),
+            _ => Ok((Some(*cid), run)),
+        },
         _ => Err(BuildError::out_of_order(lo)),
     }
 }

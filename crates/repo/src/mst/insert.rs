@@ -9,10 +9,11 @@ impl Tree {
     /// Adds a record.
     ///
     /// # Errors
-    /// [`TreeError::Exists`], or a node on the way cannot be read.
+    /// [`TreeError::Exists`], [`TreeError::BadKey`], [`TreeError::BadRecord`], or a node on the way cannot be read.
     pub fn insert(&mut self, src: &mut impl Nodes, key: &[u8], value: Cid) -> Result<(), TreeError> {
         let layer = height(key);
         Self::check_key(key, layer)?;
+        Self::check_record(key, &value)?;
         if self.search(src, key)? {
             return Err(TreeError::Exists { key: text(key) });
         }

@@ -4,7 +4,7 @@
 //! changes them. Changed nodes lose their CID; [`Tree::flush`] hashes each of them once, however many
 //! operations came between.
 
-use p2pds_ipld::Cid;
+use p2pds_ipld::{Cid, Codec};
 use p2pds_syntax::ErrorKind;
 
 use super::build::{EMPTY_NODE, empty_root};
@@ -96,6 +96,12 @@ pub enum TreeError {
         /// The key.
         key: String,
     },
+    /// A record to insert whose CID is not that of CBOR; nobody could read the tree any more.
+    #[error("the record at {key} cannot be put into the tree: by its CID it is not CBOR")]
+    BadRecord {
+        /// The key.
+        key: String,
+    },
     /// The tree would become deeper than [`MAX_LAYER`], or the key is longer than permitted.
     #[error("the key {key} cannot stand in a tree")]
     BadKey {
@@ -112,7 +118,10 @@ impl TreeError {
             TreeError::Missing(_) => ErrorKind::Corrupt,
             TreeError::Exists { .. } => ErrorKind::Conflict,
             TreeError::Absent { .. } => ErrorKind::NotFound,
-            TreeError::Node { .. } | TreeError::Range(_) | TreeError::BadKey { .. } => ErrorKind::Invalid,
+            TreeError::Node { .. }
+            | TreeError::Range(_)
+            | TreeError::BadRecord { .. }
+            | TreeError::BadKey { .. } => ErrorKind::Invalid,
         }
     }
 }
@@ -325,8 +334,9 @@ impl Tree {
     /// Changes the record at `key`; gives the one before.
     ///
     /// # Errors
-    /// [`TreeError::Absent`], or a node on the way cannot be read.
+    /// [`TreeError::Absent`], [`TreeError::BadRecord`], or a node on the way cannot be read.
     pub fn update(&mut self, src: &mut impl Nodes, key: &[u8], value: Cid) -> Result<Cid, TreeError> {
+        Self::check_record(key, &value)?;
         if !self.search(src, key)? {
             return Err(TreeError::Absent { key: text(key) });
         }
@@ -591,6 +601,13 @@ impl Tree {
     #[expect(clippy::indexing_slicing, reason = "ids come from `put` and stay valid while linked")]
     pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
         &mut self.nodes[id as usize]
+    }
+
+    pub(crate) fn check_record(key: &[u8], value: &Cid) -> Result<(), TreeError> {
+        match value.codec() {
+            Codec::DagCbor => Ok(()),
+            Codec::Raw => Err(TreeError::BadRecord { key: text(key) }),
+        }
     }
 
     pub(crate) fn check_key(key: &[u8], layer: u8) -> Result<(), TreeError> {
