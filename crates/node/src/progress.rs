@@ -172,8 +172,13 @@ impl Bars {
             Stage::Started | Stage::Running => {
                 let all = &self.all;
                 let bar = self.open.entry(key(event)).or_insert_with(|| {
-                    let bar = all.add(ProgressBar::new(0));
-                    bar.set_prefix(format!("{:>8}", event.phase.as_str()));
+                    // Styled before it is added: adding draws it.
+                    let bar = match event.total {
+                        Some(total) => ProgressBar::new(total),
+                        None => ProgressBar::no_length(),
+                    };
+                    let bar = bar.with_style(style(event)).with_prefix(format!("{:>8}", event.phase.as_str()));
+                    let bar = all.add(bar);
                     bar.enable_steady_tick(Duration::from_millis(120));
                     bar
                 });
@@ -191,7 +196,7 @@ impl Bars {
 }
 
 fn update(bar: &ProgressBar, event: &ProgressEvent) {
-    if event.total != bar.length() || event.stage == Stage::Started {
+    if event.total != bar.length() {
         bar.set_style(style(event));
         if let Some(total) = event.total {
             bar.set_length(total);

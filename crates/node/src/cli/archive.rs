@@ -191,7 +191,8 @@ fn row(line: &AccountLine) -> Vec<String> {
     let verified = match (line.last_verified_at, line.last_verify_ok) {
         (Some(at), Some(true)) => words::ago(at),
         (Some(at), _) => format!("DAMAGE, {}", words::ago(at)),
-        (None, _) => "on arrival".to_owned(),
+        (None, _) if line.rev.is_some() => "on arrival".to_owned(),
+        (None, _) => "-".to_owned(),
     };
     let state = match (&line.doing, line.removing, line.paused) {
         (_, true, _) => "being removed".to_owned(),

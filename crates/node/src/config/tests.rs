@@ -150,7 +150,7 @@ fn secrets_are_hidden_and_read_from_files() {
         assert_eq!(resolved[0].value, "(hidden)");
         assert_eq!(resolved[0].origin, origin);
     }
-    assert!(Option::<Secret>::SECRET);
+    const { assert!(Option::<Secret>::SECRET) };
 }
 
 /// The example file, with its comments taken away, is the default configuration.
