@@ -143,7 +143,7 @@ impl Inner {
         head: &Head,
         peeked: &Peeked,
         car: Bytes,
-        blocks: HashMap<Cid, (usize, usize)>,
+        blocks: Places,
     ) -> ArchiveResult<Result<Planned, String>> {
         let rows = self.store().buckets(live.id, true).await?;
         if rows.iter().any(|row| row.dirty) {
@@ -168,10 +168,13 @@ impl Inner {
     }
 }
 
+/// Where blocks begin and end in an answer.
+type Places = HashMap<Cid, (usize, usize)>;
+
 /// The blocks of an answer, hashed.
 struct Blocks {
     car: Bytes,
-    places: HashMap<Cid, (usize, usize)>,
+    places: Places,
 }
 
 impl Blocks {
@@ -182,7 +185,7 @@ impl Blocks {
 }
 
 /// Hashes all blocks of an answer and reads its commit.
-fn open(car: &Bytes) -> Result<(Peeked, HashMap<Cid, (usize, usize)>), String> {
+fn open(car: &Bytes) -> Result<(Peeked, Places), String> {
     let mut reader = SliceReader::new(car, CarLimits::DEFAULT).map_err(|error| error.to_string())?;
     let root = match reader.header().roots.as_slice() {
         [root] => *root,

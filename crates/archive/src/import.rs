@@ -5,7 +5,7 @@ use std::path::Path;
 use p2pds_identity::plc::{Log, LogChange, compare, parse_audit, validate_log};
 use p2pds_ipld::car::CarError;
 use p2pds_repo::car_in::ReadError;
-use p2pds_store::{Account, AccountPatch, Origin, Unit};
+use p2pds_store::{Account, AccountPatch, Applied, Origin, Unit};
 use p2pds_syntax::Did;
 use tokio::time::Instant;
 
@@ -140,12 +140,8 @@ impl Inner {
         }
         let basis = "an import that was refused".to_owned();
         self.store().apply(Unit::PurgeBegin { did: did.clone(), basis, at: self.now() }).await?;
-        loop {
-            match self.store().apply(Unit::PurgeChunk { did: did.clone() }).await? {
-                p2pds_store::Applied::Chunk { done: false, .. } => {}
-                _ => break,
-            }
-        }
+        let step = Unit::PurgeChunk { did: did.clone() };
+        while let Applied::Chunk { done: false, .. } = self.store().apply(step.clone()).await? {}
         let report = "nothing had been stored".to_owned();
         self.store().apply(Unit::PurgeEnd { did: did.clone(), at: self.now(), report }).await?;
         Ok(())

@@ -3,35 +3,26 @@
 //! Nothing of it is visible until the flip. Killed anywhere, the staging repo is dropped and staging begins again from
 //! the file.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use p2pds_ipld::Cid;
 use p2pds_ipld::cbor::{Item, Limits, scan};
-use p2pds_repo::bucket::{Bucket, BucketBuilder};
 use p2pds_repo::car_in::{ReadError, ReadOptions, Scratch, Sink, Spool as CarSpool, Summary};
 use p2pds_repo::commit::Commit;
-use p2pds_store::{
-    Applied, BlobRef, BucketRow, CHUNK_BYTES, CHUNK_ROWS, Kind, Receipt, RepoId, StagedRow, Store,
-    StoreError, Unit,
-};
-use p2pds_syntax::{Did, RecordPath, Tid};
-use tokio::runtime::Handle;
+use p2pds_store::view::{Stager, ViewError};
+use p2pds_store::{BlobRef, RepoId, StagedRow, Store};
+use p2pds_syntax::{Did, RecordPath};
 
 use crate::error::{ArchiveError, ArchiveResult};
 use crate::progress::Counter;
 
-/// Units on their way to the store at a time.
-const WINDOW: usize = 8;
-/// Bucket rows in one unit.
-const BUCKETS: usize = 200;
+/// Records between two looks at the clock.
+const STEP: u64 = 500;
 /// Odd records listed by name.
 const MAX_ODD: usize = 1_000;
 
@@ -122,38 +113,24 @@ impl Sink for OnlyCommit {
 /// The commit was read and judged before; here only the tree and the records are proved.
 pub(crate) fn stage(
     store: &Arc<dyn Store>,
-    runtime: &Handle,
     did: &Did,
     path: &Path,
     commit: &Peeked,
     options: ReadOptions,
     counter: &Counter,
 ) -> ArchiveResult<Result<Staged, ReadError>> {
-    let rev = commit.commit.rev;
-    let begin = Unit::BeginStaging { did: did.clone(), kind: Kind::Mst, rev };
-    let repo = match runtime.block_on(store.apply(begin))? {
-        Applied::Staging(repo) => repo,
-        other => return Err(ArchiveError::Bug(format!("BeginStaging answered {other:?}"))),
-    };
-    let buckets = Rc::new(RefCell::new(Vec::new()));
-    let to = Rc::clone(&buckets);
-    let mut stager = Stager {
-        pipe: Pipe { store, runtime, window: VecDeque::new() },
-        did,
-        repo,
-        rev,
+    let rows = Stager::begin(Arc::clone(store), did.clone(), commit.commit.rev).map_err(view_error)?;
+    let mut taker = Taker {
+        rows,
         expect: commit.cid,
-        rows: Vec::new(),
-        bytes: 0,
-        builder: BucketBuilder::new(Box::new(move |bucket| to.borrow_mut().push(bucket)) as BucketSink),
-        buckets,
         odd: Vec::new(),
         odd_count: 0,
+        uncounted: 0,
         failure: None,
         counter,
     };
-    let outcome = CarSpool::read(CarFile::open(path)?, options, &mut stager);
-    if let Some(failure) = stager.failure.take() {
+    let outcome = CarSpool::read(CarFile::open(path)?, options, &mut taker);
+    if let Some(failure) = taker.failure.take() {
         return Err(failure);
     }
     let summary = match outcome {
@@ -161,71 +138,33 @@ pub(crate) fn stage(
         Err(error) if error.is_irreproducible() => return Ok(Ok(Staged::Irreproducible(error.to_string()))),
         Err(error) => return Ok(Err(error)),
     };
-    let (odd, odd_count) = (std::mem::take(&mut stager.odd), stager.odd_count);
-    let root = stager.finish()?;
-    if root != commit.commit.data {
+    let Taker { rows, odd, odd_count, uncounted, .. } = taker;
+    counter.add(uncounted);
+    let staged = rows.finish().map_err(view_error)?;
+    if staged.root != commit.commit.data {
         // The reader proved the tree node by node, so this would be a difference between two of our own builders.
+        let (ours, proved) = (staged.root, summary.commit.data);
         return Err(ArchiveError::Bug(format!(
-            "the records of {did} build {root}, the reader proved {}",
-            summary.commit.data
+            "the records of {did} build {ours}, the reader proved {proved}"
         )));
     }
-    Ok(Ok(Staged::Whole(Box::new(StagedRepo { repo, summary, odd, odd_count }))))
+    Ok(Ok(Staged::Whole(Box::new(StagedRepo { repo: staged.repo, summary, odd, odd_count }))))
 }
 
-type BucketSink = Box<dyn FnMut(Bucket)>;
-
-/// Units on their way: a few at a time, so that they share flushes, never more.
-struct Pipe<'a> {
-    store: &'a Arc<dyn Store>,
-    runtime: &'a Handle,
-    window: VecDeque<Receipt>,
-}
-
-impl Pipe<'_> {
-    fn send(&mut self, unit: Unit) -> Result<(), StoreError> {
-        while self.window.len() >= WINDOW {
-            self.wait()?;
-        }
-        self.window.push_back(self.store.submit(unit));
-        Ok(())
-    }
-
-    fn wait(&mut self) -> Result<(), StoreError> {
-        match self.window.pop_front() {
-            Some(receipt) => self.runtime.block_on(receipt).map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    fn drain(&mut self) -> Result<(), StoreError> {
-        while !self.window.is_empty() {
-            self.wait()?;
-        }
-        Ok(())
-    }
-}
-
-struct Stager<'a> {
-    pipe: Pipe<'a>,
-    did: &'a Did,
-    repo: RepoId,
-    rev: Tid,
+/// Hands records from the reader to the store.
+struct Taker<'a> {
+    rows: Stager,
     expect: Cid,
-    rows: Vec<StagedRow>,
-    bytes: usize,
-    builder: BucketBuilder<BucketSink>,
-    buckets: Rc<RefCell<Vec<Bucket>>>,
     odd: Vec<(String, String)>,
     odd_count: u64,
+    uncounted: u64,
     failure: Option<ArchiveError>,
     counter: &'a Counter,
 }
 
-impl Stager<'_> {
+impl Taker<'_> {
     fn take(&mut self, key: &[u8], cid: &Cid, body: Option<&[u8]>) -> ArchiveResult<()> {
-        let path = RecordPath::from_bytes(key).map_err(|error| ArchiveError::Bug(error.to_string()))?;
-        self.builder.push(key, cid).map_err(|error| ArchiveError::Bug(error.to_string()))?;
+        let key = RecordPath::from_bytes(key).map_err(|error| ArchiveError::Bug(error.to_string()))?;
         let mut blobs = Vec::new();
         if let Some(body) = body {
             let (found, odd) = blobs_of(body);
@@ -233,57 +172,28 @@ impl Stager<'_> {
             if let Some(odd) = odd {
                 self.odd_count = self.odd_count.saturating_add(1);
                 if self.odd.len() < MAX_ODD {
-                    self.odd.push((path.to_string(), odd));
+                    self.odd.push((key.to_string(), odd));
                 }
             }
         }
-        let size = body.map_or(0, <[u8]>::len);
-        if self.rows.len() >= CHUNK_ROWS || self.bytes.saturating_add(size) > CHUNK_BYTES {
-            self.flush()?;
+        self.uncounted = self.uncounted.saturating_add(1);
+        if self.uncounted >= STEP {
+            self.counter.add(std::mem::take(&mut self.uncounted));
         }
-        self.bytes = self.bytes.saturating_add(size);
-        self.rows.push(StagedRow { key: path, cid: *cid, body: body.map(<[u8]>::to_vec), blobs });
-        Ok(())
-    }
-
-    fn flush(&mut self) -> ArchiveResult<()> {
-        let rows = std::mem::take(&mut self.rows);
-        self.bytes = 0;
-        if !rows.is_empty() {
-            self.counter.add(u64::try_from(rows.len()).unwrap_or(0));
-            self.pipe.send(Unit::StageRecords { did: self.did.clone(), repo: self.repo, rows })?;
-        }
-        let ready = {
-            let mut buckets = self.buckets.borrow_mut();
-            if buckets.len() < BUCKETS { Vec::new() } else { std::mem::take(&mut *buckets) }
-        };
-        self.send_buckets(ready)
-    }
-
-    fn send_buckets(&mut self, buckets: Vec<Bucket>) -> ArchiveResult<()> {
-        let rows: Vec<BucketRow> =
-            buckets.into_iter().map(|bucket| BucketRow::new(bucket, self.rev)).collect();
-        for rows in rows.chunks(BUCKETS) {
-            let unit = Unit::StageBuckets { did: self.did.clone(), repo: self.repo, rows: rows.to_vec() };
-            self.pipe.send(unit)?;
-        }
-        Ok(())
-    }
-
-    /// Everything is on the disk when this returns; the root that the rows build.
-    fn finish(mut self) -> ArchiveResult<Cid> {
-        self.flush()?;
-        let builder =
-            std::mem::replace(&mut self.builder, BucketBuilder::new(Box::new(|_| {}) as BucketSink));
-        let built = builder.finish();
-        let rest = std::mem::take(&mut *self.buckets.borrow_mut());
-        self.send_buckets(rest)?;
-        self.pipe.drain()?;
-        Ok(built.root)
+        let row = StagedRow { key, cid: *cid, body: body.map(<[u8]>::to_vec), blobs };
+        self.rows.push(row).map_err(view_error)
     }
 }
 
-impl Sink for Stager<'_> {
+/// A failure of the stored view as the archive reports it.
+fn view_error(error: ViewError) -> ArchiveError {
+    match error {
+        ViewError::Store(error) => error.into(),
+        other => ArchiveError::Bug(other.to_string()),
+    }
+}
+
+impl Sink for Taker<'_> {
     fn commit(&mut self, cid: &Cid, _: &Commit) -> ControlFlow<()> {
         if *cid == self.expect {
             return ControlFlow::Continue(());

@@ -122,11 +122,11 @@ impl Inner {
         let peeked = Arc::new(peeked);
         let total = live.as_ref().map(|repo| repo.records).filter(|&records| records > 0);
         let counter = progress.begin(Phase::Store, Counted::Records, total, "verifying and storing the repo");
-        let (store, runtime) = (Arc::clone(self.store()), tokio::runtime::Handle::current());
+        let store = Arc::clone(self.store());
         let (owner, file, commit, options) =
             (did.clone(), path.to_owned(), Arc::clone(&peeked), self.read_options());
         let outcome = blocking(move || {
-            let outcome = stage(&store, &runtime, &owner, &file, &commit, options, &counter)?;
+            let outcome = stage(&store, &owner, &file, &commit, options, &counter)?;
             if let Ok(Staged::Whole(staged)) = &outcome {
                 let records = plural(staged.summary.records, "record", "records");
                 counter.finish(format!("{records} verified and stored"));

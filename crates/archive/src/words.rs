@@ -7,7 +7,7 @@ pub fn size(bytes: u64) -> String {
         [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
     for (unit, scale) in UNITS {
         if bytes >= scale {
-            let tenths = bytes / (scale / 10);
+            let tenths = bytes.checked_div(scale / 10).unwrap_or_default();
             let (whole, rest) = (tenths / 10, tenths % 10);
             return if whole >= 100 { format!("{whole} {unit}") } else { format!("{whole}.{rest} {unit}") };
         }

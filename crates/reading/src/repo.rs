@@ -100,12 +100,11 @@ impl Reading {
     }
 }
 
+/// A row as the writer takes it.
+type CarRow = Row<Vec<u8>, Vec<u8>>;
+
 /// Rows as the writer takes them. Damaged bytes never go out.
-fn rows_of(
-    repo: &Repo,
-    rows: Vec<RecordRow>,
-    left_out: Option<&LeftOut>,
-) -> Result<Vec<Row<Vec<u8>, Vec<u8>>>, Refusal> {
+fn rows_of(repo: &Repo, rows: Vec<RecordRow>, left_out: Option<&LeftOut>) -> Result<Vec<CarRow>, Refusal> {
     let row = |row: RecordRow| {
         let body = match (row.damaged, left_out) {
             (false, _) => row.body,

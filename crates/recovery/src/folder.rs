@@ -65,10 +65,7 @@ impl Folder {
         let mark = part.join(MARK);
         fs::write(&mark, did.as_str()).map_err(RecoveryError::io("write", &mark))?;
         // Files whose content is not named by their hash are written anew.
-        for stale in ["records"] {
-            let dir = part.join(stale);
-            remove_dir(&dir)?;
-        }
+        remove_dir(&part.join("records"))?;
         Ok(Self { target, part, earlier })
     }
 

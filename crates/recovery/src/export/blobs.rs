@@ -1,6 +1,6 @@
 //! `blobs/`: every blob under its CID, hashed while it is written.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use p2pds_archive::{Phase, Unit};
 use p2pds_ipld::Cid;
@@ -122,6 +122,6 @@ impl Export<'_> {
 }
 
 /// A file whose bytes are those of the CID.
-fn good(path: &PathBuf, cid: &Cid) -> RecoveryResult<Option<Written>> {
+fn good(path: &Path, cid: &Cid) -> RecoveryResult<Option<Written>> {
     Ok(hash_file(path)?.filter(|written| written.sha256 == *cid.digest()))
 }

@@ -12,6 +12,7 @@ mod drill;
 mod export;
 #[path = "../../../archive/tests/it/fake/mod.rs"]
 mod fake;
+mod real;
 
 use fake::{Fake, Node, Person};
 

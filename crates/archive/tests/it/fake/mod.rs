@@ -17,7 +17,9 @@ use p2pds_store::Store;
 use p2pds_store_sqlite::{Options, SqliteStore};
 use tempfile::TempDir;
 
+#[allow(unused_imports, reason = "every test file uses a part of it")]
 pub use person::{Person, State};
+#[allow(unused_imports, reason = "every test file uses a part of it")]
 pub use server::{Blob, Fake, Getting};
 
 /// Microseconds since 1970 at which all tests begin: 2026-11-21.
