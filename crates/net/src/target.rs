@@ -177,6 +177,47 @@ mod tests {
     }
 
     #[test]
+    fn private_addresses_do_not_pass_in_any_spelling() {
+        for host in [
+            "127.1",
+            "127.0.0.1.",
+            "0x7f000001",
+            "0177.0.0.1",
+            "2130706433",
+            "017700000001",
+            "127.0.0.1%00.example.com",
+            "%31%32%37.0.0.1",
+            "１２７.０.０.１",
+            "①②⑦.0.0.1",
+            "127。0。0。1",
+            "0",
+            "0x0",
+            "[::]",
+            "[::1]",
+            "[0:0:0:0:0:ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::10.0.0.1]",
+            "[2002:7f00:1::]",
+            "[fe80::1%25eth0]",
+            "[fd00:ec2::254]",
+            "ｌｏｃａｌｈｏｓｔ",
+            "%6cocalhost",
+            "LOCALHOST",
+            "a.localhost.",
+            "metadata",
+            "example.com@127.0.0.1",
+            "example.com:443@127.0.0.1",
+            "127.0.0.1#@example.com",
+            "127.0.0.1\\@example.com",
+        ] {
+            let url = format!("https://{host}/");
+            let outcome = Target::check(&url, false);
+            assert!(outcome.is_err(), "{url} gave {outcome:?}");
+        }
+    }
+
+    #[test]
     fn development_adds_this_machine_and_nothing_else() {
         for url in [
             "http://localhost:2583/",
