@@ -102,6 +102,8 @@ pub(crate) fn run(shared: &Arc<Shared>, conn: &Connection) {
     loop {
         let mode = match shared.checkpoints.next() {
             Ask::Stop => return,
+            // The writer does it then, when it fits.
+            Ask::Fold | Ask::Nothing if shared.disk.is_full() => continue,
             Ask::Fold => "PASSIVE",
             Ask::Nothing => {
                 let groups = shared.counters.groups.load(Ordering::Relaxed);

@@ -38,7 +38,8 @@ pub struct Options {
     pub wal_soft: u64,
     /// Size of the log at which writing is refused.
     pub wal_hard: u64,
-    /// Space kept in reserve so that deleting works on a full disk.
+    /// Space kept in reserve so that deleting works on a full disk; at least twice `wal_fold`, so
+    /// that the log can be folded away then.
     pub ballast: u64,
     /// Databases up to this size are rewritten at once when a purge left traces.
     pub vacuum_limit: u64,
@@ -63,7 +64,7 @@ impl Default for Options {
             wal_fold: 16 << 20,
             wal_soft: 256 << 20,
             wal_hard: 1 << 30,
-            ballast: 8 << 20,
+            ballast: 32 << 20,
             vacuum_limit: 2 << 30,
             page_size: 4_096,
             synchronous: Synchronous::Full,

@@ -74,20 +74,28 @@ impl Haystack {
     }
 }
 
+/// By how much a byte weighs when it leaves the window.
+const OUT: u64 = {
+    let (mut power, mut n) = (1_u64, 0);
+    while n < WINDOW {
+        power = power.wrapping_mul(BASE);
+        n = n.wrapping_add(1);
+    }
+    power
+};
+
 /// Rolls over one file and collects the needles that it holds.
 struct Roll<'a> {
     haystack: &'a Haystack,
     hash: u64,
     seen: usize,
     ring: [u8; WINDOW],
-    out: u64,
     found: Vec<u64>,
 }
 
 impl<'a> Roll<'a> {
     fn new(haystack: &'a Haystack) -> Self {
-        let out = (0..WINDOW).fold(1_u64, |p, _| p.wrapping_mul(BASE));
-        Self { haystack, hash: 0, seen: 0, ring: [0; WINDOW], out, found: Vec::new() }
+        Self { haystack, hash: 0, seen: 0, ring: [0; WINDOW], found: Vec::new() }
     }
 
     #[expect(
@@ -104,7 +112,7 @@ impl<'a> Roll<'a> {
                 .hash
                 .wrapping_mul(BASE)
                 .wrapping_add(u64::from(*byte) + 1)
-                .wrapping_sub(gone.wrapping_mul(self.out));
+                .wrapping_sub(gone.wrapping_mul(OUT));
             self.ring[at] = *byte;
             at = if at + 1 == WINDOW { 0 } else { at + 1 };
             self.seen = self.seen.wrapping_add(1);
@@ -171,20 +179,22 @@ fn walk(
     Ok(())
 }
 
-/// Which of `hits` belong to rows that live, sorted.
+/// Which of `hits` stand in rows that live, at whatever place, sorted.
 fn living(shared: &Shared, hits: &[u64]) -> Outcome<Vec<u64>> {
     let conn = open::reader(&shared.dir, &shared.options)?;
+    let haystack = Haystack::new(hits.to_vec());
     let mut found = Vec::new();
     for table in ["record", "past"] {
         let mut select = conn.prepare(&format!("SELECT cid, body FROM {table}"))?;
         let mut rows = select.query([])?;
-        let mut list = Vec::new();
         while let Some(row) = rows.next()? {
             let cid = row.get_ref(0)?.as_blob().map_err(|e| StoreError::Damaged(e.to_string()))?;
             let body = row.get_ref(1)?.as_blob_or_null().map_err(|e| StoreError::Damaged(e.to_string()))?;
-            list.clear();
-            Needles::of_row(cid, body, &mut list);
-            found.extend(list.iter().filter(|h| hits.binary_search(h).is_ok()));
+            // In the file the body follows the CID.
+            let mut roll = Roll::new(&haystack);
+            roll.feed(cid);
+            roll.feed(body.unwrap_or_default());
+            found.append(&mut roll.found);
         }
     }
     found.sort_unstable();

@@ -64,6 +64,11 @@ impl Writer {
             let _ = first.answer.send(Err(refusal));
             return;
         }
+        if self.shared.disk.is_full() {
+            // One at a time: room is scarce, and each gives some back.
+            self.alone(first);
+            return;
+        }
         let mut jobs = vec![first];
         let started = Instant::now();
         let mut done: Vec<Done> = Vec::new();
@@ -91,10 +96,6 @@ impl Writer {
         self.apply.begin()?;
         loop {
             while let Some(job) = jobs.pop() {
-                if self.shared.disk.is_full() && !job.unit.frees() {
-                    let _ = job.answer.send(Err(self.disk_full()));
-                    continue;
-                }
                 let result = self.apply.unit(&job.unit);
                 let result = match result {
                     Ok(applied) => Ok(applied),
@@ -130,14 +131,9 @@ impl Writer {
         match gravity {
             Gravity::Full => {
                 self.shared.disk.found_full();
+                self.fold_if_it_fits();
                 tracing::warn!(dir = %self.shared.dir.display(), "the disk is full: only reading and deleting work");
-                for job in jobs {
-                    if job.unit.frees() {
-                        self.alone(job);
-                    } else {
-                        let _ = job.answer.send(Err(self.disk_full()));
-                    }
-                }
+                jobs.into_iter().for_each(|job| self.alone(job));
             }
             Gravity::Stop => {
                 let error = self.stop(fault);
@@ -156,6 +152,10 @@ impl Writer {
 
     /// One unit in a transaction of its own, on a full disk.
     fn alone(&mut self, job: Job) {
+        if !job.unit.frees() {
+            let _ = job.answer.send(Err(self.disk_full()));
+            return;
+        }
         let outcome = (|| {
             self.apply.begin()?;
             let applied = self.apply.unit(&job.unit)?;
@@ -179,18 +179,27 @@ impl Writer {
 
     /// Gives what was deleted on a full disk back to the file system.
     fn make_room(&mut self) {
-        let _ = self.checkpoint("TRUNCATE");
         let _ = self.shrink();
-        let _ = self.checkpoint("TRUNCATE");
+        self.fold_if_it_fits();
         let _ = self.shared.disk.try_recover();
+    }
+
+    /// Empties the log on a full disk, but only if the database has room to grow by what the log
+    /// holds: half a checkpoint would eat the room and give nothing back.
+    fn fold_if_it_fits(&mut self) {
+        let pages =
+            self.apply.conn.query_row("PRAGMA page_count", [], |r| r.get::<_, i64>(0)).unwrap_or(i64::MAX);
+        let wanted = crate::codes::uint(pages).saturating_mul(u64::from(self.shared.options.page_size));
+        let file = self.shared.dir.join(crate::open::FILE_NAME);
+        let there = std::fs::metadata(file).map_or(0, |m| m.len());
+        if self.shared.disk.free().is_some_and(|free| free >= wanted.saturating_sub(there)) {
+            let _ = self.checkpoint("TRUNCATE");
+        }
     }
 
     fn after_commit(&mut self) {
         let wal = self.wal_bytes.load(Ordering::Relaxed);
         self.shared.counters.wal.store(wal, Ordering::Relaxed);
-        if self.shared.disk.is_full() {
-            self.make_room();
-        }
         if wal >= self.shared.options.wal_fold {
             self.shared.checkpoints.wake();
         }
@@ -264,7 +273,10 @@ impl Writer {
     }
 
     fn shrink(&mut self) -> Outcome<()> {
-        self.apply.conn.execute_batch("PRAGMA incremental_vacuum")?;
+        // It frees one page a step.
+        let mut vacuum = self.apply.conn.prepare_cached("PRAGMA incremental_vacuum")?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
         Ok(())
     }
 

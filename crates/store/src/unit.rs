@@ -111,7 +111,8 @@ pub enum Unit {
         /// The rows.
         rows: Vec<StagedRow>,
     },
-    /// Stages buckets.
+    /// Stages at most [`CHUNK_ROWS`] buckets; best all at the end, so that they lie side by side.
+    /// One with the same `lo` is replaced.
     StageBuckets {
         /// The account.
         did: Did,
@@ -338,6 +339,9 @@ impl Unit {
                     }
                 }
                 Ok(())
+            }
+            Self::StageBuckets { rows, .. } if rows.len() > CHUNK_ROWS => {
+                invalid(format!("{} buckets, at most {CHUNK_ROWS}", rows.len()))
             }
             Self::ApplyCommit { changes, .. } => {
                 if changes.len() > CHUNK_ROWS {

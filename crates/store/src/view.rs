@@ -256,27 +256,34 @@ pub async fn block(store: &dyn Store, repo: &Repo, spine: &Spine, cid: &Cid) -> 
     Ok(None)
 }
 
-/// Drops a repo that is not live, step by step, until nothing of it is left. Answers the rows.
+/// Repeats a unit until it says that nothing is left, a few at a time so that they share flushes.
+async fn until_done(store: &dyn Store, unit: Unit) -> ViewResult<u64> {
+    let (mut all, mut finished) = (0_u64, false);
+    while !finished {
+        let receipts: Vec<_> = (0..8).map(|_| store.submit(unit.clone())).collect();
+        for receipt in receipts {
+            match receipt.await? {
+                crate::Applied::Chunk { rows, done } => {
+                    all = all.saturating_add(rows);
+                    finished |= done;
+                }
+                other => return Err(ViewError::Unexpected(format!("{other:?}"))),
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Drops a repo that is not live until nothing of it is left. Answers the rows.
 ///
 /// # Errors
 /// What the store says; call it again to go on.
 pub async fn drop_repo(store: &dyn Store, did: &p2pds_syntax::Did, repo: RepoId) -> ViewResult<u64> {
-    let mut all = 0_u64;
-    loop {
-        match store.apply(Unit::DropRepo { did: did.clone(), repo }).await? {
-            crate::Applied::Chunk { rows, done } => {
-                all = all.saturating_add(rows);
-                if done {
-                    return Ok(all);
-                }
-            }
-            other => return Err(ViewError::Unexpected(format!("{other:?}"))),
-        }
-    }
+    until_done(store, Unit::DropRepo { did: did.clone(), repo }).await
 }
 
 /// Deletes everything stored for an account and searches the node's files for what is left of
-/// it. The caller has recorded `basis` and deletes the blob files before this.
+/// it. `basis` is recorded; the caller deletes the blob files before this.
 ///
 /// # Errors
 /// What the store says; call it again to go on.
@@ -287,13 +294,9 @@ pub async fn purge(
     at: i64,
 ) -> ViewResult<crate::TraceReport> {
     store.apply(Unit::PurgeBegin { did: did.clone(), basis: basis.to_owned(), at }).await?;
-    while !matches!(
-        store.apply(Unit::PurgeChunk { did: did.clone() }).await?,
-        crate::Applied::Chunk { done: true, .. }
-    ) {}
+    until_done(store, Unit::PurgeChunk { did: did.clone() }).await?;
     let report = store.erase_traces(did).await?;
-    let text = report.to_string();
-    store.apply(Unit::PurgeEnd { did: did.clone(), at, report: text }).await?;
+    store.apply(Unit::PurgeEnd { did: did.clone(), at, report: report.to_string() }).await?;
     Ok(report)
 }
 

@@ -6,7 +6,7 @@ use p2pds_syntax::{Did, Tid};
 use rusqlite::{OptionalExtension, params};
 
 use super::Apply;
-use crate::codes::{cid, read_cid, read_tid, tid};
+use crate::codes::{cid, len, read_cid, read_tid, tid};
 use crate::fault::Outcome;
 use crate::prepare::PackedChange;
 
@@ -40,10 +40,37 @@ impl Apply {
             Some(number) => number,
             None => self.number_bucket(repo, &row.lo)?,
         };
+        self.put_prefixes(repo, number, row)
+    }
+
+    fn put_prefixes(&self, repo: RepoId, number: i64, row: &BucketRow) -> Outcome<()> {
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO bucket_cids (id, cids) VALUES (?1, ?2)")?
             .execute(params![cids_id(repo.0, number), row.prefixes])?;
         Ok(())
+    }
+
+    /// Writes new buckets: first all rows, then all prefix lists, so that the rows, which every
+    /// write reads, lie side by side in the file.
+    pub(super) fn add_buckets(&mut self, repo: RepoId, rows: &[BucketRow]) -> Outcome<()> {
+        let first: i64 = self
+            .conn
+            .prepare_cached(
+                "UPDATE repo SET next_cids = next_cids + ?2 WHERE id = ?1 RETURNING next_cids - ?2 + 1",
+            )?
+            .query_row(params![repo.0, len(rows.len())], |r| r.get(0))?;
+        let mut insert = self.conn.prepare_cached(
+            "INSERT OR REPLACE INTO bucket (repo, lo, lo_cid, n, layer, root, dirty, rev, cids)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        for (number, row) in (first..).zip(rows) {
+            let (layer, root) = row.layer_root.as_ref().map(|(layer, root)| (*layer, cid(root))).unzip();
+            let lo_cid = row.lo_cid.as_ref().map(cid);
+            let rev = tid(row.rev);
+            insert.execute(params![repo.0, row.lo, lo_cid, row.n, layer, root, row.dirty, rev, number])?;
+        }
+        drop(insert);
+        (first..).zip(rows).try_for_each(|(number, row)| self.put_prefixes(repo, number, row))
     }
 
     /// Gives a bucket its number for `bucket_cids`.

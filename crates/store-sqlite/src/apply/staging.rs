@@ -79,7 +79,7 @@ impl Apply {
     pub(super) fn stage_buckets(&mut self, did: &Did, repo: RepoId, rows: &[BucketRow]) -> Outcome<()> {
         let account = self.account_id(did)?;
         self.staging_rev(account, repo)?;
-        rows.iter().try_for_each(|row| self.put_bucket(repo, row, false))
+        self.add_buckets(repo, rows)
     }
 
     pub(super) fn flip(

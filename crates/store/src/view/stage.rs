@@ -34,6 +34,8 @@ pub struct Stager {
     bytes: usize,
     builder: BucketBuilder<Sink>,
     built: Receiver<Bucket>,
+    /// Kept until the end, so that they lie side by side in the store: 1.4 kB for 250 records.
+    buckets: Vec<BucketRow>,
     receipts: VecDeque<Receipt>,
 }
 
@@ -73,6 +75,7 @@ impl Stager {
             bytes: 0,
             builder: BucketBuilder::new(sink),
             built,
+            buckets: Vec::new(),
             receipts: VecDeque::new(),
         })
     }
@@ -105,14 +108,7 @@ impl Stager {
         if !rows.is_empty() {
             self.submit(Unit::StageRecords { did: self.did.clone(), repo: self.repo, rows })?;
         }
-        self.flush_buckets()
-    }
-
-    fn flush_buckets(&mut self) -> ViewResult<()> {
-        let rows: Vec<BucketRow> = self.built.try_iter().map(|b| BucketRow::new(b, self.rev)).collect();
-        if !rows.is_empty() {
-            self.submit(Unit::StageBuckets { did: self.did.clone(), repo: self.repo, rows })?;
-        }
+        self.buckets.extend(self.built.try_iter().map(|b| BucketRow::new(b, self.rev)));
         Ok(())
     }
 
@@ -143,7 +139,16 @@ impl Stager {
         });
         let builder = std::mem::replace(&mut self.builder, BucketBuilder::new(empty));
         let Built { root, records, .. } = builder.finish();
-        self.flush_buckets()?;
+        let rev = self.rev;
+        self.buckets.extend(self.built.try_iter().map(|b| BucketRow::new(b, rev)));
+        let mut buckets = std::mem::take(&mut self.buckets).into_iter();
+        loop {
+            let rows: Vec<_> = buckets.by_ref().take(CHUNK_ROWS).collect();
+            if rows.is_empty() {
+                break;
+            }
+            self.submit(Unit::StageBuckets { did: self.did.clone(), repo: self.repo, rows })?;
+        }
         while !self.receipts.is_empty() {
             self.wait_one()?;
         }

@@ -1,0 +1,170 @@
+//! Reads, proofs, exports, and planning a write.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use p2pds_ipld::Cid;
+use p2pds_repo::bucket::{Spine, nodes_of};
+use p2pds_repo::mst::Op;
+use p2pds_store::view::{self, ExportStream, block_on, load_spine};
+use p2pds_store::{RecordRow, RecordsQuery, Repo, Store};
+use p2pds_syntax::{Did, RecordPath, Tid};
+use p2pds_testkit::random::Random;
+use p2pds_testkit::synthetic::{self, any_cid};
+
+use crate::Figures;
+use crate::setup::{clock, cpu, evict, live, median, open};
+
+pub fn run(dir: &Path, count: usize) -> Figures {
+    let (did, _) = synthetic::account();
+    let mut figures = writes(dir, &did);
+    let store = open(dir);
+    let repo = live(&store, &did);
+    let spine = Arc::new(block_on(load_spine(&*store, &repo)).expect("the spine"));
+    let car = std::fs::metadata(dir.join("preorder.car")).expect("the CAR").len() as f64;
+
+    let keys = some_keys(&store, &repo, &spine, 3_000);
+    let read = |key: &RecordPath| block_on(store.record(repo.id, key)).expect("read").expect("there");
+    let pass = || keys.iter().map(|key| clock(|| read(key)).0).collect();
+    let _: Vec<f64> = pass();
+    figures.insert("point".into(), median(pass()));
+    let page = |key: &RecordPath| {
+        let query = RecordsQuery { max_rows: 100, ..RecordsQuery::all(repo.id) }.after(key);
+        block_on(store.records(query)).expect("read").len()
+    };
+    figures.insert("page".into(), median(keys.iter().take(500).map(|key| clock(|| page(key)).0).collect()));
+
+    let exported = || {
+        let mut stream = ExportStream::new(Arc::clone(&store), &repo, Arc::clone(&spine)).expect("an export");
+        let mut bytes = 0;
+        while let Some(piece) = block_on(stream.next()).expect("a piece") {
+            bytes += piece.len();
+        }
+        bytes
+    };
+    let times: Vec<f64> = (0..3).map(|_| clock(|| assert_eq!(exported() as f64, car, "the CAR as it came")).0).collect();
+    figures.insert("export".into(), car / median(times));
+    let before = cpu();
+    exported();
+    figures.insert("export_cpu".into(), car / (cpu() - before));
+
+    let proofs = keys.iter().take(400).enumerate().map(|(n, key)| {
+        let key = if n % 2 == 0 { key.as_str().to_owned() } else { format!("{key}x") };
+        clock(|| block_on(view::proof(&*store, &repo, &spine, key.as_bytes())).expect("a proof")).0
+    });
+    figures.insert("proof".into(), median(proofs.collect()));
+    figures.insert("node".into(), node(&store, &repo, &spine));
+    figures.insert("scrub".into(), car / clock(|| scrub(&store, &repo)).0);
+    let earlier = Tid::from_u64(repo.rev.as_u64() + 1).expect("a rev");
+    let at_rev = || {
+        let mut query = RecordsQuery::all(repo.id).keys_only();
+        query.at = Some(earlier);
+        pages(&store, query, |_| {})
+    };
+    let (took, rows) = clock(at_rev);
+    assert_eq!(rows, count);
+    figures.insert("at_rev".into(), rows as f64 / took);
+    figures
+}
+
+/// Planning a write, with less and less cached.
+fn writes(dir: &Path, did: &Did) -> Figures {
+    let mut random = Random::new(8);
+    let op = |random: &mut Random| {
+        let rev = Tid::from_micros(1_900_000_000_000_000 + random.below(1 << 40), 3);
+        Op::create(format!("app.bsky.feed.post/{rev}").as_bytes(), any_cid(random))
+    };
+    let mut one = |evicted: bool| {
+        if evicted {
+            evict(dir);
+        }
+        // Opening the store is not part of it; the head is.
+        let store = open(dir);
+        let start = Instant::now();
+        let repo = live(&store, did);
+        let mut spine = block_on(load_spine(&*store, &repo)).expect("the spine");
+        block_on(view::plan_write(&*store, &repo, &mut spine, &[op(&mut random)])).expect("a plan");
+        start.elapsed().as_secs_f64()
+    };
+    let cold = median((0..21).map(|_| one(true)).collect());
+    let fresh = median((0..21).map(|_| one(false)).collect());
+    evict(dir);
+    let store = open(dir);
+    let start = Instant::now();
+    let repo = live(&store, did);
+    let spine = Arc::new(block_on(load_spine(&*store, &repo)).expect("the spine"));
+    let mut stream = ExportStream::new(Arc::clone(&store), &repo, Arc::clone(&spine)).expect("an export");
+    block_on(stream.next()).expect("a piece");
+    let first = start.elapsed().as_secs_f64();
+    drop(stream);
+    let mut spine = Arc::unwrap_or_clone(spine);
+    let warm = (0..200).map(|_| {
+        let op = op(&mut random);
+        let (took, plan) = clock(|| block_on(view::plan_write(&*store, &repo, &mut spine, &[op.clone()])).expect("a plan"));
+        // Not carried out: take it back, so that the spine stays that of the stored rows.
+        let undone = Op::delete(&op.key, op.new().expect("a create"));
+        let _ = (plan, undone);
+        spine = block_on(load_spine(&*store, &repo)).expect("the spine");
+        took
+    });
+    Figures::from([
+        ("write_cold".into(), cold),
+        ("write_fresh".into(), fresh),
+        ("export_first".into(), first),
+        ("write_warm".into(), median(warm.collect())),
+    ])
+}
+
+/// Keys spread over the repo.
+fn some_keys(store: &Arc<dyn Store>, repo: &Repo, spine: &Spine, count: usize) -> Vec<RecordPath> {
+    let mut random = Random::new(4);
+    let los: Vec<&[u8]> = spine.buckets().iter().map(|b| b.lo.as_slice()).collect();
+    let mut keys = Vec::new();
+    while keys.len() < count {
+        let lo = los[random.below(los.len() as u64) as usize];
+        let mut query = RecordsQuery::all(repo.id).keys_only();
+        query.from = lo.to_vec();
+        query.max_rows = 1 + random.below(200) as usize;
+        keys.extend(block_on(store.records(query)).expect("read").pop().map(|row| row.key));
+    }
+    keys
+}
+
+/// Nodes below the spine, looked up by CID.
+fn node(store: &Arc<dyn Store>, repo: &Repo, spine: &Spine) -> f64 {
+    let mut random = Random::new(6);
+    let cids: Vec<Cid> = (0..150)
+        .map(|_| {
+            let at = random.below(spine.buckets().len() as u64) as usize;
+            let rows = block_on(view::bucket_rows(&**store, repo, spine, at, false)).expect("rows");
+            let list: Vec<(&[u8], Cid)> = rows.iter().map(|r| (r.key.as_bytes(), r.cid)).collect();
+            let nodes = nodes_of(&spine.buckets()[at].lo, &list).expect("nodes");
+            nodes.get(random.below(nodes.len() as u64) as usize).map_or(spine.root(), |(cid, _)| *cid)
+        })
+        .collect();
+    let look = |cid: &Cid| clock(|| block_on(view::block(&**store, repo, spine, cid)).expect("read").expect("there")).0;
+    median(cids.iter().map(look).collect())
+}
+
+/// Reads and hashes everything, and rebuilds the tree.
+fn scrub(store: &Arc<dyn Store>, repo: &Repo) {
+    let mut builder = p2pds_repo::bucket::BucketBuilder::new(|_| {});
+    pages(store, RecordsQuery::all(repo.id), |row| {
+        assert!(row.body.is_some() && !row.damaged);
+        builder.push(row.key.as_bytes(), &row.cid).expect("sorted");
+    });
+    assert_eq!(builder.finish().root, repo.head.as_ref().expect("a head").data);
+}
+
+fn pages(store: &Arc<dyn Store>, mut query: RecordsQuery, mut each: impl FnMut(&RecordRow)) -> usize {
+    query.max_rows = 4_000;
+    let mut count = 0;
+    loop {
+        let page = block_on(store.records(query.clone())).expect("read");
+        let Some(last) = page.last() else { return count };
+        count += page.len();
+        page.iter().for_each(&mut each);
+        query = query.after(&last.key);
+    }
+}
