@@ -136,6 +136,16 @@ pub enum Command {
     CheckStructure,
 }
 
+impl Command {
+    /// Whether a command that does its work itself first finishes what an earlier process left
+    /// half done. (A node does that at its start. Looking needs none of it, and removing goes on
+    /// with its own.)
+    #[must_use]
+    pub fn tidies(&self) -> bool {
+        matches!(self, Self::Add { .. } | Self::Sync { .. } | Self::Import { .. } | Self::Verify { .. })
+    }
+}
+
 /// What a command says while it runs and when it ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]

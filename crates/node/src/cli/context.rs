@@ -62,7 +62,6 @@ struct Here {
 impl Here {
     async fn open(config: &Config, lock: Lock) -> anyhow::Result<Self> {
         let engine = Arc::new(Engine::open(config).await?);
-        engine.resume().await?;
         let stopper = Stopper::default();
         let others = server::serve(socket::bind(&engine.dir)?, Arc::clone(&engine), stopper.handle()).boxed();
         Ok(Self { engine, stopper, others, _lock: lock })
@@ -116,6 +115,9 @@ impl Context {
                     Err(error) => Err(error.into()),
                 },
                 Door::Here(here) => {
+                    if command.tidies() {
+                        here.engine.resume().await?;
+                    }
                     let events = handler::events(Arc::clone(&here.engine), command).map(Ok).boxed();
                     here.during(self.follow(events)).await
                 }
