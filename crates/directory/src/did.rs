@@ -13,6 +13,10 @@ use crate::error::DirectoryError;
 use crate::identity::{Identity, Source};
 use crate::mirror;
 
+/// How far ahead of ours the clock of a directory may be. Later operations are not taken over: a postdated one would make
+/// all that honestly follow it look as if they came too early.
+const FUTURE_MICROS: i64 = 5 * 60 * 1_000_000;
+
 /// The tools of one resolution.
 pub(crate) struct Asking<'a> {
     pub(crate) client: &'a Client,
@@ -61,13 +65,17 @@ impl Asking<'_> {
                 of_log(log, source, self.now_micros)
             }
             Ok(Fetched::NoLog(why)) => self.without_log(did, asked, why).await,
-            Err(DirectoryError::Log { asked: by, source }) => {
+            Err(e) => {
+                let why = match &e {
+                    DirectoryError::Log { source, .. } => source.to_string(),
+                    DirectoryError::FutureLog { at, .. } => format!("its last operation is dated {at}"),
+                    _ => return Err(e),
+                };
                 if mirror::stored(self.store, did).await?.is_some() {
-                    mirror::broken(self.store, did, asked, &source.to_string(), self.now_micros).await?;
+                    mirror::broken(self.store, did, asked, &why, self.now_micros).await?;
                 }
-                Err(DirectoryError::Log { asked: by, source })
+                Err(e)
             }
-            Err(e) => Err(e),
         }
     }
 
@@ -80,8 +88,16 @@ impl Asking<'_> {
             Err(e @ NetError::Status { .. }) => return Ok(Fetched::NoLog(e)),
             Err(source) => return Err(DirectoryError::Net { what: what(), source }),
         };
-        let validated = plc::parse_audit(&body).and_then(|entries| plc::validate_log(did, &entries));
-        validated.map(Fetched::Log).map_err(|source| DirectoryError::Log { asked: asked.to_owned(), source })
+        let asked = asked.to_owned();
+        match plc::parse_audit(&body).and_then(|entries| plc::validate_log(did, &entries)) {
+            Ok(log) => match log.entries().last().map(|last| &last.created_at) {
+                Some(at) if at.unix_micros() > self.now_micros.saturating_add(FUTURE_MICROS) => {
+                    Err(DirectoryError::FutureLog { did: did.clone(), asked, at: at.to_string() })
+                }
+                _ => Ok(Fetched::Log(log)),
+            },
+            Err(source) => Err(DirectoryError::Log { asked, source }),
+        }
     }
 
     /// The directory has no log to show. A log seen before counts more than a bare document.

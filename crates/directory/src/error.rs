@@ -74,6 +74,18 @@ pub enum DirectoryError {
         /// The rule.
         source: PlcError,
     },
+    /// The PLC log has operations of the future.
+    #[error(
+        "{asked} dates the last operation of {did} at {at}, which has not come yet; check this machine's clock, and if it is right, try again later"
+    )]
+    FutureLog {
+        /// The DID.
+        did: Did,
+        /// Who was asked.
+        asked: String,
+        /// The time of the last operation.
+        at: String,
+    },
     /// The DID document cannot be used.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -110,7 +122,7 @@ impl DirectoryError {
             Self::Document(e) => e.kind(),
             Self::Net { source, .. } => source.kind(),
             Self::Store(e) => e.kind(),
-            Self::Closed => ErrorKind::Unavailable,
+            Self::FutureLog { .. } | Self::Closed => ErrorKind::Unavailable,
         }
     }
 
@@ -127,7 +139,7 @@ impl DirectoryError {
             | Self::Tombstoned { .. }
             | Self::Document(_) => true,
             // A log that breaks the rules says something about the directory, not about the account.
-            Self::Log { .. } | Self::Net { .. } | Self::Store(_) | Self::Closed => false,
+            Self::Log { .. } | Self::FutureLog { .. } | Self::Net { .. } | Self::Store(_) | Self::Closed => false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use p2pds_crypto::PublicKey;
 use p2pds_identity::DidDocument;
-use p2pds_identity::plc::Log;
+use p2pds_identity::plc::{Log, write_audit};
 use p2pds_syntax::{Did, Handle};
 use serde::Serialize;
 
@@ -138,8 +138,35 @@ impl Identity {
     /// Bytes that remembering it takes, roughly.
     pub(crate) fn weight(&self) -> usize {
         const FIXED: usize = 1024;
-        // An operation in memory is about as large as its JSON.
-        let log = self.plc.as_ref().map_or(0, |log| log.entries().len().saturating_mul(FIXED));
+        // A log in memory is about as large as its JSON.
+        let log = self.plc.as_ref().map_or(0, |log| write_audit(log.entries()).len());
         FIXED.saturating_add(self.doc_json.len()).saturating_add(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Identity, Source};
+    use p2pds_crypto::{Curve, PrivateKey, Signer};
+    use p2pds_identity::plc::{Data, LogEntry, Unsigned, validate_log, write_audit};
+    use p2pds_syntax::Datetime;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_log_weighs_what_it_holds() {
+        let key = PrivateKey::from_entropy(Curve::K256, [1; 32]);
+        let mut data = Data::default();
+        data.put_rotation_key_first(&key.public_key());
+        data.also_known_as = (0..10).map(|i| format!("at://{i}{}.test", "x".repeat(230))).collect();
+        let operation = Unsigned::genesis(data).sign(&key).unwrap();
+        let (did, cid) = (operation.created_did().unwrap(), operation.cid());
+        let created_at = Datetime::parse("2026-01-01T00:00:00Z").unwrap();
+        let entry = LogEntry { did: did.clone(), operation, cid, nullified: false, created_at };
+        let log = validate_log(&did, &[entry]).unwrap();
+        let document = log.document().unwrap();
+        let mut identity = Identity::of_document(&document, "{}".into(), Source::PlcLog, 0);
+        let json = write_audit(log.entries()).len();
+        identity.plc = Some(Arc::new(log));
+        assert!(identity.weight() >= json, "{} for {json} bytes", identity.weight());
     }
 }

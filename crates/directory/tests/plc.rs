@@ -135,6 +135,32 @@ async fn another_history_never_replaces_the_mirror_and_is_kept_as_evidence() {
 }
 
 #[tokio::test]
+async fn operations_of_tomorrow_are_not_taken_over() {
+    // Whoever postdates an operation makes every honest later one look as if it came too early.
+    let log = History::new("alice.test");
+    let (world, did) = world_with(&log).await;
+    world.publish(&log.clone().then(1001, |data| data.set_pds(NEW_PDS)));
+    let error = world.resolve(did.as_str()).await.unwrap_err();
+    assert!(matches!(error, DirectoryError::FutureLog { .. }), "{error}");
+    assert!(error.to_string().contains("clock"), "{error}");
+    assert!(world.store.plc_log(&did).await.unwrap().is_empty());
+
+    let (world, did) = world_with(&log).await;
+    world.resolve(did.as_str()).await.unwrap();
+    world.publish(&log.then(1002, |data| data.set_pds(NEW_PDS)));
+    world.clock.pass(HOUR);
+    let identity = world.resolve(did.as_str()).await.unwrap();
+    assert_eq!(identity.pds.as_deref(), Some("https://pds.example.com"));
+    assert!(identity.stale.is_some());
+    assert_eq!(world.store.plc_log(&did).await.unwrap().len(), 1);
+    assert_eq!(kinds(&world.findings(&did).await), ["plc-log-broken"]);
+    // When its time has come it is as good as any other.
+    world.clock.pass(2 * HOUR);
+    assert_eq!(world.resolve(did.as_str()).await.unwrap().pds.as_deref(), Some(NEW_PDS));
+    assert!(world.findings(&did).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_recovery_is_accepted_and_noted() {
     let stolen = History::new("alice.test").then(1, |data| data.set_pds("https://thief.example.com"));
     let (world, did) = world_with(&stolen).await;
