@@ -64,14 +64,21 @@ impl Disk {
         self.dir.join(BALLAST_NAME)
     }
 
-    /// Writes the ballast with real bytes (a sparse file would reserve nothing).
+    /// Reserves the ballast's blocks: by allocating them where the file system can, else by writing
+    /// (a sparse file would reserve nothing).
     fn lay_down(&self) -> bool {
         let path = self.path();
         if fs::metadata(&path).is_ok_and(|m| m.len() == self.ballast) {
             return true;
         }
-        let written = (|| {
+        let written = (|| -> std::io::Result<()> {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+            if rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, self.ballast.max(1))
+                .is_ok()
+            {
+                file.set_len(self.ballast)?;
+                return Ok(());
+            }
             let zeros = [0_u8; 64 << 10];
             let mut left = self.ballast;
             while left > 0 {
