@@ -88,8 +88,12 @@ impl Asking<'_> {
             Err(e @ NetError::Status { .. }) => return Ok(Fetched::NoLog(e)),
             Err(source) => return Err(DirectoryError::Net { what: what(), source }),
         };
-        let asked = asked.to_owned();
-        match plc::parse_audit(&body).and_then(|entries| plc::validate_log(did, &entries)) {
+        let (asked, own) = (asked.to_owned(), did.clone());
+        // A log can hold thousands of signatures: not on a thread that answers others.
+        let validated = tokio::task::spawn_blocking(move || {
+            plc::parse_audit(&body).and_then(|entries| plc::validate_log(&own, &entries))
+        });
+        match validated.await.map_err(|_| DirectoryError::Closed)? {
             Ok(log) => match log.entries().last().map(|last| &last.created_at) {
                 Some(at) if at.unix_micros() > self.now_micros.saturating_add(FUTURE_MICROS) => {
                     Err(DirectoryError::FutureLog { did: did.clone(), asked, at: at.to_string() })
