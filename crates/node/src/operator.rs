@@ -20,7 +20,7 @@ use crate::operator::answer::Answer;
 /// An error as it crosses the socket: a class, a sentence, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// `invalid`, `not-found`, `conflict`, `denied`, `limited`, `unavailable`, `corrupt`, `bug`,
+    /// `invalid`, `notfound`, `conflict`, `denied`, `limited`, `unavailable`, `corrupt`, `bug`,
     /// `usage` or `not-initialised`.
     pub kind: String,
     /// What happened and what it means.

@@ -465,3 +465,63 @@ fn commands_work_side_by_side_without_a_node() {
     }
     assert_eq!(home.json(&["archive", "list"]).as_array().unwrap().len(), accounts.len());
 }
+
+/// `docs/operator.md` is true: the socket takes a command as JSON and answers with JSON lines.
+#[test]
+fn the_operator_socket_speaks_json_lines() {
+    let home = Home::new();
+    let node = home.node();
+    let ask = |request: String| {
+        let mut stream = std::os::unix::net::UnixStream::connect(home.data().join("operator.sock")).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let run = |body: &str| {
+        let answer = ask(format!(
+            "POST /v1/run HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+        let lines = answer.split_once("\r\n\r\n").unwrap().1;
+        serde_json::from_str::<Value>(lines.lines().last().unwrap()).unwrap()
+    };
+    let listed = run(r#"{"command":"list"}"#);
+    assert_eq!(listed["event"], "result");
+    assert_eq!(listed["outcome"], serde_json::json!({ "kind": "accounts", "value": [] }));
+    let failed = run(r#"{"command":"show","account":"nobody.example"}"#);
+    assert_eq!(failed["event"], "error");
+    assert_eq!(failed["failure"]["kind"], "notfound");
+    let hello = ask("GET /v1/hello HTTP/1.0\r\n\r\n".to_owned());
+    assert!(hello.contains(&format!("\"pid\":{}", node.child.id())), "{hello}");
+
+    // Every command that the page names exists, and the page names every command.
+    let page = include_str!("../../../docs/operator.md");
+    let named: std::collections::BTreeSet<&str> = page
+        .split("{\"command\":\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    let unknown = ask("POST /v1/run HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"command\":\"x\"}".to_owned());
+    let known: std::collections::BTreeSet<&str> =
+        unknown.split('`').skip(3).step_by(2).collect();
+    assert_eq!(named, known, "{unknown}");
+}
+
+#[test]
+fn doctor_looks_outside() {
+    let mut home = Home::new();
+    home.env.push(("P2PDS_PLC_URL".to_owned(), "http://127.0.0.1:9".to_owned()));
+    home.env.push(("P2PDS_NAMESERVERS".to_owned(), "127.0.0.1:9".to_owned()));
+    home.env.push(("P2PDS_DEV_ALLOW_LOOPBACK".to_owned(), "1".to_owned()));
+    let output = home.run(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
+    let checks: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |name: &str| checks.as_array().unwrap().iter().find(|c| c["name"] == name).unwrap().clone();
+    assert_eq!(of("dns")["verdict"], "failed");
+    assert!(of("dns")["fix"].as_str().unwrap().contains("--nameservers"), "{checks}");
+    assert_eq!(of("plc-directory")["verdict"], "failed");
+    assert!(of("plc-directory")["why"].is_string());
+    assert_eq!(of("clock")["verdict"], "skipped");
+}
