@@ -25,4 +25,4 @@ mod varint;
 
 pub use cid::{CID_LEN, Cid, CidError, Codec};
 pub use error::{CborError, CborFault};
-pub use sha::sha256;
+pub use sha::{sha256, sha256_front};

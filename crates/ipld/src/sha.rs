@@ -39,6 +39,24 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest
 }
 
+/// The first eight bytes of the SHA-256 of a text of 55 bytes at most; `None` for a longer one. What the layer of a tree
+/// key needs, in one compression.
+#[must_use]
+#[inline]
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "hot: the length is checked first")]
+pub fn sha256_front(bytes: &[u8]) -> Option<u64> {
+    if bytes.len() > 55 {
+        return None;
+    }
+    let mut block = [[0_u8; 64]];
+    block[0][..bytes.len()].copy_from_slice(bytes);
+    block[0][bytes.len()] = 0x80;
+    block[0][56..].copy_from_slice(&(bytes.len() as u64 * 8).to_be_bytes());
+    let mut state = START;
+    compress256(&mut state, &block);
+    Some(u64::from(state[0]) << 32 | u64::from(state[1]))
+}
+
 #[cfg(test)]
 mod tests {
     use sha2::{Digest, Sha256};
@@ -49,7 +67,10 @@ mod tests {
     fn equals_the_streaming_interface_at_every_length() {
         let bytes: Vec<u8> = (0..1000_u32).map(|i| (i * 31 % 251) as u8).collect();
         for end in 0..=bytes.len() {
-            assert_eq!(sha256(&bytes[..end]), <[u8; 32]>::from(Sha256::digest(&bytes[..end])), "{end} bytes");
+            let whole = <[u8; 32]>::from(Sha256::digest(&bytes[..end]));
+            assert_eq!(sha256(&bytes[..end]), whole, "{end} bytes");
+            let front = whole.first_chunk().copied().map(u64::from_be_bytes);
+            assert_eq!(sha256_front(&bytes[..end]), front.filter(|_| end <= 55), "{end} bytes");
         }
     }
 }

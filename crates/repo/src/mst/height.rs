@@ -1,6 +1,6 @@
 //! The layer of a key, and how many bytes two keys share.
 
-use p2pds_ipld::Cid;
+use p2pds_ipld::{sha256, sha256_front};
 
 /// Deepest layer we accept in any tree.
 ///
@@ -13,15 +13,24 @@ pub const MAX_LAYER: u8 = 32;
 /// Layer 0 is the bottom of the tree. The result is at most 128.
 #[must_use]
 pub fn height(key: &[u8]) -> u8 {
-    let cid = Cid::of_raw(key);
+    let bits = match sha256_front(key) {
+        Some(front) if front != 0 => front.leading_zeros(),
+        _ => leading_zeros(&sha256(key)),
+    };
+    u8::try_from(bits / 2).unwrap_or(u8::MAX)
+}
+
+/// Of a long key, or one with more zeros than anybody will ever see.
+#[cold]
+fn leading_zeros(digest: &[u8; 32]) -> u32 {
     let mut bits: u32 = 0;
-    for byte in cid.digest() {
+    for byte in digest {
         bits = bits.saturating_add(byte.leading_zeros());
         if *byte != 0 {
             break;
         }
     }
-    u8::try_from(bits / 2).unwrap_or(u8::MAX)
+    bits
 }
 
 /// Number of bytes that `a` and `b` have in common at their start.
@@ -48,6 +57,19 @@ mod tests {
     fn heights_of_known_keys() {
         for (key, want) in [("", 0), ("blue", 1), ("2a92d355", 4), ("app.bsky.feed.post/9adeb165882c", 8)] {
             assert_eq!(height(key.as_bytes()), want, "{key}");
+        }
+    }
+
+    #[test]
+    fn zeros_of_a_digest() {
+        assert_eq!(leading_zeros(&[0; 32]), 256);
+        let mut digest = [0; 32];
+        digest[9] = 0x10;
+        assert_eq!(leading_zeros(&digest), 75);
+        for n in 0..2000_u32 {
+            // Both ways to the same layer: a long key goes the other one.
+            let key = format!("com.example.a/{n}");
+            assert_eq!(u32::from(height(key.as_bytes())), leading_zeros(&sha256(key.as_bytes())) / 2);
         }
     }
 

@@ -100,5 +100,5 @@ pub fn invert(root: Cid, blocks: &mut impl Nodes, ops: &[Op]) -> Result<Cid, Inv
         };
         change(&mut tree, blocks, &op.key, undo)?;
     }
-    Ok(tree.flush(|_, _| {}, |_| {}))
+    Ok(tree.rehash())
 }

@@ -304,18 +304,19 @@ impl Checker {
     #[inline]
     fn characters(&mut self, entry: &EntryView<'_>, index: usize) -> Result<(), NodeError> {
         let len = entry.prefix.saturating_add(entry.suffix.len());
+        let seen = entry.suffix.iter().fold(0, |seen, byte| seen | class(*byte));
         if entry.prefix <= self.slash {
             self.slash = usize::MAX;
         }
-        let mut good = len <= MAX_KEY;
-        for (i, byte) in entry.suffix.iter().enumerate() {
-            match CLASS.get(usize::from(*byte)).copied().unwrap_or(0) {
-                1 => {}
-                2 if self.slash == usize::MAX => self.slash = entry.prefix.saturating_add(i),
-                _ => good = false,
+        if seen & SLASH != 0 {
+            let mut slashes = entry.suffix.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+            let first = slashes.next().unwrap_or(0).saturating_add(entry.prefix);
+            if slashes.next().is_some() || self.slash != usize::MAX || first == 0 {
+                return Err(NodeError::KeyInvalid { entry: index });
             }
+            self.slash = first;
         }
-        if good && self.slash != 0 && self.slash < len.saturating_sub(1) {
+        if seen & BAD == 0 && len <= MAX_KEY && self.slash < len.saturating_sub(1) {
             Ok(())
         } else {
             Err(NodeError::KeyInvalid { entry: index })
@@ -346,7 +347,16 @@ impl Checker {
     }
 }
 
-/// 1 for characters of a path part (`A-Za-z0-9_~-:.`), 2 for the slash, 0 for the rest.
+/// The slash, and what may not stand in a path.
+const SLASH: u8 = 1;
+const BAD: u8 = 2;
+
+#[inline]
+fn class(byte: u8) -> u8 {
+    CLASS.get(usize::from(byte)).copied().unwrap_or(BAD)
+}
+
+/// 0 for characters of a path part (`A-Za-z0-9_~-:.`).
 const CLASS: [u8; 256] = {
     let mut table = [0; 256];
     let mut b: usize = 0;
@@ -360,9 +370,9 @@ const CLASS: [u8; 256] = {
     while b < 256 {
         let c = b as u8;
         table[b] = match c {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'~' | b'-' | b':' | b'.' => 1,
-            b'/' => 2,
-            _ => 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'~' | b'-' | b':' | b'.' => 0,
+            b'/' => SLASH,
+            _ => BAD,
         };
         b += 1;
     }

@@ -109,35 +109,50 @@ impl Tree {
 /// Foreign blocks, each hashed when it is added; borrowed from a CAR in memory.
 #[derive(Debug, Clone, Default)]
 pub struct Blocks<'a> {
-    list: Vec<(Cid, &'a [u8])>,
+    /// The first eight bytes of the digest stand in front: nearly always they decide a comparison.
+    list: Vec<(u64, Cid, &'a [u8])>,
     sorted: bool,
+}
+
+/// So few blocks are looked through rather than sorted.
+const FEW: usize = 32;
+
+fn front(cid: &Cid) -> u64 {
+    cid.digest().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 impl<'a> Blocks<'a> {
     /// No blocks, with room for `count`.
     #[must_use]
     pub fn with_capacity(count: usize) -> Self {
-        Self { list: Vec::with_capacity(count), sorted: true }
+        Self { list: Vec::with_capacity(count), sorted: false }
     }
 
     /// Adds a block if its bytes hash to the CID; says whether they do.
+    #[inline]
     pub fn add(&mut self, cid: Cid, bytes: &'a [u8]) -> bool {
         let good = cid.matches(bytes);
         if good {
-            self.sorted = self.list.is_empty();
-            self.list.push((cid, bytes));
+            self.sorted = false;
+            self.list.push((front(&cid), cid, bytes));
         }
         good
     }
 
     /// The bytes of a block.
     pub fn find(&mut self, cid: &Cid) -> Option<&'a [u8]> {
-        if !self.sorted {
-            self.list.sort_unstable_by_key(|(cid, _)| *cid);
-            self.sorted = true;
+        let key = front(cid);
+        let mut from = 0;
+        if self.list.len() > FEW {
+            if !self.sorted {
+                self.list.sort_unstable_by_key(|(front, ..)| *front);
+                self.sorted = true;
+            }
+            from = self.list.partition_point(|(front, ..)| *front < key);
         }
-        let at = self.list.binary_search_by(|(known, _)| known.cmp(cid)).ok()?;
-        self.list.get(at).map(|(_, bytes)| *bytes)
+        let rest = self.list.get(from..).unwrap_or_default();
+        let mut near = rest.iter().take_while(|(front, ..)| !self.sorted || *front == key);
+        near.find(|(front, known, _)| *front == key && known == cid).map(|(.., bytes)| *bytes)
     }
 
     /// Number of blocks, repeats included.

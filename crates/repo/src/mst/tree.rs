@@ -302,7 +302,7 @@ impl Tree {
             keys: Vec::new(),
             root,
             base,
-            retired: Vec::new(),
+            retired: Vec::with_capacity(16),
             reads: 0,
             path: Vec::with_capacity(16),
             writer: NodeWriter::new(),
@@ -389,6 +389,15 @@ impl Tree {
         }
         self.base = root;
         root
+    }
+
+    /// The root after all changes, for a tree that is not used any more.
+    pub(crate) fn rehash(mut self) -> Cid {
+        match self.root {
+            Link::None => empty_root(),
+            Link::Stub(cid) => cid,
+            Link::Node(id) => self.hash(id, &mut |_, _, _| {}),
+        }
     }
 
     fn hash(&mut self, id: NodeId, emit: &mut impl FnMut(&Cid, &[u8], u8)) -> Cid {
