@@ -132,6 +132,8 @@ impl Inner {
                 };
                 let ended = failed.is_none().then(|| Some(self.now()));
                 let patch = AccountPatch {
+                    // An import that was synced once is an account of the network from then on.
+                    origin: ended.is_some().then_some(Origin::Network),
                     last_sync_at: ended,
                     last_sync_error: Some(failed),
                     ..AccountPatch::default()

@@ -130,6 +130,15 @@ impl Archive {
         if known { Ok(identity.did) } else { Err(absent()) }
     }
 
+    /// Repos that are kept as they came, oldest revision first.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn verbatim_files(&self, did: &Did) -> ArchiveResult<Vec<PathBuf>> {
+        let names = self.0.spool.verbatim(did)?;
+        Ok(names.into_iter().map(|name| self.data_dir().join(name)).collect())
+    }
+
     /// Stops or resumes the periodic sync of an account.
     ///
     /// # Errors
@@ -148,6 +157,8 @@ impl Archive {
         for account in self.0.all_accounts().await? {
             let _guard = self.0.locks.enter(&account.did).await;
             let progress = progress.about(&account.did);
+            // Whatever was being done was interrupted.
+            self.0.rested(&account.did).await?;
             if account.purging {
                 let mut report = self.purge_report(&account)?;
                 self.purge(&account.did, &mut report, &progress).await?;

@@ -68,7 +68,8 @@ impl Inner {
 
     async fn transfer_repo(&self, host: &Host<'_>, progress: &Progress) -> Result<Fetched, Broke> {
         let usable = self.need_room("fetching the repo", 1).map_err(Broke::Other)?;
-        let limit = usable.min(self.config().max_repo_bytes);
+        let quota = self.store().account(host.did).await.ok().flatten().and_then(|account| account.quota);
+        let limit = usable.min(self.config().max_repo_bytes).min(quota.unwrap_or(u64::MAX));
         let mut response = host.repo(None, limit, self.config()).await.map_err(Broke::Net)?;
         let total = response.announced_length();
         if let Some(total) = total {
@@ -99,7 +100,8 @@ impl Inner {
     }
 
     fn too_large(&self, did: &Did, host: &str, limit: u64) -> ArchiveError {
-        if limit < self.config().max_repo_bytes {
+        let usable = self.room().map_or(0, |(_, usable)| usable);
+        if limit < self.config().max_repo_bytes && limit >= usable {
             let (free, _) = self.room().unwrap_or_default();
             return ArchiveError::NoRoom {
                 path: self.spool().data_dir().to_owned(),
@@ -112,7 +114,7 @@ impl Inner {
         ArchiveError::Rejected {
             from: host.to_owned(),
             did: did.to_string(),
-            what: format!("it sent more than {}, the most that is taken for one repo", size(limit)),
+            what: format!("it sent more than {}, the most that is taken of this account", size(limit)),
         }
     }
 }

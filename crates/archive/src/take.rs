@@ -88,6 +88,7 @@ impl Inner {
         match verdict {
             Verdict::Same if !terms.repair => {
                 let outcome = Outcome::Current;
+                self.settle(&terms.did, live.as_ref()).await?;
                 if let Some(head) = held {
                     self.upgrade(&terms.did, head, &vouched).await?;
                 }

@@ -32,6 +32,12 @@ impl Updated {
     }
 }
 
+/// What came of the quick ways.
+enum Quick {
+    Done(Updated),
+    NeedWhole { bytes: u64 },
+}
+
 /// The account as an update sees it.
 pub(crate) struct Subject<'a> {
     pub(crate) did: &'a Did,
@@ -59,6 +65,7 @@ impl Inner {
         }
         let host = Host { net: self.net(), url: subject.host, did };
         let live = self.store().live_repo(did).await?;
+        self.settle(did, live.as_ref()).await?;
         let latest = match host.latest().await {
             Ok(latest) => Some(latest),
             // Without the method there is only one way to find out.
@@ -69,29 +76,20 @@ impl Inner {
             self.set_status(did, AccountStatus::Active).await?;
             notes.push(format!("{} serves the account again", subject.host));
         }
-        if let Some(latest) = &latest
-            && !subject.whole
-        {
-            match self.judge_latest(subject, latest, live.as_ref()).await? {
-                None => {}
-                Some(Outcome::Current) => {
-                    let outcome = done.unwrap_or(Outcome::Current);
-                    return Ok(Updated { outcome, fetched_bytes, notes });
-                }
-                Some(refused) => return Ok(Updated { outcome: refused, fetched_bytes, notes }),
-            }
-            if let Some(live) = &live {
-                match self.update_by_diff(subject, &host, live, progress).await? {
-                    Diffed::Done { outcome, bytes, notes: more } => {
-                        notes.extend(more);
-                        return Ok(Updated { outcome, fetched_bytes: bytes, notes });
+        if let Some(latest) = latest.filter(|_| !subject.whole) {
+            let early = self.update_quickly(subject, &host, &latest, live.as_ref(), progress).await?;
+            match early {
+                Quick::Done(mut updated) => {
+                    notes.append(&mut updated.notes);
+                    // What an interrupted run had received counts as this run's work.
+                    if updated.outcome == Outcome::Current
+                        && let Some(outcome) = done
+                    {
+                        updated.outcome = outcome;
                     }
-                    Diffed::Withheld(error) => return self.not_served(subject, &host, true, error).await,
-                    Diffed::NeedWhole { why, bytes } => {
-                        fetched_bytes = fetched_bytes.saturating_add(bytes);
-                        progress.note(Phase::Fetch, format!("fetching the whole repo: {why}"));
-                    }
+                    return Ok(Updated { notes, ..updated });
                 }
+                Quick::NeedWhole { bytes } => fetched_bytes = fetched_bytes.saturating_add(bytes),
             }
         }
         let fetched = match self.fetch_repo(&host, progress).await? {
@@ -107,6 +105,43 @@ impl Inner {
         let Took { outcome, notes: more } = took?;
         notes.extend(more);
         Ok(Updated { outcome, fetched_bytes, notes })
+    }
+
+    /// Without fetching the whole repo, if that is possible: nothing new, a refusal, or a diff.
+    async fn update_quickly(
+        &self,
+        subject: &Subject<'_>,
+        host: &Host<'_>,
+        latest: &Latest,
+        live: Option<&Repo>,
+        progress: &Progress,
+    ) -> ArchiveResult<Quick> {
+        if let Some(outcome) = self.judge_latest(subject, latest, live).await? {
+            return Ok(Quick::Done(Updated::only(outcome)));
+        }
+        let Some(live) = live else { return Ok(Quick::NeedWhole { bytes: 0 }) };
+        match self.update_by_diff(subject, host, live, progress).await? {
+            Diffed::Done { outcome, bytes, notes } => {
+                Ok(Quick::Done(Updated { outcome, fetched_bytes: bytes, notes }))
+            }
+            Diffed::Withheld(error) => Ok(Quick::Done(self.not_served(subject, host, true, error).await?)),
+            Diffed::NeedWhole { why, bytes } => {
+                progress.note(Phase::Fetch, format!("fetching the whole repo: {why}"));
+                Ok(Quick::NeedWhole { bytes })
+            }
+        }
+    }
+
+    /// A run that was killed between its flip and its last notes: the proof state follows from the stored head.
+    pub(crate) async fn settle(&self, did: &Did, live: Option<&Repo>) -> ArchiveResult<()> {
+        let Some(head) = live.and_then(|repo| repo.head.as_ref()) else { return Ok(()) };
+        let known = self.account(did).await?.verified;
+        let follows = if head.key.is_empty() { VerifiedState::Unverified } else { VerifiedState::Verified };
+        match known {
+            VerifiedState::Nothing | VerifiedState::Verbatim => self.set_verified(did, follows).await,
+            // A log that turned up later may have vouched for a head that was stored without a key.
+            VerifiedState::Unverified | VerifiedState::Verified => Ok(()),
+        }
     }
 
     /// A repo that an interrupted run had received whole: worth more than fetching it again.

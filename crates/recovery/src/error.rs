@@ -38,6 +38,17 @@ pub enum RecoveryError {
     /// There is nothing to export.
     #[error("nothing of {0} is stored yet, so there is nothing to export; run `p2pds archive sync {0}`")]
     Nothing(Did),
+    /// The repo is kept as it came, as a file.
+    #[error(
+        "the repo of {did} is kept exactly as it came, because its tree cannot be reproduced: copy {file}, which is its \
+         repo.car; other servers may accept it"
+    )]
+    Verbatim {
+        /// The account.
+        did: Did,
+        /// Where it lies.
+        file: String,
+    },
     /// The archive failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -69,7 +80,7 @@ impl RecoveryError {
         match self {
             Self::Foreign { .. } => ErrorKind::Conflict,
             Self::NoRoom { .. } => ErrorKind::Limited,
-            Self::Nothing(_) => ErrorKind::NotFound,
+            Self::Nothing(_) | Self::Verbatim { .. } => ErrorKind::NotFound,
             Self::Archive(error) => error.kind(),
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),

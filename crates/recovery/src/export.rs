@@ -119,7 +119,13 @@ impl Recovery {
         let account = account.ok_or_else(|| ArchiveError::NotArchived(did.to_string()))?;
         let door = Reading::new(Arc::clone(archive.store()), archive.blobs().clone());
         let (repo, head) = match door.repo(Viewer::Operator, did).await {
-            Err(Refusal::Nothing(did)) => return Err(RecoveryError::Nothing(did)),
+            Err(Refusal::Nothing(did)) => {
+                let kept = archive.verbatim_files(&did)?;
+                return Err(match kept.last() {
+                    Some(file) => RecoveryError::Verbatim { did, file: file.display().to_string() },
+                    None => RecoveryError::Nothing(did),
+                });
+            }
             other => other?,
         };
         let (target, whose) = (out.to_owned(), did.clone());

@@ -4,7 +4,9 @@
 use p2pds_ipld::Cid;
 use p2pds_ipld::car::{CarLimits, SectionCid, SliceReader};
 use p2pds_repo::bucket::BucketBuilder;
-use p2pds_store::{Account, BucketChange, BucketRow, RecordRow, RecordsQuery, Repo, Unit};
+use p2pds_store::{
+    Account, BlobFilter, BlobState, BucketChange, BucketRow, RecordRow, RecordsQuery, Repo, Unit,
+};
 use p2pds_syntax::RecordPath;
 
 use crate::archive::Inner;
@@ -70,6 +72,9 @@ impl Inner {
             };
             trouble.extend(self.update_repo(&subject, progress).await.err().map(|error| error.to_string()));
         }
+        if damaged(CheckName::Records).is_some() {
+            trouble.extend(self.fetch_listed_anew(account, &host, progress).await?);
+        }
         if let Some(check) = damaged(CheckName::Blobs) {
             match self.mend_blobs(account, &host, check, progress).await {
                 Ok(more) => trouble.extend(more),
@@ -77,6 +82,18 @@ impl Inner {
             }
         }
         Ok(trouble)
+    }
+
+    /// Fetches the blobs that mended records brought back into the list.
+    async fn fetch_listed_anew(
+        &self,
+        account: &Account,
+        host: &str,
+        progress: &Progress,
+    ) -> ArchiveResult<Vec<String>> {
+        let mut rows = self.store().blobs(&account.did, BlobFilter::Missing, None, SINGLY).await?;
+        rows.retain(|row| matches!(row.state, BlobState::Missing { tries: 0, .. }));
+        self.fetch_again(account, host, &rows, progress).await
     }
 
     async fn mend_blobs(
@@ -88,7 +105,14 @@ impl Inner {
     ) -> ArchiveResult<Vec<String>> {
         let mut rows = Vec::new();
         for cid in check.damaged.iter().filter_map(|cid| cid.parse::<Cid>().ok()) {
-            rows.extend(self.store().blob(&account.did, &cid).await?);
+            let Some(row) = self.store().blob(&account.did, &cid).await? else { continue };
+            // A line that names a blob of no record, and of which nothing is there, is damage of the list itself.
+            let phantom = self.store().blob_referers(&account.did, &cid).await?.is_empty()
+                && self.blobs().size(&account.did, &cid).await?.is_none();
+            let unit = Unit::DropBlob { did: account.did.clone(), cid };
+            if !phantom || self.store().apply(unit).await.is_err() {
+                rows.push(row);
+            }
         }
         self.fetch_again(account, host, &rows, progress).await
     }

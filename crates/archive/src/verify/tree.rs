@@ -1,6 +1,7 @@
 //! Records and tree: one pass over all rows.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::error::{ArchiveError, ArchiveResult};
 use crate::fetch::blocking;
 use crate::progress::{Counter, Phase, Progress, Unit as Counted};
 use crate::report::{Check, CheckName, CheckResult, VerifyReport};
+use crate::stage::blobs_of;
 use crate::words::{plural, size};
 
 /// The stored bucket rows and where they lead.
@@ -31,6 +33,8 @@ struct Pass {
     damaged: Vec<String>,
     damaged_count: u64,
     lost: u64,
+    /// Records that name a blob which the list of blobs does not have.
+    unlisted: u64,
     broken: Option<String>,
 }
 
@@ -79,8 +83,10 @@ fn walk(store: &Arc<dyn Store>, runtime: &Handle, repo: &Repo, counter: &Counter
         damaged: Vec::new(),
         damaged_count: 0,
         lost: 0,
+        unlisted: 0,
         broken: None,
     };
+    let mut listed = HashSet::new();
     let mut query = RecordsQuery::all(repo.id);
     loop {
         let page = match damage_or(runtime.block_on(store.records(query.clone())))? {
@@ -107,6 +113,12 @@ fn walk(store: &Arc<dyn Store>, runtime: &Handle, repo: &Repo, counter: &Counter
                 (None, false) => pass.lost = pass.lost.saturating_add(1),
                 (Some(body), false) => {
                     pass.bytes = pass.bytes.saturating_add(u64::try_from(body.len()).unwrap_or(0));
+                    if !blobs_listed(store, runtime, repo, body, &mut listed)? {
+                        pass.unlisted = pass.unlisted.saturating_add(1);
+                        if pass.damaged.len() < VerifyReport::MAX_LISTED {
+                            pass.damaged.push(row.key.to_string());
+                        }
+                    }
                 }
             }
         }
@@ -117,6 +129,32 @@ fn walk(store: &Arc<dyn Store>, runtime: &Handle, repo: &Repo, counter: &Counter
         .map_err(|_| ArchiveError::Bug("the tree builder still holds its buckets".to_owned()))?
         .into_inner();
     Ok(pass)
+}
+
+/// Whether the list of blobs has every blob that a record names: without its line there, a blob would be neither
+/// checked nor exported, and nobody would miss it.
+fn blobs_listed(
+    store: &Arc<dyn Store>,
+    runtime: &Handle,
+    repo: &Repo,
+    body: &[u8],
+    listed: &mut HashSet<Cid>,
+) -> ArchiveResult<bool> {
+    /// CIDs remembered, so that a blob that many records name is looked up once.
+    const REMEMBERED: usize = 100_000;
+    for blob in blobs_of(body).0 {
+        if listed.contains(&blob.cid) {
+            continue;
+        }
+        if !matches!(damage_or(runtime.block_on(store.blob(&repo.did, &blob.cid)))?, Ok(Some(_))) {
+            return Ok(false);
+        }
+        if listed.len() >= REMEMBERED {
+            listed.clear();
+        }
+        listed.insert(blob.cid);
+    }
+    Ok(true)
 }
 
 fn tree_check(repo: &Repo, head: &Head, index: &Index, pass: &Pass) -> Check {
@@ -190,6 +228,11 @@ fn records_check(pass: &Pass) -> Check {
     if pass.damaged_count > 0 {
         let words =
             format!("{} of {} damaged", pass.damaged_count, plural(records, "record is", "records are"));
+        return Check::damaged(name, words, pass.damaged.clone());
+    }
+    if pass.unlisted > 0 {
+        let who = plural(pass.unlisted, "record names", "records name");
+        let words = format!("{who} blobs that the list of blobs has lost");
         return Check::damaged(name, words, pass.damaged.clone());
     }
     let hashed = records.saturating_sub(pass.lost);

@@ -275,3 +275,17 @@ async fn names_that_lead_nowhere() {
     let error = node.archive.find(stranger.did.as_str()).await.unwrap_err();
     assert!(matches!(error, ArchiveError::NotArchived(_)), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_the_flip_and_its_notes() {
+    let net = Fake::start().await;
+    let person = Person::new(11, &net.url);
+    net.publish(&person, &person.sign(0));
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    let patch = p2pds_store::AccountPatch { verified: Some(VerifiedState::Nothing), ..Default::default() };
+    let unit = p2pds_store::Unit::PatchAccount { did: person.did.clone(), patch: Box::new(patch) };
+    node.store.apply(unit).await.unwrap();
+    assert_eq!(node.sync(&person).await.outcome, Outcome::Current);
+    assert_eq!(node.store.account(&person.did).await.unwrap().unwrap().verified, VerifiedState::Verified);
+}
