@@ -440,6 +440,47 @@ fn unreferenced_blocks_are_bounded_in_streams_only() {
     assert_eq!((summary.extra, seen), (3000, repo.expected()));
 }
 
+/// A host that never stops sending: a whole repository, then one valid block after the other.
+struct Endless {
+    now: Vec<u8>,
+    sent: u64,
+}
+
+impl std::io::Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.now.is_empty() {
+            let junk = self.sent.to_le_bytes().repeat(100);
+            write_section(&mut self.now, &Cid::of_raw(&junk), &junk);
+        }
+        let count = buffer.len().min(self.now.len());
+        buffer[..count].copy_from_slice(&self.now[..count]);
+        self.now.drain(..count);
+        self.sent += count as u64;
+        Ok(count)
+    }
+}
+
+#[test]
+fn endless_files_are_given_up() {
+    let mut source = Endless { now: SMALL.car(), sent: 0 };
+    let error = read_stream(&mut source, ReadOptions::DEFAULT, &mut Seen::default()).unwrap_err();
+    assert!(matches!(error, ReadError::TooMuch(TooMuch::Unreferenced { .. })), "{error}");
+    assert!(source.sent < 3 << 20, "{}", source.sent);
+    // Whoever keeps the file bounds its length.
+    let options = ReadOptions::DEFAULT.with_total(4 << 20);
+    let mut source = Endless { now: SMALL.car(), sent: 0 };
+    let mut spool = Spool::new(Vec::new(), options);
+    let (mut seen, mut chunk) = (Seen::default(), [0; 8192]);
+    let error = loop {
+        let count = std::io::Read::read(&mut source, &mut chunk).unwrap();
+        if let Err(error) = spool.feed(&chunk[..count], &mut seen) {
+            break error;
+        }
+    };
+    assert!(matches!(error, ReadError::Car(_)), "{error}");
+    assert!(source.sent < 5 << 20, "{}", source.sent);
+}
+
 #[test]
 fn a_sink_may_stop() {
     let car = MIDDLE.car();

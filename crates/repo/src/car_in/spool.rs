@@ -220,6 +220,10 @@ impl<S: Scratch> Sections for Spooled<S> {
         }
     }
 
+    fn read_ahead(&self) -> u8 {
+        0
+    }
+
     fn touch(&self, _: u64) -> u8 {
         0
     }

@@ -108,16 +108,20 @@ impl Table {
     }
 
     /// The slot at which the search for a CID begins. Reading some of them ahead lets the processor fetch them
-    /// together; the result is [`Table::hint`]'s.
+    /// together; the value is good for nothing else.
     #[inline]
     pub fn peek(&self, cid: &Cid) -> u64 {
         self.slots[parts(cid).0 & (self.slots.len() - 1)]
     }
 
-    /// Where the block probably lies, from the slot that was peeked at. Good for nothing but fetching ahead.
+    /// Where the block probably lies; 0 when that is not seen at a glance. For fetching ahead.
     #[inline]
-    pub const fn hint(slot: u64) -> u64 {
-        slot & OFFSET
+    pub fn hint(&self, cid: &Cid) -> u64 {
+        let (home, tag) = parts(cid);
+        let mask = self.slots.len() - 1;
+        let near = (0..8).map(|probe| self.slots[(home + probe) & mask]);
+        near.take_while(|slot| *slot != 0).find(|slot| slot >> TAG_SHIFT == tag >> TAG_SHIFT).unwrap_or(0)
+            & OFFSET
     }
 
     /// Finds a block and marks it as used.
