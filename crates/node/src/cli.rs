@@ -156,7 +156,11 @@ pub fn tree() -> clap::Command {
         // The short help of every command has only what every command is called with.
         arg = arg.hide_short_help(!matches!(flag, "data-dir" | "port"));
         arg = if setting.shape == <bool as crate::config::setting::Setting>::SHAPE {
-            arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL")
+            arg.action(ArgAction::Set)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .value_name("BOOL")
         } else {
             arg.action(ArgAction::Set).value_name(value_name(flag))
         };

@@ -101,7 +101,8 @@ impl Config {
 }
 
 /// Names that the test suite sets for itself.
-const TEST_NAMES: &[&str] = &["P2PDS_BIN", "P2PDS_NIGHTLY", "P2PDS_ORACLE", "P2PDS_REQUIRE_SHARED", "P2PDS_SHARED"];
+const TEST_NAMES: &[&str] =
+    &["P2PDS_BIN", "P2PDS_NIGHTLY", "P2PDS_ORACLE", "P2PDS_REQUIRE_SHARED", "P2PDS_SHARED"];
 
 /// Names that are read outside the sections: `--config`, and the builder's name for its commit.
 const OTHER_NAMES: &[&str] = &["P2PDS_COMMIT", "P2PDS_CONFIG"];

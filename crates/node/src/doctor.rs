@@ -68,7 +68,13 @@ impl Check {
         Self::new(name, Verdict::Skipped, what)
     }
 
-    fn bad(verdict: Verdict, name: &'static str, what: impl Into<String>, why: &str, fix: impl Into<String>) -> Self {
+    fn bad(
+        verdict: Verdict,
+        name: &'static str,
+        what: impl Into<String>,
+        why: &str,
+        fix: impl Into<String>,
+    ) -> Self {
         Self { why: Some(why.to_owned()), fix: Some(fix.into()), ..Self::new(name, verdict, what) }
     }
 }

@@ -33,7 +33,10 @@ pub struct Door {
 pub fn router(door: Arc<Door>) -> Router {
     Router::new()
         .route("/", get(banner))
-        .route("/robots.txt", get(|| async { "# Crawling the public API is allowed\nUser-agent: *\nAllow: /\n" }))
+        .route(
+            "/robots.txt",
+            get(|| async { "# Crawling the public API is allowed\nUser-agent: *\nAllow: /\n" }),
+        )
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/xrpc/_health", get(health))

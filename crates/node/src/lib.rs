@@ -74,10 +74,8 @@ fn start(parsed: Parsed) -> Result<Exit, Stopped> {
         .map_err(|message| Stopped::usage(message, "see `p2pds config reference`, section log"))?;
     let context = Context { global: parsed.cli.global, loaded };
     let command = parsed.cli.command.unwrap_or(Command::Serve(cli::serve::Args {}));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
     let result = runtime.block_on(dispatch(&context, command));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result

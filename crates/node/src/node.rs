@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use crate::cli::context::Context;
 use crate::cli::VERSION;
+use crate::cli::context::Context;
 use crate::config::Config;
 use crate::http::{self, Door};
 use crate::node::engine::Engine;
@@ -85,7 +85,9 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
             std::io::ErrorKind::AddrInUse => {
                 "another program has this port (`ss -ltnp` names it): choose another with --port"
             }
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with --port",
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need privileges: choose another with --port"
+            }
             _ => "check --bind: the address must be one of this machine's",
         };
         Failure::new("unavailable", format!("cannot listen on {address}: {error}")).hint(hint).into()

@@ -97,7 +97,8 @@ fn amount(event: &ProgressEvent) -> String {
     match event.total {
         Some(total) if total > 0 => {
             let percent = event.done.saturating_mul(100).checked_div(total).unwrap_or_default().min(100);
-            let done = if event.unit == Unit::Bytes { words::size(event.done) } else { words::count(event.done) };
+            let done =
+                if event.unit == Unit::Bytes { words::size(event.done) } else { words::count(event.done) };
             format!("{done} of {} ({percent} %)", one(total))
         }
         _ => one(event.done),
@@ -149,7 +150,10 @@ pub struct Bars {
 
 impl Default for Bars {
     fn default() -> Self {
-        Self { all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)), open: HashMap::new() }
+        Self {
+            all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
+            open: HashMap::new(),
+        }
     }
 }
 
@@ -177,7 +181,8 @@ impl Bars {
                         Some(total) => ProgressBar::new(total),
                         None => ProgressBar::no_length(),
                     };
-                    let bar = bar.with_style(style(event)).with_prefix(format!("{:>8}", event.phase.as_str()));
+                    let bar =
+                        bar.with_style(style(event)).with_prefix(format!("{:>8}", event.phase.as_str()));
                     let bar = all.add(bar);
                     bar.enable_steady_tick(Duration::from_millis(120));
                     bar
@@ -210,7 +215,9 @@ fn update(bar: &ProgressBar, event: &ProgressEvent) {
 
 fn style(event: &ProgressEvent) -> BarStyle {
     let numbers = match (event.unit, event.total.is_some()) {
-        (Unit::Bytes, true) => "{decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+        (Unit::Bytes, true) => {
+            "{decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
+        }
         (Unit::Bytes, false) => "{decimal_bytes}  {decimal_bytes_per_sec}",
         (_, true) => "{human_pos} of {human_len}  {eta} left",
         (_, false) => "{human_pos}",
@@ -220,7 +227,8 @@ fn style(event: &ProgressEvent) -> BarStyle {
         (true, false) => "{wide_bar}",
         (false, _) => "{spinner} {wide_msg}",
     };
-    BarStyle::with_template(&format!("{{prefix}}  {bar}  {numbers}")).unwrap_or_else(|_| BarStyle::default_bar())
+    BarStyle::with_template(&format!("{{prefix}}  {bar}  {numbers}"))
+        .unwrap_or_else(|_| BarStyle::default_bar())
 }
 
 #[cfg(test)]

@@ -64,7 +64,10 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
         .checked_add(s)
 }
 
-#[expect(clippy::arithmetic_side_effects, reason = "year <= 9999, month <= 12, day <= 31: checked by the caller")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "year <= 9999, month <= 12, day <= 31: checked by the caller"
+)]
 fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);

@@ -34,7 +34,9 @@ pub enum Action {
     ///
     /// Fetches the repo, its blobs and the identity's log from wherever they are, proves each
     /// byte and stores it. What was interrupted goes on where it stopped.
-    #[command(after_help = "Examples:\n  p2pds archive add alice.example.com\n  p2pds archive add did:web:example.com")]
+    #[command(
+        after_help = "Examples:\n  p2pds archive add alice.example.com\n  p2pds archive add did:web:example.com"
+    )]
     Add {
         /// Handle or DID of the account.
         #[arg(value_name = "HANDLE-OR-DID")]
@@ -51,7 +53,9 @@ pub enum Action {
         account: String,
     },
     /// Fetch what is new now, without waiting for the node's schedule.
-    #[command(after_help = "Examples:\n  p2pds archive sync                     all accounts\n  p2pds archive sync alice.example.com   one of them")]
+    #[command(
+        after_help = "Examples:\n  p2pds archive sync                     all accounts\n  p2pds archive sync alice.example.com   one of them"
+    )]
     Sync {
         /// Handle or DID of the account; all accounts without.
         #[arg(value_name = "ACCOUNT")]
@@ -72,7 +76,9 @@ pub enum Action {
         account: String,
     },
     /// Erase an archived account, after saying what will be erased and asking.
-    #[command(after_help = "Examples:\n  p2pds archive remove alice.example.com --dry-run\n  p2pds archive remove alice.example.com --yes")]
+    #[command(
+        after_help = "Examples:\n  p2pds archive remove alice.example.com --dry-run\n  p2pds archive remove alice.example.com --yes"
+    )]
     Remove {
         /// Handle or DID of the account.
         #[arg(value_name = "ACCOUNT")]
@@ -239,9 +245,19 @@ fn describe(d: &Details) -> String {
     ];
     if let Some(head) = &d.head {
         out.push(("Revision", format!("{} (commit {}, root {})", head.rev, head.commit, head.data)));
-        out.push(("Signed by", if head.key.is_empty() { "unknown key".to_owned() } else { head.key.clone() }));
+        out.push((
+            "Signed by",
+            if head.key.is_empty() { "unknown key".to_owned() } else { head.key.clone() },
+        ));
     }
-    out.push(("Records", format!("{}, {} as a CAR", words::plural(line.records, "record", "records"), words::size(line.car_bytes))));
+    out.push((
+        "Records",
+        format!(
+            "{}, {} as a CAR",
+            words::plural(line.records, "record", "records"),
+            words::size(line.car_bytes)
+        ),
+    ));
     for c in &d.collections {
         out.push(("", format!("{:>9}  {}", words::count(c.records), c.collection)));
     }
@@ -256,12 +272,23 @@ fn describe(d: &Details) -> String {
     ));
     for blob in d.missing_blobs.iter().take(20) {
         let next = blob.next_try.map(|at| format!(", next try {}", words::ago(at))).unwrap_or_default();
-        out.push(("", format!("{} {} {}: {}{next}", blob.state, blob.cid, words::size(blob.size), blob.reason)));
+        out.push((
+            "",
+            format!("{} {} {}: {}{next}", blob.state, blob.cid, words::size(blob.size), blob.reason),
+        ));
     }
     if let Some(plc) = &d.plc {
-        let state = plc.problem.clone().unwrap_or_else(|| if plc.valid { "valid".to_owned() } else { "not valid".to_owned() });
-        let fetched = plc.fetched_at.map_or_else(|| "never fetched".to_owned(), |at| format!("fetched {}", words::ago(at)));
-        out.push(("PLC log", format!("{}, {state}, {fetched}", words::plural(plc.operations, "operation", "operations"))));
+        let state = plc
+            .problem
+            .clone()
+            .unwrap_or_else(|| if plc.valid { "valid".to_owned() } else { "not valid".to_owned() });
+        let fetched = plc
+            .fetched_at
+            .map_or_else(|| "never fetched".to_owned(), |at| format!("fetched {}", words::ago(at)));
+        out.push((
+            "PLC log",
+            format!("{}, {state}, {fetched}", words::plural(plc.operations, "operation", "operations")),
+        ));
     }
     out.push(("Added", words::ago(line.added_at)));
     out.push(("Synced", line.last_sync_at.map_or_else(|| "never".to_owned(), words::ago)));
@@ -269,7 +296,9 @@ fn describe(d: &Details) -> String {
         out.push(("", format!("the last sync failed: {error}")));
     }
     let verified = match (line.last_verified_at, line.last_verify_ok) {
-        (Some(at), ok) => format!("{}, {}", words::ago(at), if ok == Some(true) { "in order" } else { "with damage" }),
+        (Some(at), ok) => {
+            format!("{}, {}", words::ago(at), if ok == Some(true) { "in order" } else { "with damage" })
+        }
         (None, _) => "not since it was stored".to_owned(),
     };
     out.push(("Verified", verified));
@@ -277,7 +306,16 @@ fn describe(d: &Details) -> String {
         out.push(("Paused", format!("not fetched by schedule; `p2pds archive resume {}`", line.did)));
     }
     for finding in &d.findings {
-        out.push(("Finding", format!("{} {}: {} (since {})", finding.kind, finding.subject, finding.detail, words::when(finding.since))));
+        out.push((
+            "Finding",
+            format!(
+                "{} {}: {} (since {})",
+                finding.kind,
+                finding.subject,
+                finding.detail,
+                words::when(finding.since)
+            ),
+        ));
     }
     for e in &d.evidence {
         out.push(("Evidence", format!("{} {}: {}", words::when(e.at), e.kind, e.detail)));

@@ -29,6 +29,9 @@ pub fn confirm(yes: bool, question: &str, word: &str) -> Result<(), Stopped> {
     if line.trim() == word {
         Ok(())
     } else {
-        Err(Stopped::usage("not confirmed; nothing was changed", "type the word exactly as shown, or add --yes"))
+        Err(Stopped::usage(
+            "not confirmed; nothing was changed",
+            "type the word exactly as shown, or add --yes",
+        ))
     }
 }

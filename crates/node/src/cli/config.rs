@@ -26,7 +26,9 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Print every setting with its value; secrets are hidden.
-    #[command(after_help = "Examples:\n  p2pds config show\n  p2pds config show --origin\n  PORT=8080 p2pds config show --origin --json")]
+    #[command(
+        after_help = "Examples:\n  p2pds config show\n  p2pds config show --origin\n  PORT=8080 p2pds config show --origin --json"
+    )]
     Show {
         /// Say where each value came from: flag, environment, file or default.
         #[arg(long)]

@@ -88,7 +88,9 @@ impl Here {
         }
         drop(self.others);
         if let Err(error) = self.engine.close().await {
-            tracing::warn!("the store did not close in order, it repairs itself at the next start: {error:#}");
+            tracing::warn!(
+                "the store did not close in order, it repairs itself at the next start: {error:#}"
+            );
         }
         result
     }
@@ -178,9 +180,12 @@ impl Context {
     async fn door(&self, need: Need) -> Result<Door, Stopped> {
         let dir = self.data_dir();
         if need == Need::Existing && !Engine::exists(&dir) {
-            return Err(Failure::new("not-initialised", format!("there is no archive in {} yet", dir.display()))
-                .hint("begin with `p2pds archive add HANDLE-OR-DID`, or name another directory with --data-dir")
-                .into());
+            return Err(Failure::new(
+                "not-initialised",
+                format!("there is no archive in {} yet", dir.display()),
+            )
+            .hint("begin with `p2pds archive add HANDLE-OR-DID`, or name another directory with --data-dir")
+            .into());
         }
         let until = tokio::time::Instant::now().checked_add(PATIENCE);
         loop {
@@ -237,13 +242,15 @@ async fn pour(
 pub fn lock_failure(error: &LockError) -> Failure {
     let hint = match error {
         LockError::Held { holder: Some(holder), .. } if holder.role == Role::Node => {
-            "use that node, or stop it first; commands such as `p2pds archive list` talk to it by themselves".to_owned()
+            "use that node, or stop it first; commands such as `p2pds archive list` talk to it by themselves"
+                .to_owned()
         }
-        LockError::Held { .. } => {
-            "wait until it is done".to_owned()
-        }
+        LockError::Held { .. } => "wait until it is done".to_owned(),
         LockError::Io { dir, .. } => {
-            format!("make {} writable for this user, or name another directory with --data-dir", dir.display())
+            format!(
+                "make {} writable for this user, or name another directory with --data-dir",
+                dir.display()
+            )
         }
     };
     Failure::new("conflict", error.to_string()).hint(hint)

@@ -53,6 +53,9 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let rows = vec![vec!["alice.test".into(), "12".into()], vec!["b".into(), "3,000".into()]];
-        assert_eq!(table(&["ACCOUNT", "RECORDS"], &rows), "ACCOUNT     RECORDS\nalice.test  12\nb           3,000");
+        assert_eq!(
+            table(&["ACCOUNT", "RECORDS"], &rows),
+            "ACCOUNT     RECORDS\nalice.test  12\nb           3,000"
+        );
     }
 }

@@ -11,7 +11,9 @@ use crate::cli::exit::{Exit, Stopped};
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  p2pds completions bash > /etc/bash_completion.d/p2pds\n  p2pds completions zsh > ~/.zfunc/_p2pds\n  p2pds completions fish > ~/.config/fish/completions/p2pds.fish")]
+#[command(
+    after_help = "Examples:\n  p2pds completions bash > /etc/bash_completion.d/p2pds\n  p2pds completions zsh > ~/.zfunc/_p2pds\n  p2pds completions fish > ~/.config/fish/completions/p2pds.fish"
+)]
 pub struct CompletionsArgs {
     /// Which shell.
     #[arg(value_enum)]

@@ -12,7 +12,10 @@ fn command_lines() {
         ("serve --port 8080", "Some(Serve(Args))"),
         ("archive add alice.test", r#"Some(Archive(Args { action: Add { account: "alice.test" } }))"#),
         ("archive list --json", "Some(Archive(Args { action: List }))"),
-        ("archive show did:web:a.test", r#"Some(Archive(Args { action: Show { account: "did:web:a.test" } }))"#),
+        (
+            "archive show did:web:a.test",
+            r#"Some(Archive(Args { action: Show { account: "did:web:a.test" } }))"#,
+        ),
         ("archive sync", "Some(Archive(Args { action: Sync { account: None } }))"),
         ("archive sync a.test", r#"Some(Archive(Args { action: Sync { account: Some("a.test") } }))"#),
         ("archive pause a.test", r#"Some(Archive(Args { action: Pause { account: "a.test" } }))"#),
@@ -50,7 +53,8 @@ fn command_lines() {
 fn settings_are_taken_before_and_after_the_command() {
     for words in ["--data-dir d --port 1 archive list", "archive list --data-dir d --port 1"] {
         let parsed = parse_words(words).unwrap();
-        let settings: Vec<(&str, &str)> = parsed.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let settings: Vec<(&str, &str)> =
+            parsed.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(settings, [("http.port", "1"), ("node.data_dir", "d")], "{words}");
     }
     let parsed = parse_words("archive add a.test --dev-allow-loopback --progress json -q -y").unwrap();

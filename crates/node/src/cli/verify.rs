@@ -36,7 +36,8 @@ pub struct Args {
 /// # Errors
 /// What the command met; damage is not an error but exit status 3.
 pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
-    let command = Command::Verify { account: args.account, read_data: args.read_data, repair: !args.no_repair };
+    let command =
+        Command::Verify { account: args.account, read_data: args.read_data, repair: !args.no_repair };
     let answer = context.run(Need::Existing, command).await?;
     let Answer::Verified(reports) = &answer else { return Err(unexpected()) };
     context.print(&answer, || {

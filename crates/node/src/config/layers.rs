@@ -189,7 +189,11 @@ fn secret_file(path: &Path) -> Result<String, ConfigError> {
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-fn parse_file(path: &Path, text: &str, sections: &[SectionInfo]) -> Result<BTreeMap<String, String>, ConfigError> {
+fn parse_file(
+    path: &Path,
+    text: &str,
+    sections: &[SectionInfo],
+) -> Result<BTreeMap<String, String>, ConfigError> {
     let table: toml::Table = text
         .parse()
         .map_err(|error| ConfigError::NotToml { path: path.to_owned(), error: Box::new(error) })?;

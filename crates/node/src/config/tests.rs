@@ -23,7 +23,14 @@ fn precedence_table() {
         Case { flag: None, env: &[], file: None, system: None, port: 3000, origin: "default" },
         Case { flag: None, env: &[], file: None, system: Some("7"), port: 7, origin: "file SYSTEM" },
         Case { flag: None, env: &[], file: Some("6"), system: Some("7"), port: 6, origin: "file FILE" },
-        Case { flag: None, env: &[("PORT", "5")], file: Some("6"), system: None, port: 5, origin: "environment PORT" },
+        Case {
+            flag: None,
+            env: &[("PORT", "5")],
+            file: Some("6"),
+            system: None,
+            port: 5,
+            origin: "environment PORT",
+        },
         Case {
             flag: None,
             env: &[("PORT", "5"), ("PDS_PORT", "4")],
@@ -174,7 +181,9 @@ fn the_example_file_is_valid() {
 #[test]
 fn generated_files_are_current() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    for (name, text) in [("configuration.md", reference::page()), ("p2pds.example.toml", reference::example())] {
+    for (name, text) in
+        [("configuration.md", reference::page()), ("p2pds.example.toml", reference::example())]
+    {
         let path = docs.join(name);
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(&path, &text).unwrap();

@@ -33,7 +33,9 @@ pub(super) fn directory(dir: &Path) -> Check {
                 NAME,
                 format!("{shown} cannot be written: {error}"),
                 "nothing can be stored",
-                format!("sudo chown -R $(id -u):$(id -g) '{shown}' && chmod 700 '{shown}', or name another directory with --data-dir"),
+                format!(
+                    "sudo chown -R $(id -u):$(id -g) '{shown}' && chmod 700 '{shown}', or name another directory with --data-dir"
+                ),
             ),
         };
     }
@@ -45,7 +47,10 @@ pub(super) fn directory(dir: &Path) -> Check {
             NAME,
             format!("{shown} does not exist and cannot be made: {error}"),
             "nothing can be stored",
-            format!("make {} writable for this user, or name another directory with --data-dir", parent.display()),
+            format!(
+                "make {} writable for this user, or name another directory with --data-dir",
+                parent.display()
+            ),
         ),
     }
 }
@@ -125,7 +130,9 @@ pub(super) fn lock(dir: &Path) -> Check {
         Ok(State::Held(Some(holder))) if holder.role == Role::Node => {
             Check::ok(NAME, format!("a node runs there (process {})", holder.pid))
         }
-        Ok(State::Held(Some(holder))) => Check::ok(NAME, format!("a command works there (process {})", holder.pid)),
+        Ok(State::Held(Some(holder))) => {
+            Check::ok(NAME, format!("a command works there (process {})", holder.pid))
+        }
         Ok(State::Held(None)) => Check::ok(NAME, "a p2pds process works there"),
         Err(error) => Check::bad(
             Verdict::Failed,

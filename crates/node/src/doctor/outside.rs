@@ -61,7 +61,9 @@ async fn directory(client: &Client, config: &Config) -> Vec<Check> {
                 NAME,
                 format!("{base}: {error}"),
                 "accounts cannot be added, and key changes are not seen; what is stored stays readable",
-                format!("try `curl -v {base}/_health`; open outgoing port 443 in the firewall; check --plc-url"),
+                format!(
+                    "try `curl -v {base}/_health`; open outgoing port 443 in the firewall; check --plc-url"
+                ),
             ),
             Check::skipped("clock", "no server answered to compare with"),
         ],
@@ -82,7 +84,10 @@ fn clock(date: Option<&str>, now: i64) -> Check {
     Check::bad(
         Verdict::Failed,
         NAME,
-        format!("this machine's clock is {} {direction} the directory's", words::duration(Duration::from_secs(off))),
+        format!(
+            "this machine's clock is {} {direction} the directory's",
+            words::duration(Duration::from_secs(off))
+        ),
         "new revisions look as if they came from the future and are refused; times in reports are wrong",
         "sudo timedatectl set-ntp true, then `timedatectl` must say: System clock synchronized: yes",
     )

@@ -52,9 +52,12 @@ impl Engine {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let dir = config.data_dir();
         let store = open_store(dir.clone()).await?;
-        let blobs = Blobs::open(&dir.join(BLOBS)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
-        let net = Client::new(net_config(config)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
-        let directory = DirectoryConfig { plc_url: config.network.plc_url.clone(), ..DirectoryConfig::default() };
+        let blobs =
+            Blobs::open(&dir.join(BLOBS)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
+        let net =
+            Client::new(net_config(config)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
+        let directory =
+            DirectoryConfig { plc_url: config.network.plc_url.clone(), ..DirectoryConfig::default() };
         let directory = Arc::new(Directory::new(net.clone(), Arc::clone(&store), directory));
         let deps = ArchiveDeps {
             store: Arc::clone(&store),

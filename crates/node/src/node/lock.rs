@@ -100,7 +100,8 @@ impl Lock {
         loop {
             match Self::acquire(dir, role) {
                 Err(LockError::Held { holder, .. })
-                    if start.elapsed() < patience && !holder.as_ref().is_some_and(|h| h.role == Role::Node) =>
+                    if start.elapsed() < patience
+                        && !holder.as_ref().is_some_and(|h| h.role == Role::Node) =>
                 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

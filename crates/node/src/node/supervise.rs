@@ -68,7 +68,11 @@ impl Supervisor {
     }
 
     /// Starts a task. When it ends before the node stops, in whatever way, the node stops too.
-    pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+    pub fn spawn(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
         let handle = self.tasks.spawn(task.instrument(tracing::info_span!("task", name)));
         self.names.insert(handle.id(), name);
     }

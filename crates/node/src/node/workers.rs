@@ -109,7 +109,8 @@ struct Due {
 /// The store does not answer any more.
 pub async fn run(job: Job, engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
     let worker = Worker { job, engine, tried: Mutex::default() };
-    let look = worker.job.every.checked_div(10).unwrap_or(LONGEST_LOOK).clamp(Duration::from_secs(1), LONGEST_LOOK);
+    let look =
+        worker.job.every.checked_div(10).unwrap_or(LONGEST_LOOK).clamp(Duration::from_secs(1), LONGEST_LOOK);
     let mut last_error = worker.engine.store.worker(worker.job.name()).await?.and_then(|row| row.last_error);
     let mut noted = None;
     loop {
@@ -151,7 +152,8 @@ impl Worker {
         let mut failed = None;
         let current: Arc<Mutex<String>> = Arc::default();
         // Boxed and collected first: a closure in the stream would keep the whole from being `Send`.
-        let tasks: Vec<_> = tasks.into_iter().map(|task| self.one(task, Arc::clone(&current)).boxed()).collect();
+        let tasks: Vec<_> =
+            tasks.into_iter().map(|task| self.one(task, Arc::clone(&current)).boxed()).collect();
         let mut running = futures::stream::iter(tasks).buffer_unordered(self.job.parallel);
         let mut notes = tokio::time::interval(NOTE_EVERY);
         loop {
@@ -186,7 +188,12 @@ impl Worker {
         *current.lock().unwrap_or_else(PoisonError::into_inner) = doing.clone();
         let progress = Progress::to(move |event| {
             let text = match event.total {
-                Some(total) => format!("{doing}: {} {} of {}", event.phase.as_str(), words::count(event.done), words::count(total)),
+                Some(total) => format!(
+                    "{doing}: {} {} of {}",
+                    event.phase.as_str(),
+                    words::count(event.done),
+                    words::count(total)
+                ),
                 None => format!("{doing}: {}", event.phase.as_str()),
             };
             *current.lock().unwrap_or_else(PoisonError::into_inner) = text;

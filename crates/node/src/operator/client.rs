@@ -46,7 +46,12 @@ impl Client {
             bail!(
                 Failure::new(
                     "conflict",
-                    format!("process {} runs p2pds {}, this command is {}", hello.pid, hello.version, crate::cli::VERSION)
+                    format!(
+                        "process {} runs p2pds {}, this command is {}",
+                        hello.pid,
+                        hello.version,
+                        crate::cli::VERSION
+                    )
                 )
                 .hint("restart it, so that both are the same")
             );
@@ -67,7 +72,10 @@ impl Client {
     ///
     /// # Errors
     /// The connection broke or the node does not know the command.
-    pub async fn run(mut self, command: &Command) -> anyhow::Result<BoxStream<'static, anyhow::Result<Event>>> {
+    pub async fn run(
+        mut self,
+        command: &Command,
+    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Event>>> {
         let response = self.request("POST", "/v1/run", serde_json::to_vec(command)?.into()).await?;
         Ok(lines(self, response.into_body()).boxed())
     }
@@ -127,7 +135,8 @@ fn encoded(byte: u8) -> String {
 
 async fn small(response: Response<Incoming>) -> anyhow::Result<Bytes> {
     let body = http_body_util::Limited::new(response.into_body(), MAX_SMALL);
-    let bytes = body.collect().await.map_err(|error| anyhow::anyhow!("the node's answer broke off: {error}"))?;
+    let bytes =
+        body.collect().await.map_err(|error| anyhow::anyhow!("the node's answer broke off: {error}"))?;
     Ok(bytes.to_bytes())
 }
 
@@ -150,9 +159,12 @@ fn lines(client: Client, body: Incoming) -> impl futures::Stream<Item = anyhow::
         match next {
             Ok(Some(event)) => Some((Ok(event), state)),
             Ok(None) => Some((
-                Err(Failure::new("unavailable", "the p2pds process that did the work stopped before it was done")
-                    .hint("run the same command again: it goes on where this one stopped")
-                    .into()),
+                Err(Failure::new(
+                    "unavailable",
+                    "the p2pds process that did the work stopped before it was done",
+                )
+                .hint("run the same command again: it goes on where this one stopped")
+                .into()),
                 state,
             )),
             Err(error) => Some((Err(error), state)),
@@ -166,7 +178,10 @@ async fn next_line(state: &mut Lines) -> anyhow::Result<Option<Event>> {
         let unsearched = state.buffer.get(searched..).unwrap_or_default();
         if let Some(end) = unsearched.iter().position(|byte| *byte == b'\n') {
             let line = state.buffer.split_to(searched.saturating_add(end).saturating_add(1));
-            return Ok(Some(serde_json::from_slice(&line).context("the node sent a line that this command does not know")?));
+            return Ok(Some(
+                serde_json::from_slice(&line)
+                    .context("the node sent a line that this command does not know")?,
+            ));
         }
         searched = state.buffer.len();
         if searched > MAX_LINE {

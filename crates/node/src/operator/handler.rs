@@ -71,12 +71,14 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
     Ok(match command {
         Command::Add { account } => Answer::Added(Box::new(archive.add(&account, progress).await?)),
         Command::List => Answer::Accounts(archive.list().await?),
-        Command::Show { account } => Answer::Details(Box::new(archive.show(&archive.find(&account).await?).await?)),
+        Command::Show { account } => {
+            Answer::Details(Box::new(archive.show(&archive.find(&account).await?).await?))
+        }
         Command::Sync { account } => Answer::Synced(sync(engine, account, progress).await?),
         Command::Pause { account, paused } => Answer::Paused(pause(engine, &account, paused).await?),
-        Command::Remove { account, dry_run } => {
-            Answer::Removed(Box::new(archive.remove(&archive.find(&account).await?, dry_run, progress).await?))
-        }
+        Command::Remove { account, dry_run } => Answer::Removed(Box::new(
+            archive.remove(&archive.find(&account).await?, dry_run, progress).await?,
+        )),
         Command::Verify { account, read_data, repair } => {
             Answer::Verified(verify(engine, account, VerifyOptions { read_data, repair }, progress).await?)
         }
@@ -149,7 +151,14 @@ async fn verify(
 ) -> Result<Vec<VerifyReport>, Failure> {
     let dids = match account {
         Some(account) => vec![engine.archive.find(&account).await?],
-        None => engine.archive.list().await?.into_iter().filter(|line| !line.removing).map(|line| line.did).collect(),
+        None => engine
+            .archive
+            .list()
+            .await?
+            .into_iter()
+            .filter(|line| !line.removing)
+            .map(|line| line.did)
+            .collect(),
     };
     let mut reports = Vec::new();
     for did in dids {
