@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use p2pds_bench::measure::{each, peak, time};
 use p2pds_bench::others::{atrium, repo_stream, shrike};
-use p2pds_bench::report::{self, Table, micros, mib, millis, ratio};
+use p2pds_bench::report::{self, Table, mib, micros, millis, ratio};
 use p2pds_ipld::car::{CarLimits, SectionCid, SliceReader};
 use p2pds_ipld::{Cid, car, sha256};
 use p2pds_repo::bucket::{Bucket, BucketBuilder, Spine, plan};
@@ -99,7 +99,10 @@ fn verify(machine: &Machine, quick: bool) -> String {
         let (car, _) = synthetic::car(SEED, COUNT, order);
         let mb = car.len() as f64 / 1e6;
         let title = format!("Verify a CAR of {COUNT} records, {mb:.1} MB, blocks {name}");
-        let mut table = Table::new(&title, &["", "MB/s", "of the SHA-256 pass", "its time / ours", "peak memory MiB", "checks"]);
+        let mut table = Table::new(
+            &title,
+            &["", "MB/s", "of the SHA-256 pass", "its time / ours", "peak memory MiB", "checks"],
+        );
         let sha = time(9, || sha256(&car));
         let mut rows: Vec<(&str, f64, usize, &str)> = Vec::new();
         let all = "hash, order, layer, canonical, complete";
@@ -107,19 +110,43 @@ fn verify(machine: &Machine, quick: bool) -> String {
             rows.push(("**p2pds**, stream", time(9, || ours_stream(&car)), peak(|| ours_stream(&car)), all));
         }
         rows.push(("**p2pds**, in memory", time(9, || ours_slice(&car)), peak(|| ours_slice(&car)), all));
-        rows.push(("shrike, slice and tree", time(5, || shrike::verify(&car)), peak(|| shrike::verify(&car)), "hash, order, complete"));
+        rows.push((
+            "shrike, slice and tree",
+            time(5, || shrike::verify(&car)),
+            peak(|| shrike::verify(&car)),
+            "hash, order, complete",
+        ));
         if !quick {
-            rows.push(("shrike load_car", time(3, || shrike::load(&car)), peak(|| shrike::load(&car)), "hash, order, complete"));
+            rows.push((
+                "shrike load_car",
+                time(3, || shrike::load(&car)),
+                peak(|| shrike::load(&car)),
+                "hash, order, complete",
+            ));
         }
         let stream = || repo_stream::verify(&machine.runtime, &car);
         rows.push(("repo-stream", time(3, stream), peak(stream), "hash, order, layer, complete"));
         let atrium = || atrium::verify(&machine.runtime, &car);
         rows.push(("atrium-repo", time(3, atrium), peak(atrium), "hash"));
         let ours = rows[0].1;
-        table.row(&["SHA-256 pass, the limit".into(), format!("{:.0}", mb / sha), "1.00".into(), String::new(), String::new(), String::new()]);
+        table.row(&[
+            "SHA-256 pass, the limit".into(),
+            format!("{:.0}", mb / sha),
+            "1.00".into(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]);
         for (name, seconds, memory, checks) in &rows {
             let beside = if name.starts_with("**") { String::new() } else { ratio(seconds / ours) };
-            table.row(&[(*name).into(), format!("{:.0}", mb / seconds), ratio(sha / seconds), beside, mib(*memory), (*checks).into()]);
+            table.row(&[
+                (*name).into(),
+                format!("{:.0}", mb / seconds),
+                ratio(sha / seconds),
+                beside,
+                mib(*memory),
+                (*checks).into(),
+            ]);
         }
         let fastest = rows.iter().filter(|r| !r.0.starts_with("**")).map(|r| r.1).fold(f64::MAX, f64::min);
         text.push_str(&table.text());
@@ -155,7 +182,8 @@ struct Trees {
 
 impl Trees {
     fn new() -> Self {
-        let records: Vec<_> = synthetic::records(SEED, COUNT).map(|(key, body)| (key, Cid::of_cbor(&body))).collect();
+        let records: Vec<_> =
+            synthetic::records(SEED, COUNT).map(|(key, body)| (key, Cid::of_cbor(&body))).collect();
         let mut nodes = HashMap::new();
         let mut builder = Builder::new(|cid: &Cid, bytes: &[u8]| {
             nodes.insert(*cid, bytes.to_vec());
@@ -173,7 +201,11 @@ impl Trees {
         let collections = ["app.bsky.feed.like", "app.bsky.feed.post", "app.bsky.graph.follow"];
         (0..count)
             .map(|n| {
-                let micros = if append { 1_900_000_000_000_000 + n as u64 } else { 1_672_531_200_000_000 + random.below(1 << 45) };
+                let micros = if append {
+                    1_900_000_000_000_000 + n as u64
+                } else {
+                    1_672_531_200_000_000 + random.below(1 << 45)
+                };
                 let tid = Tid::from_micros(micros, u16::try_from(random.below(1024)).expect("small"));
                 let collection = collections[random.below(3) as usize];
                 (format!("{collection}/{tid}").into_bytes(), any_cid(&mut random))
@@ -217,13 +249,26 @@ fn build(trees: &Trees, machine: &Machine, quick: bool) -> String {
         let work = || atrium::build(&machine.runtime, &list);
         rows.push(("atrium-repo, sorted", time(1, work), 0));
     }
-    let mut table = Table::new(&format!("Build the tree of {COUNT} sorted records"), &["", "ms", "µs per record", "its time / ours", "peak memory MiB"]);
+    let mut table = Table::new(
+        &format!("Build the tree of {COUNT} sorted records"),
+        &["", "ms", "µs per record", "its time / ours", "peak memory MiB"],
+    );
     for (name, seconds, memory) in &rows {
         let beside = if name.starts_with("**") { String::new() } else { ratio(seconds / own) };
         let memory = if *memory == 0 { String::new() } else { mib(*memory) };
-        table.row(&[(*name).into(), millis(*seconds), format!("{:.3}", seconds * 1e6 / COUNT as f64), beside, memory]);
+        table.row(&[
+            (*name).into(),
+            millis(*seconds),
+            format!("{:.3}", seconds * 1e6 / COUNT as f64),
+            beside,
+            memory,
+        ]);
     }
-    format!("{}\n{} times shrike (target 3.5). repo-stream does not write.\n", table.text(), ratio(rows[2].1 / own))
+    format!(
+        "{}\n{} times shrike (target 3.5). repo-stream does not write.\n",
+        table.text(),
+        ratio(rows[2].1 / own)
+    )
 }
 
 fn insert(trees: &Trees, machine: &Machine) -> String {
@@ -233,7 +278,8 @@ fn insert(trees: &Trees, machine: &Machine) -> String {
     );
     let shrike_store = shrike::store(&trees.nodes);
     let shrike_root = shrike::cid(&trees.root);
-    let atrium_store: HashMap<_, _> = trees.nodes.iter().map(|(cid, bytes)| (atrium::cid(cid), bytes.clone())).collect();
+    let atrium_store: HashMap<_, _> =
+        trees.nodes.iter().map(|(cid, bytes)| (atrium::cid(cid), bytes.clone())).collect();
     let atrium_root = atrium::cid(&trees.root);
     let mut columns = Vec::new();
     let mut nodes = trees.nodes.clone();
@@ -243,7 +289,10 @@ fn insert(trees: &Trees, machine: &Machine) -> String {
         let mut tree = Tree::open(trees.root);
         tree.insert(&mut nodes, key, *cid).expect("inserted");
         let root = tree.flush(|_, _| {}, |_| {});
-        assert_eq!(shrike::insert(&shrike_store, shrike_root, &text_of(key), shrike::cid(cid)), shrike::cid(&root));
+        assert_eq!(
+            shrike::insert(&shrike_store, shrike_root, &text_of(key), shrike::cid(cid)),
+            shrike::cid(&root)
+        );
         let ours = each(&keys, |(key, cid)| {
             let mut tree = Tree::open(trees.root);
             tree.insert(&mut Own(&mut nodes), key, *cid).expect("inserted");
@@ -292,7 +341,8 @@ fn event(trees: &Trees, nodes: &mut HashMap<Cid, Vec<u8>>, op: Op, body: &[u8]) 
     let data = tree.flush(|_, _| {}, |_| {});
     let proof = tree.covering_proof(nodes, [op.key.as_slice()]).expect("a proof");
     let (did, key) = synthetic::account();
-    let commit = Unsigned { did, rev: Tid::from_micros(1_900_000_000_000_000, 3), data }.sign(&key).expect("signed");
+    let commit =
+        Unsigned { did, rev: Tid::from_micros(1_900_000_000_000_000, 3), data }.sign(&key).expect("signed");
     let mut car = Vec::new();
     car::write_header(&mut car, &[commit.cid()]);
     car::write_section(&mut car, &commit.cid(), &commit.encode());
@@ -325,7 +375,9 @@ fn inversion(trees: &Trees, machine: &Machine) -> String {
     let mut random = Random::new(9);
     let mut nodes = trees.nodes.clone();
     let mut table = Table::new(
-        &format!("Undo one operation on the blocks of its event ({COUNT} records; hashes included, signature not)"),
+        &format!(
+            "Undo one operation on the blocks of its event ({COUNT} records; hashes included, signature not)"
+        ),
         &["", "create µs", "update µs", "delete µs"],
     );
     let mut columns = Vec::new();
@@ -349,7 +401,11 @@ fn inversion(trees: &Trees, machine: &Machine) -> String {
         let theirs: Vec<_> = events
             .iter()
             .map(|event| {
-                let ops: Vec<_> = event.ops.iter().map(|op| (text_of(&op.key), op.old().map(|cid| shrike::cid(&cid)))).collect();
+                let ops: Vec<_> = event
+                    .ops
+                    .iter()
+                    .map(|op| (text_of(&op.key), op.old().map(|cid| shrike::cid(&cid))))
+                    .collect();
                 (&event.car, ops)
             })
             .collect();
@@ -374,7 +430,11 @@ fn inversion(trees: &Trees, machine: &Machine) -> String {
     }
     for (at, name) in ["**p2pds**", "shrike", "atrium-repo"].into_iter().enumerate() {
         let cell = |column: &[f64; 3]| {
-            if at == 0 { micros(column[0]) } else { format!("{} ({}×)", micros(column[at]), ratio(column[at] / column[0])) }
+            if at == 0 {
+                micros(column[0])
+            } else {
+                format!("{} ({}×)", micros(column[at]), ratio(column[at] / column[0]))
+            }
         };
         table.row(&[name.into(), cell(&columns[0]), cell(&columns[1]), cell(&columns[2])]);
     }
@@ -439,7 +499,15 @@ type Records = Vec<(Vec<u8>, Cid)>;
 fn buckets(trees: &Trees, quick: bool) -> String {
     let mut table = Table::new(
         "Buckets in memory (what the store adds is in its own table)",
-        &["records", "rows", "row bytes, MB", "rows to spine, ms", "write with spine, µs", "delete with spine, µs", "proof bytes"],
+        &[
+            "records",
+            "rows",
+            "row bytes, MB",
+            "rows to spine, ms",
+            "write with spine, µs",
+            "delete with spine, µs",
+            "proof bytes",
+        ],
     );
     let large: Records;
     let mut sets: Vec<&Records> = vec![&trees.records];
@@ -455,7 +523,8 @@ fn buckets(trees: &Trees, quick: bool) -> String {
         }
         let built = builder.finish();
         let size: usize = rows.iter().map(|row| row.lo.len() + row.prefixes.len() + 80).sum();
-        let lean: Vec<Bucket> = rows.iter().map(|row| Bucket { prefixes: Vec::new(), ..row.clone() }).collect();
+        let lean: Vec<Bucket> =
+            rows.iter().map(|row| Bucket { prefixes: Vec::new(), ..row.clone() }).collect();
         let load = time(9, || Spine::from_buckets(lean.clone()).expect("a spine"));
         let spine = Spine::from_buckets(lean).expect("a spine");
         assert_eq!(spine.root(), built.root);
@@ -493,7 +562,8 @@ fn spine_writes(trees: &Trees, records: &Records, spine: &Spine, delete: bool, p
             .map(|index| {
                 let (lo, end) = spine.range(index).expect("a bucket");
                 let from = records.partition_point(|(key, _)| key.as_slice() < lo);
-                let to = end.map_or(records.len(), |end| records.partition_point(|(key, _)| key.as_slice() < end));
+                let to =
+                    end.map_or(records.len(), |end| records.partition_point(|(key, _)| key.as_slice() < end));
                 (index, records[from..to].iter().map(|(key, cid)| (key.as_slice(), *cid)).collect())
             })
             .collect();

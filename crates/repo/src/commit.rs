@@ -135,7 +135,10 @@ impl Commit {
             Some(Value::Link(cid)) if cid.codec() == Codec::DagCbor => Some(*cid),
             _ => None,
         };
-        let sig = map.get("sig").and_then(Value::as_bytes).and_then(|sig| <[u8; SIGNATURE_LEN]>::try_from(sig).ok());
+        let sig = map
+            .get("sig")
+            .and_then(Value::as_bytes)
+            .and_then(|sig| <[u8; SIGNATURE_LEN]>::try_from(sig).ok());
         Ok(Self {
             did: did.ok_or(wrong("did", "a DID"))?,
             rev: rev.ok_or(wrong("rev", "a TID"))?,

@@ -174,7 +174,8 @@ pub fn prove(event: CommitEvent<'_>) -> Result<Proved<'_>, EventError> {
     }
     once_each(event.ops.iter().map(|op| op.path.as_bytes()).collect())?;
     let (commit, mut blocks) = open(&event.repo, event.rev, event.commit, event.blocks, MAX_BLOCKS)?;
-    let ops = event.ops.iter().map(|op| read_op(op, event.prev_data.is_some())).collect::<Result<Vec<_>, _>>()?;
+    let ops =
+        event.ops.iter().map(|op| read_op(op, event.prev_data.is_some())).collect::<Result<Vec<_>, _>>()?;
     match event.prev_data {
         Some(said) => {
             let ops: Vec<Op> = ops.iter().flatten().cloned().collect();
@@ -213,7 +214,8 @@ pub fn prove(event: CommitEvent<'_>) -> Result<Proved<'_>, EventError> {
 /// # Errors
 /// [`EventError`] names the first thing that is wrong.
 pub fn read_sync(repo: &Did, rev: Tid, blocks: &[u8]) -> Result<Commit, EventError> {
-    let root = SliceReader::new(blocks, CarLimits::DEFAULT.with_total(MAX_SYNC))?.header().roots.first().copied();
+    let root =
+        SliceReader::new(blocks, CarLimits::DEFAULT.with_total(MAX_SYNC))?.header().roots.first().copied();
     let root = root.ok_or(EventError::Disagree("commit"))?;
     Ok(open(repo, rev, root, blocks, MAX_SYNC)?.0)
 }

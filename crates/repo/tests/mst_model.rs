@@ -76,7 +76,8 @@ fn check_commit(before: &Records, after: &Records, ops: &[Op]) {
     assert_eq!(root, new_root, "root after ops");
     let want_added: NodeMap =
         new_nodes.iter().filter(|(c, _)| !old_nodes.contains_key(c)).map(|(c, b)| (*c, b.clone())).collect();
-    let want_retired: BTreeSet<Cid> = old_nodes.keys().filter(|c| !new_nodes.contains_key(c)).copied().collect();
+    let want_retired: BTreeSet<Cid> =
+        old_nodes.keys().filter(|c| !new_nodes.contains_key(c)).copied().collect();
     assert_eq!(added, want_added, "new blocks");
     assert_eq!(retired, want_retired, "retired blocks");
 
@@ -144,10 +145,10 @@ fn all_small_trees_and_all_single_changes() {
                 (0..6).filter(|i| set >> i & 1 == 1).map(|i| (keys[i].clone(), cid(i as u64 + 1))).collect()
             };
             let before = chosen(set);
-            for i in 0..6 {
+            for (i, key) in keys.iter().enumerate() {
                 let after = chosen(set ^ 1 << i);
                 let value = cid(i as u64 + 1);
-                let op = if set >> i & 1 == 1 { Op::delete(&keys[i], value) } else { Op::create(&keys[i], value) };
+                let op = if set >> i & 1 == 1 { Op::delete(key, value) } else { Op::create(key, value) };
                 check_commit(&before, &after, &[op]);
             }
         }

@@ -47,7 +47,10 @@ fn key_heights() {
     let Some(cases) = json("vectors/atproto-interop/mst/key_heights.json") else { return };
     assert_eq!(cases.len(), 9);
     for case in cases {
-        assert_eq!(u64::from(height(case["key"].as_str().unwrap().as_bytes())), case["height"].as_u64().unwrap());
+        assert_eq!(
+            u64::from(height(case["key"].as_str().unwrap().as_bytes())),
+            case["height"].as_u64().unwrap()
+        );
     }
 }
 
@@ -73,7 +76,10 @@ fn example_keys_name_their_layer() {
 
 #[test]
 fn commit_proofs() {
-    for file in ["vectors/atproto-interop/firehose/commit-proof-fixtures.json", "vectors/repo-proofs/commit-proof-fixtures.json"] {
+    for file in [
+        "vectors/atproto-interop/firehose/commit-proof-fixtures.json",
+        "vectors/repo-proofs/commit-proof-fixtures.json",
+    ] {
         let Some(cases) = json(file) else { return };
         assert_eq!(cases.len(), 6);
         for case in &cases {
@@ -81,6 +87,8 @@ fn commit_proofs() {
         }
     }
 }
+
+type Loaded = Vec<(usize, Vec<(Vec<u8>, Cid)>)>;
 
 fn commit_proof(case: &Value) {
     let comment = case["comment"].as_str().unwrap();
@@ -121,10 +129,11 @@ fn commit_proof(case: &Value) {
     }
     builder.finish();
     let mut spine = Spine::from_buckets(rows).unwrap();
-    let loaded: Vec<(usize, Vec<(Vec<u8>, Cid)>)> = (0..spine.buckets().len())
+    let loaded: Loaded = (0..spine.buckets().len())
         .map(|index| {
             let (lo, end) = spine.range(index).unwrap();
-            let inside = before.range(lo.to_vec()..).take_while(|(k, _)| end.is_none_or(|end| k.as_slice() < end));
+            let inside =
+                before.range(lo.to_vec()..).take_while(|(k, _)| end.is_none_or(|end| k.as_slice() < end));
             (index, inside.map(|(k, v)| (k.clone(), *v)).collect())
         })
         .collect();

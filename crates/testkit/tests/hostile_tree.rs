@@ -75,7 +75,8 @@ fn no_hostile_tree_is_walked() {
         let mut nodes: HashMap<Cid, Vec<u8>> = case.nodes.iter().filter(sound).cloned().collect();
         let found = diff(empty_root(), &mut HashMap::<Cid, Vec<u8>>::new(), case.root, &mut nodes, 100_000);
         assert!(found.is_err(), "diff accepted: {}", case.name);
-        for key in [b"com.example.a/000000".as_slice(), b"com.example.a/005000", b"com.example.a/zzz", b"a/a"] {
+        for key in [b"com.example.a/000000".as_slice(), b"com.example.a/005000", b"com.example.a/zzz", b"a/a"]
+        {
             // A path that passes by the fault is fine; what counts is that it ends.
             let _ = check_proof(case.root, &mut nodes, key);
             let mut tree = Tree::open(case.root);

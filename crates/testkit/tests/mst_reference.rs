@@ -81,7 +81,8 @@ fn history(seed: u64, mine: &Mine) -> History {
         let count = if random.below(25) == 0 { 1000 } else { 1 + random.below(8) };
         for _ in 0..count {
             let there = records.len() as u64;
-            let known = records.iter().nth(random.below(there) as usize).map(|(key, cid)| (key.clone(), *cid));
+            let known =
+                records.iter().nth(random.below(there) as usize).map(|(key, cid)| (key.clone(), *cid));
             let op = match (known, if count == 1000 { 2 } else { random.below(4) }) {
                 (Some((key, old)), 1) => Op::update(&key, old, any_cid(&mut random)),
                 (Some((key, old)), 2 | 3) => Op::delete(&key, old),
@@ -115,7 +116,8 @@ fn text(key: &[u8]) -> &str {
 }
 
 fn request(history: &History) -> Value {
-    let start: Vec<Value> = history.start.iter().map(|(key, cid)| json!([text(key), cid.to_string()])).collect();
+    let start: Vec<Value> =
+        history.start.iter().map(|(key, cid)| json!([text(key), cid.to_string()])).collect();
     let op = |op: &Op| {
         let action = match (op.old(), op.new()) {
             (None, _) => "create",
@@ -146,9 +148,12 @@ impl Ours {
         let mut tree = Tree::open(self.root);
         apply(&mut tree, &mut self.nodes, ops).unwrap();
         let (mut added, mut removed) = (Vec::new(), BTreeSet::new());
-        let root = tree.flush(|cid, bytes| added.push((*cid, bytes.to_vec())), |cid| {
-            removed.insert(*cid);
-        });
+        let root = tree.flush(
+            |cid, bytes| added.push((*cid, bytes.to_vec())),
+            |cid| {
+                removed.insert(*cid);
+            },
+        );
         let proof = tree.covering_proof(&mut self.nodes, ops.iter().map(|op| op.key.as_slice())).unwrap();
         let cids = |blocks: &[(Cid, Vec<u8>)]| blocks.iter().map(|(cid, _)| *cid).collect::<BTreeSet<_>>();
         let says = |name: &str| &want[name];
@@ -195,7 +200,8 @@ impl Ours {
             let fits = |row: &&Bucket| if below { row.lo.as_slice() < key } else { row.lo.as_slice() <= key };
             stored.iter().rev().find(fits).cloned()
         });
-        let mut rows: BTreeMap<Vec<u8>, Bucket> = stored.into_iter().map(|row| (row.lo.clone(), row)).collect();
+        let mut rows: BTreeMap<Vec<u8>, Bucket> =
+            stored.into_iter().map(|row| (row.lo.clone(), row)).collect();
         for change in changes {
             match change {
                 BucketChange::Put(row) => drop(rows.insert(row.lo.clone(), row)),
@@ -223,7 +229,8 @@ impl Ours {
 }
 
 fn between(records: &Records, lo: &[u8], end: Option<&[u8]>) -> Vec<(Vec<u8>, Cid)> {
-    let inside = records.range(lo.to_vec()..).take_while(|(key, _)| end.is_none_or(|end| key.as_slice() < end));
+    let inside =
+        records.range(lo.to_vec()..).take_while(|(key, _)| end.is_none_or(|end| key.as_slice() < end));
     inside.map(|(key, cid)| (key.clone(), *cid)).collect()
 }
 

@@ -62,7 +62,8 @@ fn stage(root: &Path, car: &[u8], page_size: u32, copies: u8) -> (f64, f64) {
     let (took, records) = clock(|| {
         let mut records = 0;
         for copy in 0..copies {
-            let did = Did::parse(&format!("did:plc:{}", char::from(b'a' + copy).to_string().repeat(24))).expect("a DID");
+            let did = Did::parse(&format!("did:plc:{}", char::from(b'a' + copy).to_string().repeat(24)))
+                .expect("a DID");
             add(&store, &did);
             let mut stager = Stager::begin(Arc::clone(&store), did, Tid::from_micros(1, 1)).expect("staging");
             records += rows.len();
@@ -80,16 +81,15 @@ fn stage(root: &Path, car: &[u8], page_size: u32, copies: u8) -> (f64, f64) {
 
 pub fn tables(root: &Path) -> String {
     let mut text = String::new();
-    let mut table = Table::new("Database of the CAR on real repos (ten accounts with the same repo, an empty database subtracted)", &[
-        "repo",
-        "CAR bytes",
-        "database / CAR",
-        "target",
-    ]);
+    let mut table = Table::new(
+        "Database of the CAR on real repos (ten accounts with the same repo, an empty database subtracted)",
+        &["repo", "CAR bytes", "database / CAR", "target"],
+    );
     let shared = std::env::var("P2PDS_SHARED").ok();
     let empty = stage(root, &empty_car(), 4_096, 1).0;
     for name in ["midsize.car", "fakermaker.repo.car"] {
-        let Some(car) = shared.as_ref().and_then(|s| std::fs::read(format!("{s}/vectors/cars/{name}")).ok()) else {
+        let Some(car) = shared.as_ref().and_then(|s| std::fs::read(format!("{s}/vectors/cars/{name}")).ok())
+        else {
             table.row(&[name.into(), "not here: set P2PDS_SHARED".into(), "–".into(), "0.70".into()]);
             continue;
         };
@@ -99,7 +99,8 @@ pub fn tables(root: &Path) -> String {
     }
     text.push_str(&table.text());
     let (car, _) = synthetic::car(7, 100_000, Order::Preorder);
-    let mut table = Table::new("Page size (100,000 synthetic records)", &["bytes", "database / CAR", "staged records/s"]);
+    let mut table =
+        Table::new("Page size (100,000 synthetic records)", &["bytes", "database / CAR", "staged records/s"]);
     for page_size in [4_096, 8_192, 16_384] {
         let (size, rate) = stage(root, &car, page_size, 1);
         table.row(&[page_size.to_string(), format!("{:.3}", size / car.len() as f64), format!("{rate:.0}")]);

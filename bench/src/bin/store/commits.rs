@@ -42,7 +42,11 @@ pub fn verify(stored: &Stored, did: &Did, key: &PublicKey, key_text: &str, expec
                 let mut blobs = Vec::new();
                 scan(body, &Limits::RECORD, &mut |item| {
                     if let Item::Blob(b) = item {
-                        blobs.push(BlobRef { cid: b.cid, size: b.size.unwrap_or(0), mime: b.mime.to_owned() });
+                        blobs.push(BlobRef {
+                            cid: b.cid,
+                            size: b.size.unwrap_or(0),
+                            mime: b.mime.to_owned(),
+                        });
                     }
                 })
                 .expect("a record");
@@ -50,7 +54,13 @@ pub fn verify(stored: &Stored, did: &Did, key: &PublicKey, key_text: &str, expec
             }),
         })
         .collect();
-    Unit::ApplyCommit { did: did.clone(), expect, head: Box::new(head), changes, buckets: BucketUpdate::MarkDirty }
+    Unit::ApplyCommit {
+        did: did.clone(),
+        expect,
+        head: Box::new(head),
+        changes,
+        buckets: BucketUpdate::MarkDirty,
+    }
 }
 
 pub fn run(dir: &Path) -> Figures {

@@ -146,7 +146,8 @@ pub fn load(dir: &Path) -> impl Iterator<Item = Stored> + use<> {
         };
         let rev = Tid::from_u64(u64::from_le_bytes(field()?.try_into().ok()?)).ok()?;
         let path = RecordPath::from_bytes(&field()?).ok()?;
-        let [old, new, prev_data, commit] = std::array::from_fn(|_| Cid::from_bytes(&field().unwrap_or_default()).ok());
+        let [old, new, prev_data, commit] =
+            std::array::from_fn(|_| Cid::from_bytes(&field().unwrap_or_default()).ok());
         Some(Stored { rev, path, old, new, prev_data: prev_data?, commit: commit?, car: field()? })
     })
 }

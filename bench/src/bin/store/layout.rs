@@ -9,13 +9,16 @@ use crate::Figures;
 use crate::setup::store_dir;
 
 fn database(dir: &Path) -> Connection {
-    Connection::open_with_flags(store_dir(dir).join(FILE_NAME), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database")
+    Connection::open_with_flags(store_dir(dir).join(FILE_NAME), OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .expect("the database")
 }
 
 /// Bytes of file that a table and its indexes take.
 fn pages(db: &Connection, names: &str) -> f64 {
-    db.query_row(&format!("SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN ({names})"), [], |r| r.get::<_, i64>(0))
-        .expect("dbstat") as f64
+    db.query_row(&format!("SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN ({names})"), [], |r| {
+        r.get::<_, i64>(0)
+    })
+    .expect("dbstat") as f64
 }
 
 pub fn run(dir: &Path) -> Figures {

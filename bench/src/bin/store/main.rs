@@ -44,6 +44,7 @@ fn step(name: &str, dir: &Path, count: usize) {
         "reads" => reads::run(dir, count),
         "upkeep" => upkeep::run(dir, count),
         "layout" => layout::run(dir),
+        "profile" => reads::profile(dir),
         other => panic!("no step {other}"),
     };
     figures.insert("memory".into(), setup::peak_memory());
@@ -59,11 +60,15 @@ fn child(name: &str, dir: &Path, count: usize, one_core: bool) -> Figures {
     if one_core {
         command.args(["-c", "1"]).arg(&this);
     }
-    let output = command.arg("step").arg(name).arg(dir).arg(count.to_string()).output().expect("a child process");
+    let output =
+        command.arg("step").arg(name).arg(dir).arg(count.to_string()).output().expect("a child process");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
     eprintln!("-- {name} at {count}\n{text}");
-    text.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.to_owned(), v.parse().expect("a number"))).collect()
+    text.lines()
+        .filter_map(|l| l.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.parse().expect("a number")))
+        .collect()
 }
 
 fn all(counts: &[usize], print_only: bool) {
@@ -75,9 +80,14 @@ fn all(counts: &[usize], print_only: bool) {
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a directory");
         let mut figures = child("prepare", &dir, *count, false);
-        for (step, one_core) in
-            [("import", false), ("layout", false), ("reads", false), ("commits", true), ("import-any-order", false), ("upkeep", false)]
-        {
+        for (step, one_core) in [
+            ("import", false),
+            ("layout", false),
+            ("reads", false),
+            ("commits", true),
+            ("import-any-order", false),
+            ("upkeep", false),
+        ] {
             for (name, value) in child(step, &dir, *count, one_core) {
                 figures.insert(format!("{step}.{name}"), value);
             }
@@ -126,53 +136,80 @@ fn tables(columns: &[(usize, Figures)]) -> String {
 }
 
 const LINES: &[(&str, &[Line])] = &[
-    ("Import and verify a CAR file", &[
-        ("CAR, MB", "car", 1e-6, 1, ""),
-        ("streamable order, records/s", "import.rate", 1.0, 0, "150,000"),
-        ("… CPU of both threads, µs a record", "import.cpu", 1e6, 2, ""),
-        ("… memory, MB", "import.memory", 1e-6, 0, "150"),
-        ("shuffled order, records/s", "import-any-order.rate", 1.0, 0, ""),
-        ("… memory, MB", "import-any-order.memory", 1e-6, 0, "150"),
-        ("database of the CAR, all tables and indexes", "layout.of_car", 1.0, 3, "0.70 (aim 0.60)"),
-        ("… of which records", "layout.record", 1.0, 3, ""),
-        ("… of which buckets and prefixes", "layout.buckets", 1.0, 4, ""),
-    ]),
-    ("Verified single-record commits (70 % create, 15 % update, 15 % delete; event CAR, signature, inversion, store), one core", &[
-        ("groups of 16, commits/s by the clock, flushes included", "commits.rate", 1.0, 0, "5,000"),
-        ("groups of 16, commits/s by CPU time", "commits.cpu_rate", 1.0, 0, "5,000"),
-        ("… CPU µs a commit, verification", "commits.verify_cpu", 1e6, 1, ""),
-        ("… CPU µs a commit, store", "commits.store_cpu", 1e6, 1, ""),
-        ("one at a time, commits/s by the clock", "commits.single_rate", 1.0, 0, ""),
-        ("commit row, bytes of payload", "commits.row", 1.0, 0, "128"),
-        ("commit row, bytes of file", "commits.row_file", 1.0, 0, ""),
-        ("memory, MB", "commits.memory", 1e-6, 0, "150"),
-    ]),
-    ("Reads", &[
-        ("record by path, warm, µs median", "reads.point", 1e6, 1, "50 at 200k"),
-        ("page of 100 records, ms median", "reads.page", 1e3, 2, ""),
-        ("getRepo, MB/s", "reads.export", 1e-6, 0, "300"),
-        ("… by CPU time of both threads, MB/s", "reads.export_cpu", 1e-6, 0, ""),
-        ("getRepo, first byte with nothing cached, ms", "reads.export_first", 1e3, 2, ""),
-        ("sync.getRecord proof, present or absent, spine cached, ms median", "reads.proof", 1e3, 3, ""),
-        ("getBlocks, one node by CID, ms median", "reads.node", 1e3, 2, ""),
-        ("scrub (every body read and hashed, tree rebuilt), MB/s of CAR", "reads.scrub", 1e-6, 0, ""),
-        ("state at an earlier rev, all keys, records/s", "reads.at_rev", 1.0, 0, ""),
-        ("memory, MB", "reads.memory", 1e-6, 0, "150"),
-    ]),
-    ("Planning one write", &[
-        ("nothing cached (not by SQLite, not by the system), ms median", "reads.write_cold", 1e3, 2, "2 and 15"),
-        ("nothing cached by SQLite, ms median", "reads.write_fresh", 1e3, 2, ""),
-        ("spine cached, ms median", "reads.write_warm", 1e3, 3, "0.3"),
-    ]),
-    ("Beside a live head, and afterwards", &[
-        ("another account's commit while this repo is staged again, ms median", "upkeep.beside", 1e3, 2, ""),
-        ("… 99 of 100 below, ms", "upkeep.beside_99", 1e3, 2, ""),
-        ("fold the replaced repo, records/s", "upkeep.fold", 1.0, 0, ""),
-        ("largest log on the way, MB", "upkeep.wal", 1e-6, 0, "256"),
-        ("purge this many records, search all files, s", "upkeep.purge", 1.0, 2, "60"),
-        ("… bytes of files searched, MB", "upkeep.purge_searched", 1e-6, 0, ""),
-        ("… the search led to a rewrite (1 yes)", "upkeep.purge_vacuumed", 1.0, 0, ""),
-        ("… traces left", "upkeep.purge_left", 1.0, 0, "0"),
-        ("memory, MB", "upkeep.memory", 1e-6, 0, "150"),
-    ]),
+    (
+        "Import and verify a CAR file",
+        &[
+            ("CAR, MB", "car", 1e-6, 1, ""),
+            ("streamable order, records/s", "import.rate", 1.0, 0, "150,000"),
+            ("… CPU of both threads, µs a record", "import.cpu", 1e6, 2, ""),
+            ("… memory, MB", "import.memory", 1e-6, 0, "150"),
+            ("shuffled order, records/s", "import-any-order.rate", 1.0, 0, ""),
+            ("… memory, MB", "import-any-order.memory", 1e-6, 0, "150"),
+            ("database of the CAR, all tables and indexes", "layout.of_car", 1.0, 3, "0.70 (aim 0.60)"),
+            ("… of which records", "layout.record", 1.0, 3, ""),
+            ("… of which buckets and prefixes", "layout.buckets", 1.0, 4, ""),
+        ],
+    ),
+    (
+        "Verified single-record commits (70 % create, 15 % update, 15 % delete; event CAR, signature, inversion, store), one core",
+        &[
+            ("groups of 16, commits/s by the clock, flushes included", "commits.rate", 1.0, 0, "5,000"),
+            ("groups of 16, commits/s by CPU time", "commits.cpu_rate", 1.0, 0, "5,000"),
+            ("… CPU µs a commit, verification", "commits.verify_cpu", 1e6, 1, ""),
+            ("… CPU µs a commit, store", "commits.store_cpu", 1e6, 1, ""),
+            ("one at a time, commits/s by the clock", "commits.single_rate", 1.0, 0, ""),
+            ("commit row, bytes of payload", "commits.row", 1.0, 0, "128"),
+            ("commit row, bytes of file", "commits.row_file", 1.0, 0, ""),
+            ("memory, MB", "commits.memory", 1e-6, 0, "150"),
+        ],
+    ),
+    (
+        "Reads",
+        &[
+            ("record by path, warm, µs median", "reads.point", 1e6, 1, "50 at 200k"),
+            ("page of 100 records, ms median", "reads.page", 1e3, 2, ""),
+            ("getRepo, MB/s", "reads.export", 1e-6, 0, "300"),
+            ("… by CPU time of both threads, MB/s", "reads.export_cpu", 1e-6, 0, ""),
+            ("getRepo, first byte with nothing cached, ms", "reads.export_first", 1e3, 2, ""),
+            ("sync.getRecord proof, present or absent, spine cached, ms median", "reads.proof", 1e3, 3, ""),
+            ("getBlocks, one node by CID, ms median", "reads.node", 1e3, 2, ""),
+            ("scrub (every body read and hashed, tree rebuilt), MB/s of CAR", "reads.scrub", 1e-6, 0, ""),
+            ("state at an earlier rev, all keys, records/s", "reads.at_rev", 1.0, 0, ""),
+            ("memory, MB", "reads.memory", 1e-6, 0, "150"),
+        ],
+    ),
+    (
+        "Planning one write",
+        &[
+            (
+                "nothing cached (not by SQLite, not by the system), ms median",
+                "reads.write_cold",
+                1e3,
+                2,
+                "2 and 15",
+            ),
+            ("nothing cached by SQLite, ms median", "reads.write_fresh", 1e3, 2, ""),
+            ("spine cached, ms median", "reads.write_warm", 1e3, 3, "0.3"),
+        ],
+    ),
+    (
+        "Beside a live head, and afterwards",
+        &[
+            (
+                "another account's commit while this repo is staged again, ms median",
+                "upkeep.beside",
+                1e3,
+                2,
+                "",
+            ),
+            ("… 99 of 100 below, ms", "upkeep.beside_99", 1e3, 2, ""),
+            ("fold the replaced repo, records/s", "upkeep.fold", 1.0, 0, ""),
+            ("largest log on the way, MB", "upkeep.wal", 1e-6, 0, "256"),
+            ("purge this many records, search all files, s", "upkeep.purge", 1.0, 2, "60"),
+            ("… bytes of files searched, MB", "upkeep.purge_searched", 1e-6, 0, ""),
+            ("… the search led to a rewrite (1 yes)", "upkeep.purge_vacuumed", 1.0, 0, ""),
+            ("… traces left", "upkeep.purge_left", 1.0, 0, "0"),
+            ("memory, MB", "upkeep.memory", 1e-6, 0, "150"),
+        ],
+    ),
 ];

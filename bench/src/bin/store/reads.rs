@@ -43,7 +43,8 @@ pub fn run(dir: &Path, count: usize) -> Figures {
         }
         bytes
     };
-    let times: Vec<f64> = (0..3).map(|_| clock(|| assert_eq!(exported() as f64, car, "the CAR as it came")).0).collect();
+    let times: Vec<f64> =
+        (0..3).map(|_| clock(|| assert_eq!(exported() as f64, car, "the CAR as it came")).0).collect();
     figures.insert("export".into(), car / median(times));
     let before = cpu();
     exported();
@@ -66,6 +67,19 @@ pub fn run(dir: &Path, count: usize) -> Figures {
     assert_eq!(rows, count);
     figures.insert("at_rev".into(), rows as f64 / took);
     figures
+}
+
+/// Exports again and again, for a profiler.
+pub fn profile(dir: &Path) -> Figures {
+    let (did, _) = synthetic::account();
+    let store = open(dir);
+    let repo = live(&store, &did);
+    let spine = Arc::new(block_on(load_spine(&*store, &repo)).expect("the spine"));
+    for _ in 0..10 {
+        let mut stream = ExportStream::new(Arc::clone(&store), &repo, Arc::clone(&spine)).expect("an export");
+        while block_on(stream.next()).expect("a piece").is_some() {}
+    }
+    Figures::new()
 }
 
 /// Planning a write, with less and less cached.
@@ -101,7 +115,8 @@ fn writes(dir: &Path, did: &Did) -> Figures {
     let mut spine = Arc::unwrap_or_clone(spine);
     let warm = (0..200).map(|_| {
         let op = op(&mut random);
-        let (took, plan) = clock(|| block_on(view::plan_write(&*store, &repo, &mut spine, &[op.clone()])).expect("a plan"));
+        let (took, plan) =
+            clock(|| block_on(view::plan_write(&*store, &repo, &mut spine, &[op.clone()])).expect("a plan"));
         // Not carried out: take it back, so that the spine stays that of the stored rows.
         let undone = Op::delete(&op.key, op.new().expect("a create"));
         let _ = (plan, undone);
@@ -143,7 +158,9 @@ fn node(store: &Arc<dyn Store>, repo: &Repo, spine: &Spine) -> f64 {
             nodes.get(random.below(nodes.len() as u64) as usize).map_or(spine.root(), |(cid, _)| *cid)
         })
         .collect();
-    let look = |cid: &Cid| clock(|| block_on(view::block(&**store, repo, spine, cid)).expect("read").expect("there")).0;
+    let look = |cid: &Cid| {
+        clock(|| block_on(view::block(&**store, repo, spine, cid)).expect("read").expect("there")).0
+    };
     median(cids.iter().map(look).collect())
 }
 

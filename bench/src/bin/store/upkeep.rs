@@ -32,7 +32,8 @@ fn beside(store: &Arc<dyn Store>, dir: &Path, count: usize) -> Figures {
     from_stream(store, &busy, &dir.join("preorder.car"));
     let small = Did::parse("did:plc:smallsmallsmallsmallsmal").expect("a DID");
     add(store, &small);
-    let staging = p2pds_store::view::Stager::begin(Arc::clone(store), small.clone(), first_rev()).expect("staging");
+    let staging =
+        p2pds_store::view::Stager::begin(Arc::clone(store), small.clone(), first_rev()).expect("staging");
     let staged = staging.finish().expect("staged");
     let flip = Unit::Flip {
         did: small.clone(),
@@ -106,7 +107,8 @@ fn restage(store: &Arc<dyn Store>, did: &Did, dir: &Path) {
         std::ops::ControlFlow::Continue(())
     };
     let mut file = std::fs::File::open(dir.join("preorder.car")).expect("the CAR");
-    p2pds_repo::car_in::read_stream(&mut file, p2pds_repo::car_in::ReadOptions::DEFAULT, &mut sink).expect("a valid CAR");
+    p2pds_repo::car_in::read_stream(&mut file, p2pds_repo::car_in::ReadOptions::DEFAULT, &mut sink)
+        .expect("a valid CAR");
     let staged = stager.finish().expect("staged");
     let unit = Unit::Flip {
         did: did.clone(),

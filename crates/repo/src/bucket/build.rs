@@ -181,11 +181,10 @@ pub fn nodes_of<K: AsRef<[u8]>>(lo: &[u8], records: &[(K, Cid)]) -> Result<Vec<(
     Ok(nodes)
 }
 
-/// Separates the record at `lo` from the run after it.
-fn split_lo<'r, K: AsRef<[u8]>>(
-    lo: &[u8],
-    records: &'r [(K, Cid)],
-) -> Result<(Option<Cid>, &'r [(K, Cid)]), BuildError> {
+/// The record at `lo`, and the run after it.
+type Split<'r, K> = (Option<Cid>, &'r [(K, Cid)]);
+
+fn split_lo<'r, K: AsRef<[u8]>>(lo: &[u8], records: &'r [(K, Cid)]) -> Result<Split<'r, K>, BuildError> {
     if lo.is_empty() {
         return Ok((None, records));
     }

@@ -21,7 +21,8 @@ pub fn mark(
     for (key, new) in sorted {
         let spine = is_spine_key(key);
         if let (true, Some(cid)) = (spine, new) {
-            let known = rows.get(key).cloned().flatten().or_else(|| find(key, false).filter(|row| row.lo == key));
+            let known =
+                rows.get(key).cloned().flatten().or_else(|| find(key, false).filter(|row| row.lo == key));
             if known.is_none() {
                 touch(&mut rows, key, true, &mut find);
             }
@@ -55,7 +56,11 @@ fn touch(
         let stored = find(&from, below);
         let range = (
             std::ops::Bound::Unbounded,
-            if below { std::ops::Bound::Excluded(from.clone()) } else { std::ops::Bound::Included(from.clone()) },
+            if below {
+                std::ops::Bound::Excluded(from.clone())
+            } else {
+                std::ops::Bound::Included(from.clone())
+            },
         );
         let ours = rows.range::<Vec<u8>, _>(range).next_back();
         // The nearest row: one of ours wins over the stored one with the same `lo`.

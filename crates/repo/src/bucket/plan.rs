@@ -8,7 +8,7 @@ use p2pds_syntax::ErrorKind;
 use super::build::RunBuilder;
 use super::spine::lo_text;
 use super::{Bucket, BucketChange, SPINE_LAYER, Spine};
-use crate::mst::{BuildError, Edge, InvertError, Nodes, Op, Tree, TreeError, apply, height};
+use crate::mst::{BuildError, Edge, InvertError, Nodes, Op, Root, Tree, TreeError, apply, height};
 
 /// Most entries in one node that a write of ours may make. By chance it does not happen; it would make every
 /// later write to the account slow, and others refuse such nodes.
@@ -45,7 +45,9 @@ pub enum PlanError {
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// A node would have more than [`MAX_OWN_ENTRIES`] entries.
-    #[error("writing {key} would make a tree node with more than {MAX_OWN_ENTRIES} entries: the keys next to it were chosen to do this")]
+    #[error(
+        "writing {key} would make a tree node with more than {MAX_OWN_ENTRIES} entries: the keys next to it were chosen to do this"
+    )]
     TooWide {
         /// Key of the operation.
         key: String,
@@ -199,13 +201,17 @@ impl Nodes for Source<'_> {
 }
 
 impl<'s> Source<'s> {
-    fn load<K: AsRef<[u8]>>(spine: &'s Spine, loaded: &'s [(usize, Vec<(K, Cid)>)]) -> Result<Self, PlanError> {
+    fn load<K: AsRef<[u8]>>(
+        spine: &'s Spine,
+        loaded: &'s [(usize, Vec<(K, Cid)>)],
+    ) -> Result<Self, PlanError> {
         let mut source = Self { spine: &spine.nodes, runs: HashMap::new(), records: BTreeMap::new() };
         for (index, records) in loaded {
             let Some(bucket) = spine.buckets.get(*index) else {
                 return Err(PlanError::Drift { lo: format!("bucket {index} of {}", spine.buckets.len()) });
             };
-            let list = records.iter().map(|(key, cid)| (key.as_ref(), *cid, height(key.as_ref()))).collect();
+            let list: Vec<Record<'s>> =
+                records.iter().map(|(key, cid)| (key.as_ref(), *cid, height(key.as_ref()))).collect();
             let (root, lo_cid) = source.run(bucket, &list)?;
             if root != spine.run_root(*index) || lo_cid != bucket.lo_cid {
                 return Err(PlanError::Drift { lo: lo_text(bucket) });
@@ -215,12 +221,12 @@ impl<'s> Source<'s> {
         Ok(source)
     }
 
-    /// Computes the nodes of a run.
+    /// Computes the nodes of a run; gives its root and the record at `lo`.
     fn run(
         &mut self,
         bucket: &Bucket,
-        records: &Vec<Record<'_>>,
-    ) -> Result<(Option<(u8, Cid)>, Option<Cid>), PlanError> {
+        records: &[Record<'_>],
+    ) -> Result<(Option<Root>, Option<Cid>), PlanError> {
         let mut edge = Edge::default();
         let runs = &mut self.runs;
         let mut sink = |cid: &Cid, bytes: &[u8]| {
@@ -282,17 +288,22 @@ fn changes<'s>(
         }
         previous = Some(index);
     }
-    let mut changes: Vec<BucketChange> = gone.into_iter().map(|lo| BucketChange::Delete(lo.to_vec())).collect();
+    let mut changes: Vec<BucketChange> =
+        gone.into_iter().map(|lo| BucketChange::Delete(lo.to_vec())).collect();
     let mut builder = RunBuilder::default();
     for draft in drafts {
         for (key, cid, layer) in draft.run {
-            let fail = |source| PlanError::Records { lo: String::from_utf8_lossy(draft.lo).into_owned(), source };
+            let fail =
+                |source| PlanError::Records { lo: String::from_utf8_lossy(draft.lo).into_owned(), source };
             builder.push(key, &cid, layer).map_err(fail)?;
         }
         let bucket = builder.take().into_bucket(draft.lo.to_vec(), draft.lo_cid);
         let stored = spine.buckets.get(spine.bucket_of(draft.lo));
         let same = stored.is_some_and(|old| {
-            old.lo == bucket.lo && old.n == bucket.n && old.lo_cid == bucket.lo_cid && old.layer_root == bucket.layer_root
+            old.lo == bucket.lo
+                && old.n == bucket.n
+                && old.lo_cid == bucket.lo_cid
+                && old.layer_root == bucket.layer_root
         });
         if !same {
             changes.push(BucketChange::Put(bucket));

@@ -20,7 +20,9 @@ pub fn empty_root() -> Cid {
 #[non_exhaustive]
 pub enum BuildError {
     /// The builder needs strictly rising keys.
-    #[error("key {key:?} does not come after the key before it; the input must be sorted and without repeats")]
+    #[error(
+        "key {key:?} does not come after the key before it; the input must be sorted and without repeats"
+    )]
     OutOfOrder {
         /// The offending key.
         key: String,
@@ -176,7 +178,8 @@ impl Edge {
         self.last.clear();
         let Some(top) = self.levels.iter().rposition(|level| level.value.is_some()) else {
             // No key: at most one hung subtree, which is the root.
-            let (above, root) = self.levels.iter_mut().enumerate().find_map(|(i, l)| Some((i, l.child.take()?)))?;
+            let (above, root) =
+                self.levels.iter_mut().enumerate().find_map(|(i, l)| Some((i, l.child.take()?)))?;
             return Some((u8::try_from(above.saturating_sub(1)).unwrap_or(u8::MAX), root));
         };
         self.close_below(top, sink);

@@ -74,8 +74,8 @@ fn clash(error: TreeError, key: &[u8]) -> InvertError {
 /// Refuses operations of which two are on one key.
 pub(crate) fn once_each(mut keys: Vec<&[u8]>) -> Result<(), InvertError> {
     keys.sort_unstable();
-    match keys.array_windows::<2>().find(|[a, b]| a == b) {
-        Some([key, _]) => Err(InvertError::Repeated { key: text(key) }),
+    match keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b) {
+        Some((key, _)) => Err(InvertError::Repeated { key: text(key) }),
         None => Ok(()),
     }
 }

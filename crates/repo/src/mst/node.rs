@@ -45,7 +45,9 @@ pub enum NodeError {
         count: usize,
     },
     /// More entries than [`MAX_ENTRIES`].
-    #[error("tree node: {count} entries, at most {MAX_ENTRIES} are read; keys were probably mined to do this")]
+    #[error(
+        "tree node: {count} entries, at most {MAX_ENTRIES} are read; keys were probably mined to do this"
+    )]
     TooManyEntries {
         /// Announced number of entries.
         count: u64,
@@ -309,7 +311,8 @@ impl Checker {
             self.slash = usize::MAX;
         }
         if seen & SLASH != 0 {
-            let mut slashes = entry.suffix.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+            let mut slashes =
+                entry.suffix.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
             let first = slashes.next().unwrap_or(0).saturating_add(entry.prefix);
             if slashes.next().is_some() || self.slash != usize::MAX || first == 0 {
                 return Err(NodeError::KeyInvalid { entry: index });
@@ -360,13 +363,7 @@ fn class(byte: u8) -> u8 {
 const CLASS: [u8; 256] = {
     let mut table = [0; 256];
     let mut b: usize = 0;
-    #[expect(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "evaluated by the compiler, b < 256"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, b < 256")]
     while b < 256 {
         let c = b as u8;
         table[b] = match c {

@@ -57,6 +57,10 @@ impl Op {
 
     /// The record after.
     #[must_use]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "the counterpart of `old`; operations are made by their names"
+    )]
     pub fn new(&self) -> Option<Cid> {
         match self.change {
             Change::Create(new) | Change::Update { new, .. } => Some(new),

@@ -341,7 +341,9 @@ impl Tree {
             return Err(TreeError::Absent { key: text(key) });
         }
         self.touch_path();
-        let Some((id, at)) = self.path.last().copied() else { return Err(TreeError::Absent { key: text(key) }) };
+        let Some((id, at)) = self.path.last().copied() else {
+            return Err(TreeError::Absent { key: text(key) });
+        };
         match self.node_mut(id).entries.get_mut(at) {
             Some(entry) => Ok(std::mem::replace(&mut entry.value, value)),
             None => Err(TreeError::Absent { key: text(key) }),

@@ -83,16 +83,36 @@ fn wrong_fields(add: &mut dyn FnMut(&str, Vec<u8>, bool)) {
         add(&format!("of version {version}"), signed(set("version", Value::Int(version))), false);
     }
     add("with a version of text", signed(set("version", text("3"))), false);
-    for did in ["", "did:", "plc:abc", "did:plc:", "DID:plc:ewvi7nxzyoun6zhxrhs64oiz", "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz", "did:plc:a b"] {
+    for did in [
+        "",
+        "did:",
+        "plc:abc",
+        "did:plc:",
+        "DID:plc:ewvi7nxzyoun6zhxrhs64oiz",
+        "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+        "did:plc:a b",
+    ] {
         add(&format!("with the DID {did:?}"), signed(set("did", text(did))), false);
     }
-    for rev in ["", "3lhhxizu5wr2", "3lhhxizu5wr2dd", "zlhhxizu5wr2d", "3lhhxizu5wr20", "3LHHXIZU5WR2D", "2024-01-01"] {
+    for rev in [
+        "",
+        "3lhhxizu5wr2",
+        "3lhhxizu5wr2dd",
+        "zlhhxizu5wr2d",
+        "3lhhxizu5wr20",
+        "3LHHXIZU5WR2D",
+        "2024-01-01",
+    ] {
         add(&format!("with the revision {rev:?}"), signed(set("rev", text(rev))), false);
     }
     add("with a revision that is a number", signed(set("rev", Value::Int(5))), false);
     add("with the root as text", signed(set("data", text(&empty_root().to_string()))), false);
     add("with the root as bytes", signed(set("data", Value::Bytes(empty_root().to_bytes().to_vec()))), false);
-    add("with a raw root", signed(set("data", Value::Link(Cid::new(Codec::Raw, *empty_root().digest())))), false);
+    add(
+        "with a raw root",
+        signed(set("data", Value::Link(Cid::new(Codec::Raw, *empty_root().digest())))),
+        false,
+    );
     let odd = Value::OddLink([&[1, 0x71, 0x13, 0x40], [7; 64].as_slice()].concat());
     add("with a SHA-512 root", signed(set("data", odd)), false);
     add("with a commit before that is text", signed(set("prev", text("none"))), false);
@@ -147,7 +167,11 @@ fn wrong_signatures(add: &mut dyn FnMut(&str, Vec<u8>, bool)) {
     with("with a signature of ones", vec![255; 64], true);
     with("with a high-S signature", high_s(&good), true);
     with("with r and s exchanged", [&good[32..], &good[..32]].concat(), true);
-    with("with one changed bit", good.iter().enumerate().map(|(i, b)| if i == 40 { b ^ 1 } else { *b }).collect(), true);
+    with(
+        "with one changed bit",
+        good.iter().enumerate().map(|(i, b)| if i == 40 { b ^ 1 } else { *b }).collect(),
+        true,
+    );
     let other = PrivateKey::from_entropy(Curve::K256, [1; 32]);
     with("signed by another key", other.sign(&message).expect("signed").to_vec(), true);
     let p256 = PrivateKey::from_entropy(Curve::P256, [42; 32]);
@@ -163,7 +187,11 @@ fn wrong_signatures(add: &mut dyn FnMut(&str, Vec<u8>, bool)) {
     let mut more = fields();
     more.push(("zzz", Value::Bool(true)));
     add("with a field added after signing", with_signature(more, Value::Bytes(good.to_vec())), true);
-    add("with the commit before removed after signing", with_signature(without("prev"), Value::Bytes(good.to_vec())), true);
+    add(
+        "with the commit before removed after signing",
+        with_signature(without("prev"), Value::Bytes(good.to_vec())),
+        true,
+    );
 }
 
 /// The signature in ASN.1, as other systems write it.
@@ -182,8 +210,8 @@ fn der(sig: &[u8; 64]) -> Vec<u8> {
 /// The other valid signature of the same message: s replaced by n - s.
 fn high_s(sig: &[u8; 64]) -> Vec<u8> {
     const ORDER: [u8; 32] = [
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc,
-        0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba,
+        0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
     ];
     let mut out = sig.to_vec();
     let mut borrow = 0;

@@ -2,7 +2,7 @@
 
 use p2pds_ipld::{Cid, Codec, cbor};
 
-use super::{Keys, MstCase, case, entry, link_or_null, record, root_case, Node};
+use super::{Keys, MstCase, Node, case, entry, link_or_null, record, root_case};
 
 /// Adds the cases.
 pub fn add(cases: &mut Vec<MstCase>) {
@@ -43,9 +43,21 @@ fn whole(cases: &mut Vec<MstCase>, good: &[u8]) {
     with("fewer entries announced than there are", changed(3, 0x82), "form");
     with("a field of another name", changed(2, b'f'), "form");
     with("the number of entries in two bytes", [&good[..3], &[0x98, 3], &good[4..]].concat(), "form");
-    with("the number of entries in nine bytes", [&good[..3], &[0x9b, 0, 0, 0, 0, 0, 0, 0, 3], &good[4..]].concat(), "form");
-    with("four billion entries announced", [&good[..3], &[0x9a, 255, 255, 255, 255], &good[4..]].concat(), "entries");
-    with("2^63 entries announced", [&good[..3], &[0x9b, 0x80, 0, 0, 0, 0, 0, 0, 0], &good[4..]].concat(), "form");
+    with(
+        "the number of entries in nine bytes",
+        [&good[..3], &[0x9b, 0, 0, 0, 0, 0, 0, 0, 3], &good[4..]].concat(),
+        "form",
+    );
+    with(
+        "four billion entries announced",
+        [&good[..3], &[0x9a, 255, 255, 255, 255], &good[4..]].concat(),
+        "entries",
+    );
+    with(
+        "2^63 entries announced",
+        [&good[..3], &[0x9b, 0x80, 0, 0, 0, 0, 0, 0, 0], &good[4..]].concat(),
+        "form",
+    );
     let entries = &good[3..good.len() - 3];
     with("l before e", [&[0xa2, 0x61, b'l', 0xf6, 0x61, b'e'], entries].concat(), "form");
     with("without l", [&[0xa1, 0x61, b'e'], entries].concat(), "form");
@@ -77,8 +89,14 @@ fn parts(cases: &mut Vec<MstCase>, key: &[u8]) {
     with("a key that is text", [&[0xa4][..], &text, &p, &t, &v].concat());
     let long = [&[0x61, b'k', 0x59, 0], &k[3..]].concat();
     with("a key with its length in three bytes", [&[0xa4][..], &long, &p, &t, &v].concat());
-    with("a key of indefinite length", [&[0xa4, 0x61, b'k', 0x5f][..], &k[2..], &[0xff], &p, &t, &v].concat());
-    with("a key longer than the block", [&[0xa4, 0x61, b'k', 0x5a, 0, 0xff, 0xff, 0xff][..], key, &p, &t, &v].concat());
+    with(
+        "a key of indefinite length",
+        [&[0xa4, 0x61, b'k', 0x5f][..], &k[2..], &[0xff], &p, &t, &v].concat(),
+    );
+    with(
+        "a key longer than the block",
+        [&[0xa4, 0x61, b'k', 0x5a, 0, 0xff, 0xff, 0xff][..], key, &p, &t, &v].concat(),
+    );
     for (name, number) in [
         ("two bytes", &[0x18, 0][..]),
         ("nine bytes", &[0x1b, 0, 0, 0, 0, 0, 0, 0, 0]),
@@ -185,8 +203,18 @@ fn compression(cases: &mut Vec<MstCase>, keys: &Keys) {
     case(cases, "a prefix of 2^32", &node().prefixes(&[0, 1 << 32, s2]), "form");
     case(cases, "keys without compression", &node().prefixes(&[0, 0, 0]), "compressed less");
     case(cases, "one byte less compressed", &node().prefixes(&[0, s1 - 1, s2]), "compressed less");
-    case(cases, "the last key one byte less compressed", &node().prefixes(&[0, s1, s2 - 1]), "compressed less");
+    case(
+        cases,
+        "the last key one byte less compressed",
+        &node().prefixes(&[0, s1, s2 - 1]),
+        "compressed less",
+    );
     case(cases, "keys in falling order", &Node::of(&[three[2], three[1], three[0]]), "come after");
     case(cases, "the same key twice", &Node::of(&[three[0], three[0]]), "come after");
-    case(cases, "a key that is the start of the one before", &Node::of(&[three[0], &three[0][..three[0].len() - 1]]), "come after");
+    case(
+        cases,
+        "a key that is the start of the one before",
+        &Node::of(&[three[0], &three[0][..three[0].len() - 1]]),
+        "come after",
+    );
 }

@@ -2,7 +2,7 @@
 
 use p2pds_ipld::Cid;
 
-use super::{Keys, MstCase, Node, case, finish, tower, record};
+use super::{Keys, MstCase, Node, case, finish, record, tower};
 
 /// Adds the cases.
 pub fn add(cases: &mut Vec<MstCase>) {
@@ -20,14 +20,24 @@ fn layers(cases: &mut Vec<MstCase>, keys: &Keys) {
     case(cases, "a key of layer 2 among keys of layer 0", &Node::of(&[below, two]), "layer");
     case(cases, "a key of layer 0 among keys of layer 2", &Node::of(&[two, above]), "layer");
     case(cases, "a child one layer too deep", &Node::of(&[two]).left(Node::of(&[below])), "layer");
-    case(cases, "a child on its parent's layer", &Node::of(&[keys.at(2, 3)]).left(Node::of(&[keys.at(2, 1)])), "layer");
+    case(
+        cases,
+        "a child on its parent's layer",
+        &Node::of(&[keys.at(2, 3)]).left(Node::of(&[keys.at(2, 1)])),
+        "layer",
+    );
     case(cases, "a child above its parent", &Node::of(&[above]).left(Node::of(&[two])), "layer");
     case(cases, "a bridge too many", &Node::of(&[two]).left(Node::of(&[below]).under().under()), "layer");
     let one = keys.at(1, 2);
     let bottom = keys.0[0].iter().rfind(|key| key.as_slice() < one).expect("below");
     let zero = Node::of(&[bottom]).left(Node::of(&[below]));
     case(cases, "a node below layer 0", &Node::of(&[one]).left(zero), "layer 0");
-    case(cases, "a subtree behind a key of layer 0", &Node::of(&[below]).right(0, Node::of(&[above])), "layer 0");
+    case(
+        cases,
+        "a subtree behind a key of layer 0",
+        &Node::of(&[below]).right(0, Node::of(&[above])),
+        "layer 0",
+    );
 }
 
 fn chains(cases: &mut Vec<MstCase>, keys: &Keys) {
@@ -50,7 +60,12 @@ fn chains(cases: &mut Vec<MstCase>, keys: &Keys) {
     }
     let two = keys.at(2, 3);
     case(cases, "an empty node as a child", &Node::of(&[two]).left(Node::default()), "empty node");
-    case(cases, "an empty node below a bridge", &Node::of(&[two]).left(Node::default().under()), "empty node");
+    case(
+        cases,
+        "an empty node below a bridge",
+        &Node::of(&[two]).left(Node::default().under()),
+        "empty node",
+    );
     case(cases, "an empty node behind a key", &Node::of(&[two]).right(0, Node::default()), "empty node");
 }
 
@@ -60,13 +75,19 @@ fn ranges(cases: &mut Vec<MstCase>, keys: &Keys) {
     case(cases, "a left subtree with greater keys", &Node::of(&[one]).left(Node::of(&[high])), "");
     case(cases, "a right subtree with smaller keys", &Node::of(&[one]).right(0, Node::of(&[low])), "");
     let two = keys.at(1, 5);
-    case(cases, "a middle subtree with keys of the last", &Node::of(&[one, two]).right(0, Node::of(&[high])), "");
+    case(
+        cases,
+        "a middle subtree with keys of the last",
+        &Node::of(&[one, two]).right(0, Node::of(&[high])),
+        "",
+    );
     let pair = Node::of(&[low, high]);
     case(cases, "a subtree that reaches over its neighbour", &Node::of(&[one]).left(pair), "");
     let same = Node::of(&[low]);
     case(cases, "one subtree linked twice", &Node::of(&[one]).left(same.clone()).right(0, same), "");
     let deep = keys.at(2, 4);
-    let crossing = Node::of(&[keys.0[1].iter().rfind(|k| k.as_slice() < deep).expect("below")]).right(0, Node::of(&[high]));
+    let crossing = Node::of(&[keys.0[1].iter().rfind(|k| k.as_slice() < deep).expect("below")])
+        .right(0, Node::of(&[high]));
     case(cases, "a key beyond its grandparent's", &Node::of(&[deep]).left(crossing), "");
     bomb(cases, keys);
 }
