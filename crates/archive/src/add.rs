@@ -123,9 +123,10 @@ impl Inner {
         self.patch(did, AccountPatch { last_attempt_at: now, ..AccountPatch::default() }).await?;
         self.working(did, &format!("syncing with {host}"), json!({"host": host})).await?;
         let outcome = self.bring_parts(identity, host, status, which, progress).await;
-        self.rested(did).await?;
+        let rested = self.rested(did).await;
         match outcome {
             Ok((updated, brought)) => {
+                rested?;
                 let failed = match &updated.outcome {
                     Outcome::Refused { why, .. } | Outcome::Withheld { why, .. } => Some(why.clone()),
                     _ => None,

@@ -206,11 +206,22 @@ impl Run<'_> {
         }
         let fate = match self.inner.blobs().verify(self.did, &row.cid).await? {
             Check::Good { size } => Fate::Held(size),
-            Check::Missing | Check::Damaged { .. } => self.fetch(row).await?,
+            // What a record claims is not known to be true, but it is all that is known.
+            Check::Missing | Check::Damaged { .. } => match self.room_for(row.size) {
+                Ok(_) => self.fetch(row).await?,
+                Err(full @ ArchiveError::NoRoom { .. }) => {
+                    Fate::Stop(full.to_string(), Some(self.inner.now()))
+                }
+                Err(error) => return Err(error),
+            },
         };
         self.record(row, fate).await?;
         self.counter.add(1);
         Ok(())
+    }
+
+    fn room_for(&self, claimed: u64) -> ArchiveResult<u64> {
+        self.inner.need_room("the next blob", claimed.min(self.inner.config().max_blob_bytes))
     }
 
     /// Tries the host, a few times with growing pauses when a transfer breaks off.

@@ -2,7 +2,7 @@
 
 use p2pds_crypto::PublicKey;
 use p2pds_directory::{DirectoryError, HandleState, Identity};
-use p2pds_identity::plc::{Log, LogEntry, Operation, State, validate_log};
+use p2pds_identity::plc::{KeyPeriod, Log, LogEntry, Operation, State, validate_log};
 use p2pds_ipld::Cid;
 use p2pds_store::PlcRow;
 use p2pds_syntax::{AtIdentifier, Datetime, Did, DidMethod};
@@ -38,15 +38,10 @@ pub(crate) fn keys_of(identity: &Identity) -> Keys {
     }
 }
 
-/// The keys that a log names for signing, newest first; the current one among them.
-pub(crate) fn earlier_keys(log: &Log) -> Vec<PublicKey> {
-    let mut keys: Vec<String> = Vec::new();
-    for period in log.signing_keys().into_iter().rev() {
-        if !keys.contains(&period.key) {
-            keys.push(period.key);
-        }
-    }
-    keys.iter().filter_map(|key| PublicKey::from_did_key(key).ok()).collect()
+/// The keys that a log names for signing and their times, newest first; the current one among them.
+fn earlier_keys(log: &Log) -> Vec<(PublicKey, KeyPeriod)> {
+    let periods = log.signing_keys().into_iter().rev();
+    periods.filter_map(|period| Some((PublicKey::from_did_key(&period.key).ok()?, period))).collect()
 }
 
 /// The keys of a log alone, without a document.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use p2pds_crypto::PublicKey;
+use p2pds_identity::plc::KeyPeriod;
 use p2pds_ipld::Cid;
 use p2pds_syntax::Tid;
 
@@ -88,8 +89,8 @@ pub(crate) fn judge(
 pub(crate) struct Keys {
     /// The `#atproto` key that the DID document names now.
     pub(crate) current: Option<PublicKey>,
-    /// Keys that the PLC log named before, newest first.
-    pub(crate) earlier: Vec<PublicKey>,
+    /// Keys that the PLC log named before, newest first, and from when until when each of them counts.
+    pub(crate) earlier: Vec<(PublicKey, KeyPeriod)>,
 }
 
 /// Which key a signature verified with.
@@ -106,20 +107,29 @@ pub(crate) enum Vouched {
 }
 
 impl Keys {
-    /// Tries the keys one after the other with `verify`.
-    pub(crate) fn vouch(&self, verify: impl Fn(&PublicKey) -> bool) -> Vouched {
+    /// Tries the keys one after the other with `verify`: the current one, and those that the log named at the time of
+    /// the commit's revision. A key that was withdrawn, perhaps because it was stolen, signs nothing new.
+    pub(crate) fn vouch(&self, rev: Tid, verify: impl Fn(&PublicKey) -> bool) -> Vouched {
         if let Some(key) = self.current.as_ref().filter(|key| verify(key)) {
             return Vouched::Current(key.to_did_key());
         }
-        if let Some(key) = self.earlier.iter().find(|key| verify(key)) {
+        if let Some(key) = self.at(rev).find(|key| verify(key)) {
             return Vouched::Earlier(key.to_did_key());
         }
         if self.current.is_none() && self.earlier.is_empty() { Vouched::Unknown } else { Vouched::Nobody }
+    }
+
+    /// The keys that the log named at the time of a revision, newest first.
+    pub(crate) fn at(&self, rev: Tid) -> impl Iterator<Item = &PublicKey> {
+        let micros = i64::try_from(rev.micros()).unwrap_or(i64::MAX);
+        self.earlier.iter().filter(move |(_, period)| period.covers(micros)).map(|(key, _)| key)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use p2pds_crypto::{Curve, PrivateKey, Signer};
+
     use super::*;
 
     const FIVE: Duration = Duration::from_secs(300);
@@ -140,6 +150,30 @@ mod tests {
         assert_eq!(ask((at(1_300), &b), Some((at(900), &a))), Verdict::Newer, "five minutes are allowed");
         assert_eq!(ask((at(1_301), &b), Some((at(900), &a))), Verdict::Future);
         assert_eq!(ask((at(1_301), &b), None), Verdict::Future);
+    }
+
+    #[test]
+    fn a_withdrawn_key_signs_nothing_new() {
+        let key = |n: u8| PrivateKey::from_entropy(Curve::K256, [n; 32]).public_key();
+        let period = |n: u8, from: i64, until: Option<i64>| {
+            let second = 1_000_000;
+            let until = until.map(|until| until * second);
+            (key(n), KeyPeriod { key: key(n).to_did_key(), from: from * second, until })
+        };
+        let keys = Keys {
+            current: Some(key(2)),
+            earlier: vec![period(2, 10_000, None), period(1, 1_000, Some(10_000))],
+        };
+        let ask =
+            |secs: u64, n: u8| keys.vouch(Tid::from_micros(secs * 1_000_000, 0), |tried| *tried == key(n));
+        assert_eq!(ask(5_000, 1), Vouched::Earlier(key(1).to_did_key()));
+        assert_eq!(ask(10_300, 1), Vouched::Earlier(key(1).to_did_key()), "five minutes are allowed");
+        assert_eq!(ask(10_301, 1), Vouched::Nobody);
+        assert_eq!(ask(600, 1), Vouched::Nobody, "the account did not exist");
+        // A host may sign old state anew, and keep its revision.
+        assert_eq!(ask(600, 2), Vouched::Current(key(2).to_did_key()));
+        assert_eq!(ask(5_000, 3), Vouched::Nobody);
+        assert_eq!(Keys::default().vouch(Tid::MIN, |_| true), Vouched::Unknown);
     }
 
     #[test]

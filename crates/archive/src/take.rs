@@ -138,8 +138,11 @@ impl Inner {
         let staged = match outcome {
             Ok(Ok(Staged::Whole(staged))) => staged,
             other => {
-                self.tidy(did, &Progress::none()).await?;
-                return match other? {
+                // The cause matters more than what became of the clean-up, which the next run repeats.
+                let cleaned = self.tidy(did, &Progress::none()).await;
+                let refused = other?;
+                cleaned?;
+                return match refused {
                     Ok(Staged::Irreproducible(why)) => {
                         self.keep_verbatim(path, terms, &peeked, &why, live.is_some(), vouched).await
                     }
@@ -235,17 +238,16 @@ impl Inner {
     /// Which key vouches for a commit. Asks the directory once more when none does.
     pub(crate) async fn vouch(&self, terms: &Terms, peeked: &Peeked) -> ArchiveResult<Vouched> {
         let verify = |key: &PublicKey| peeked.commit.verify(key).is_ok();
-        let mut vouched = terms.keys.vouch(verify);
+        let mut vouched = terms.keys.vouch(peeked.commit.rev, verify);
         if matches!(vouched, Vouched::Nobody | Vouched::Unknown)
             && terms.ask_again
             && let Ok(identity) = self.directory().refresh(&terms.did).await
         {
-            vouched = crate::identity::keys_of(&identity).vouch(verify);
+            vouched = crate::identity::keys_of(&identity).vouch(peeked.commit.rev, verify);
         }
         match vouched {
             Vouched::Nobody => {
-                let what =
-                    "its signature is by none of the keys that the account's identity names, now or before";
+                let what = "its signature is by none of the keys that the account's identity names now or named at the time of its revision";
                 Err(self.keep_forged(terms, peeked, what.to_owned()).await?)
             }
             Vouched::Unknown if !terms.unverified => {

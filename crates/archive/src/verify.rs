@@ -202,7 +202,7 @@ impl Inner {
         let named: Vec<PublicKey> = match log {
             Some(Ok(log)) => {
                 let keys = keys_of_log(log);
-                keys.current.into_iter().chain(keys.earlier).collect()
+                keys.current.iter().chain(keys.at(commit.rev)).cloned().collect()
             }
             Some(Err(_)) => Vec::new(),
             None => match self.directory().stored(did).await {

@@ -56,7 +56,7 @@ impl Folder {
         }
         let (part, old) = (beside(PART), beside(OLD));
         // A crash between the two renames of `finish`.
-        if !target.exists() && old.exists() && !part.exists() {
+        if !target.exists() && old.exists() {
             fs::rename(&old, &target).map_err(RecoveryError::io("rename", &old))?;
         }
         let earlier = check_target(&target, did)?;
@@ -99,7 +99,7 @@ impl Folder {
         }
         fs::rename(&self.part, &self.target).map_err(RecoveryError::io("rename", &self.part))?;
         if let Some(parent) = self.target.parent() {
-            File::open(parent).and_then(|dir| dir.sync_all()).map_err(RecoveryError::io("sync", parent))?;
+            sync_dir(parent)?;
         }
         remove_dir(&old)?;
         Ok(self.target)
@@ -138,13 +138,30 @@ fn check_part(part: &Path, did: &Did) -> RecoveryResult<()> {
     if !part.exists() {
         return Ok(());
     }
-    match fs::read_to_string(part.join(MARK)) {
-        Ok(whose) if whose == did.as_str() => Ok(()),
-        _ => Err(RecoveryError::Foreign {
-            dir: part.to_owned(),
-            did: did.clone(),
-            what: "it is not the rest of an interrupted export of this account; move it away".to_owned(),
-        }),
+    let marked = fs::read_to_string(part.join(MARK)).is_ok_and(|whose| whose == did.as_str());
+    // Killed in `finish`: complete, and no longer marked.
+    let complete = fs::read(part.join(MANIFEST)).is_ok_and(|bytes| {
+        serde_json::from_slice::<Manifest>(&bytes).is_ok_and(|manifest| manifest.did == *did)
+    });
+    let empty = fs::read_dir(part).is_ok_and(|mut entries| entries.next().is_none());
+    if marked || complete || empty {
+        return Ok(());
+    }
+    Err(RecoveryError::Foreign {
+        dir: part.to_owned(),
+        did: did.clone(),
+        what: "it is not the rest of an interrupted export of this account; move it away".to_owned(),
+    })
+}
+
+/// Makes the names in a directory durable, on file systems that can.
+fn sync_dir(dir: &Path) -> RecoveryResult<()> {
+    match File::open(dir).and_then(|dir| dir.sync_all()) {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        Err(error) => Err(RecoveryError::io("sync", dir)(error)),
     }
 }
 
@@ -252,6 +269,23 @@ mod tests {
         let place = folder.finish().unwrap();
         assert!(place.join("blobs/x").exists());
         assert!(!place.join(MARK).exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn killed_between_the_renames() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let manifest = crate::manifest::tests::sample(&did("a"));
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        // The earlier export has been moved aside, the new one is complete and not in its place yet.
+        for name in ["out.p2pds-old", "out.p2pds-part"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join(MANIFEST), &bytes).unwrap();
+        }
+        let folder = Folder::open(&target, &did("a")).unwrap();
+        assert!(target.join(MANIFEST).exists(), "the earlier export is back in its place");
+        folder.finish().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -112,3 +112,39 @@ pub struct Readable {
     /// SHA-256 over their lines in `SHA256SUMS`.
     pub sha256: String,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A manifest of nothing.
+    pub(crate) fn sample(did: &Did) -> Manifest {
+        let text = String::new;
+        Manifest {
+            format: FORMAT.to_owned(),
+            tool: text(),
+            did: did.clone(),
+            handle: None,
+            host: None,
+            status: text(),
+            verified: text(),
+            head: ManifestHead { rev: text(), commit: text(), data: text(), key: text() },
+            records: 0,
+            collections: Vec::new(),
+            files: Vec::new(),
+            blobs: Vec::new(),
+            missing_blobs: Vec::new(),
+            missing_records: Vec::new(),
+            readable: None,
+        }
+    }
+
+    #[test]
+    fn names_as_other_programs_read_them() {
+        let did = Did::parse("did:web:a.example").unwrap();
+        let json = serde_json::to_value(sample(&did)).unwrap();
+        for name in ["format", "did", "head", "missingBlobs", "missingRecords", "readable"] {
+            assert!(json.get(name).is_some(), "{name}");
+        }
+    }
+}

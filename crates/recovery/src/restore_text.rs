@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use p2pds_archive::plural;
+
 /// What the page is filled in with.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreFacts {
@@ -71,10 +73,10 @@ fn head(out: &mut String, facts: &RestoreFacts) {
     line!(out, "Handle    {handle}          Old server  {}", facts.host.as_deref().unwrap_or("(unknown)"));
     line!(
         out,
-        "Content   {} records, {} blobs (pictures, videos), {} blobs missing",
-        facts.records,
-        facts.blobs,
-        facts.missing_blobs
+        "Content   {}, {} (pictures, videos), {} missing",
+        plural(facts.records, "record", "records"),
+        plural(facts.blobs, "blob", "blobs"),
+        plural(facts.missing_blobs, "blob", "blobs")
     );
     line!(out, "State     revision {}, commit {}", facts.rev, facts.commit);
     if !facts.verified {
@@ -86,7 +88,7 @@ fn head(out: &mut String, facts: &RestoreFacts) {
     line!(out);
     line!(
         out,
-        "This folder is all that is needed, plus a private key (below), an account on a new server (PDS) and two"
+        "This folder is all that is needed, plus a private key (below), a new server (PDS) that takes you in, and two"
     );
     line!(
         out,
@@ -415,6 +417,12 @@ mod tests {
         for not_restored in ["preferences", "direct messages", "private spaces"] {
             assert!(text.contains(not_restored));
         }
+    }
+
+    #[test]
+    #[ignore = "prints the page, for reading"]
+    fn page() {
+        println!("{}", restore_text(&facts()));
     }
 
     #[test]

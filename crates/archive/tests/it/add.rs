@@ -289,3 +289,27 @@ async fn killed_between_the_flip_and_its_notes() {
     assert_eq!(node.sync(&person).await.outcome, Outcome::Current);
     assert_eq!(node.store.account(&person.did).await.unwrap().unwrap().verified, VerifiedState::Verified);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_leave_the_disk_its_room() {
+    let net = Fake::start().await;
+    let mut person = Person::new(12, &net.url);
+    // A record may claim any size: this one claims more than any disk has.
+    let cid = person.picture("3kpic22222222", &[1; 100]);
+    let body = p2pds_ipld::cbor::encode(&p2pds_ipld::cbor::Value::map([(
+        "image",
+        p2pds_ipld::cbor::Value::map([
+            ("$type", p2pds_ipld::cbor::Value::Text("blob".into())),
+            ("ref", p2pds_ipld::cbor::Value::Link(cid)),
+            ("mimeType", p2pds_ipld::cbor::Value::Text("image/png".into())),
+            ("size", p2pds_ipld::cbor::Value::Int(1 << 52)),
+        ]),
+    )]));
+    person.records.insert("app.bsky.feed.post/3kpic22222222".to_owned(), body);
+    net.publish(&person, &person.sign(0));
+    let node = Node::with(&net.url, ArchiveConfig { max_blob_bytes: 1 << 60, ..test_config() });
+    let summary = node.add(&person).await;
+    assert_eq!((summary.outcome, summary.blobs_held, summary.blobs_missing), (Outcome::Stored, 0, 1));
+    assert!(summary.notes.iter().any(|note| note.contains("not enough room")), "{:?}", summary.notes);
+    assert_eq!(net.hits("com.atproto.sync.getBlob"), 0);
+}

@@ -251,15 +251,23 @@ async fn keys_change_between_syncs() {
     net.publish(&person, &old_key);
     let node = Node::new(&net.url);
     node.add(&person).await;
-    // The key is rotated, the host has not signed with it yet, and something new appears under the old one.
+    // The key is rotated, and the host has not signed with it yet: the last commit is from before.
     let before = person.sign(1);
-    person.rotate_signing_key();
+    let withdrawn = person.rotate_signing_key(2);
     net.publish(&person, &before);
     let summary = node.sync(&person).await;
     assert!(matches!(summary.outcome, Outcome::Updated { .. }), "{summary}");
     assert!(summary.notes.iter().any(|note| note.contains("earlier key")), "{:?}", summary.notes);
     let findings = node.archive.show(&person.did).await.unwrap().findings;
     assert!(findings.iter().any(|finding| finding.kind == "earlier-key"), "{findings:?}");
+    // Whoever has the old key signs nothing new with it.
+    person.post("3kzstolen2222", 1);
+    let forged = person.sign_as(3, &person.did, &withdrawn);
+    net.script(&person, |served| served.history.push(forged.clone()));
+    let error = node.archive.sync(&person.did, &Progress::none()).await.unwrap_err();
+    assert!(matches!(error, ArchiveError::Rejected { .. }), "{error}");
+    assert_eq!(node.head(&person).await.unwrap().rev, before.rev);
+    person.records.remove("app.bsky.feed.post/3kzstolen2222");
     // Then the new key signs.
     person.post("3kznew2222222", 1);
     let after = person.sign(2);
@@ -293,7 +301,7 @@ async fn an_account_moves_to_another_host() {
     assert_eq!(summary.blobs_missing, 0, "the host said that it is gone");
     assert_eq!(node.archive.show(&person.did).await.unwrap().missing_blobs[0].state, "gone");
     person.move_to(&new.url);
-    person.rotate_signing_key();
+    person.rotate_signing_key(1);
     person.post("3kzmoved22222", 2);
     let state = person.sign(1);
     new.publish(&person, &state);

@@ -147,6 +147,6 @@ async fn missing_blobs_are_listed_with_their_reason() {
     let manifest: Manifest = serde_json::from_slice(&found["manifest.json"]).unwrap();
     assert_eq!(manifest.missing_blobs[0].reason, "the host lost it");
     let text = String::from_utf8(found["RESTORE.txt"].clone()).unwrap();
-    assert!(text.contains("1 blobs missing") && text.contains("only the 1 listed"), "{text}");
+    assert!(text.contains("1 blob missing") && text.contains("only the 1 listed"), "{text}");
     assert!(inspect(&out).unwrap().ok(), "an honest list is no damage");
 }

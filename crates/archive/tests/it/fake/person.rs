@@ -146,11 +146,15 @@ impl Person {
         State { commit, head, rev, blocks, records: self.records.clone() }
     }
 
-    /// Puts a new signing key into the identity log.
-    pub fn rotate_signing_key(&mut self) {
+    /// Puts a new signing key into the identity log, at the hour `step` of [`Person::sign`]; gives the old one.
+    pub fn rotate_signing_key(&mut self, step: i64) -> PrivateKey {
         let next = key(self.seed, 40 + self.log.entries().len() as u8);
-        self.append(|data| data.set_signing_key(&next.public_key()));
-        self.signing = next;
+        let micros = NOW as i64 + step * 3_600_000_000 - 100 * 3_600_000_000;
+        self.append_at(
+            |data| data.set_signing_key(&next.public_key()),
+            Datetime::from_unix_micros(micros).unwrap(),
+        );
+        std::mem::replace(&mut self.signing, next)
     }
 
     pub fn move_to(&mut self, host: &str) {
@@ -158,8 +162,11 @@ impl Person {
     }
 
     pub fn append(&mut self, change: impl FnOnce(&mut Data)) {
+        self.append_at(change, minute(self.log.entries().len()));
+    }
+
+    fn append_at(&mut self, change: impl FnOnce(&mut Data), at: Datetime) {
         let operation = self.log.update(change).unwrap().sign(&self.rotation).unwrap();
-        let at = minute(self.log.entries().len());
         self.log = self.log.append(operation, at).unwrap();
     }
 }
