@@ -20,9 +20,10 @@ impl CborError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self.fault {
-            CborFault::TooLong(_) | CborFault::TooDeep(_) | CborFault::TooMany(_) | CborFault::KeyTooLong(_) => {
-                ErrorKind::Limited
-            }
+            CborFault::TooLong(_)
+            | CborFault::TooDeep(_)
+            | CborFault::TooMany(_)
+            | CborFault::KeyTooLong(_) => ErrorKind::Limited,
             _ => ErrorKind::Invalid,
         }
     }

@@ -7,9 +7,8 @@
 use sha2::block_api::compress256;
 
 /// The fractional parts of the square roots of the first eight primes (FIPS 180-4, 5.3.3).
-const START: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
+const START: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// One SHA-256 pass.
 #[must_use]
@@ -43,7 +42,11 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// key needs, in one compression.
 #[must_use]
 #[inline]
-#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "hot: the length is checked first")]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "hot: the length is checked first"
+)]
 pub fn sha256_front(bytes: &[u8]) -> Option<u64> {
     if bytes.len() > 55 {
         return None;
