@@ -356,7 +356,7 @@ mod tests {
                 })
                 .expect("a good CAR");
             assert_eq!((read.records, seen, read.nodes), (2000, 2000, repo.nodes));
-            assert_eq!((read.data, read.commit), (repo.commit.data, repo.commit.cid()));
+            assert_eq!((read.commit.data, read.cid), (repo.commit.data, repo.commit.cid()));
             assert_eq!(read.preorder, order == Order::Preorder);
             repo.commit.verify(&p2pds_crypto::Signer::public_key(&account().1)).expect("signed");
         }
