@@ -71,9 +71,9 @@ impl Fault {
         match self {
             Self::Store(error) => error,
             Self::Sql(error) => match code.map(|c| c & 0xff) {
-                Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) => StoreError::Damaged(format!(
-                    "the database file itself ({error}, while trying to {doing})"
-                )),
+                Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) => {
+                    StoreError::DamagedFile(format!("{error}, while trying to {doing}"))
+                }
                 _ => StoreError::Backend { doing, cause: error.to_string() },
             },
         }

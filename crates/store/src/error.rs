@@ -116,6 +116,11 @@ pub enum StoreError {
         "stored data is damaged: {0}; `p2pds verify --read-data` names what is affected and repairs it from the source"
     )]
     Damaged(String),
+    /// The structure of the database file itself is damaged, so that it cannot be mended in place.
+    #[error(
+        "the database file itself is damaged ({0}); write out what can still be read with `p2pds export`, move the data directory away, and add the accounts again with `p2pds archive add`"
+    )]
+    DamagedFile(String),
     /// An unexpected failure of the database or the file system.
     #[error("the database could not {doing}: {cause}")]
     Backend {
@@ -149,7 +154,7 @@ impl StoreError {
             | Self::Stopped(_)
             | Self::Closed
             | Self::Backend { .. } => ErrorKind::Unavailable,
-            Self::Damaged(_) => ErrorKind::Corrupt,
+            Self::Damaged(_) | Self::DamagedFile(_) => ErrorKind::Corrupt,
             Self::Bug(_) => ErrorKind::Bug,
         }
     }
