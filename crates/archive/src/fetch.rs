@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use p2pds_ipld::car::{CarError, CarLimits, Decoder};
+use p2pds_ipld::car::{CarError, CarLimits, Decoder, SectionCid};
 use p2pds_net::{NetError, Response};
 use p2pds_syntax::Did;
 
@@ -11,6 +11,7 @@ use crate::archive::Inner;
 use crate::error::{ArchiveError, ArchiveResult};
 use crate::host::Host;
 use crate::progress::{Phase, Progress, Unit as Counted};
+use crate::reach::Reach;
 use crate::spool::remove_if_there;
 use crate::words::size;
 
@@ -124,6 +125,8 @@ struct PartFile {
     file: Option<std::fs::File>,
     batch: Vec<u8>,
     decoder: Decoder,
+    reach: Reach,
+    rooted: bool,
     bytes: u64,
     looked_at: u64,
 }
@@ -136,6 +139,8 @@ impl PartFile {
             file: Some(file),
             batch: Vec::new(),
             decoder: Decoder::new(limits),
+            reach: Reach::default(),
+            rooted: false,
             bytes: 0,
             looked_at: 0,
         })
@@ -143,7 +148,9 @@ impl PartFile {
 
     async fn take(&mut self, inner: &Inner, host: &Host<'_>, chunk: &[u8]) -> Result<(), Broke> {
         self.bytes = self.bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(0));
-        self.frame(chunk).map_err(|error| Broke::Other(not_car(host, &error)))?;
+        if let Some(useless) = self.frame(chunk).map_err(|error| Broke::Other(not_car(host, &error)))? {
+            return Err(Broke::Other(endless(host, useless)));
+        }
         self.batch.extend_from_slice(chunk);
         if self.bytes.saturating_sub(self.looked_at) >= ROOM_STEP {
             self.looked_at = self.bytes;
@@ -152,13 +159,26 @@ impl PartFile {
         if self.batch.len() >= BATCH { self.flush(inner, host).await } else { Ok(()) }
     }
 
-    /// What is no CAR file is given up before it fills the disk.
-    fn frame(&mut self, chunk: &[u8]) -> Result<(), CarError> {
+    /// What is no CAR file, or has too many blocks that nothing leads to, is given up before it fills the disk.
+    fn frame(&mut self, chunk: &[u8]) -> Result<Option<u64>, CarError> {
         self.decoder.feed(chunk)?;
-        if self.decoder.header()?.is_some() {
-            while self.decoder.section()?.is_some() {}
+        let Some(header) = self.decoder.header()? else { return Ok(None) };
+        if !self.rooted
+            && let Some(root) = header.roots.first()
+        {
+            self.reach.root(root);
+            self.rooted = true;
         }
-        Ok(())
+        while let Some(section) = self.decoder.section()? {
+            let cid = match &section.cid {
+                SectionCid::Plain(cid) => Some(cid),
+                SectionCid::Odd(_) => None,
+            };
+            if let Err(useless) = self.reach.block(cid, section.bytes) {
+                return Ok(Some(useless));
+            }
+        }
+        Ok(None)
     }
 
     async fn flush(&mut self, inner: &Inner, host: &Host<'_>) -> Result<(), Broke> {
@@ -197,6 +217,14 @@ impl PartFile {
         let path = blocking(move || spool.complete(&did, &file)).await.map_err(Broke::Other)?;
         Ok((path, self.bytes))
     }
+}
+
+fn endless(host: &Host<'_>, useless: u64) -> ArchiveError {
+    let what = format!(
+        "the repo was complete, and {} of blocks followed that nothing links to; the transfer was given up",
+        size(useless)
+    );
+    ArchiveError::Rejected { from: host.url.to_owned(), did: host.did.to_string(), what }
 }
 
 fn not_car(host: &Host<'_>, error: &CarError) -> ArchiveError {

@@ -71,7 +71,8 @@ impl Archive {
             Ok(took) => took,
             Err(error) => {
                 if !known {
-                    inner.forget_empty(&did).await?;
+                    // The cause matters more; what is left of this is finished by `resume`.
+                    let _ = inner.forget_empty(&did).await;
                 }
                 return Err(error);
             }

@@ -29,6 +29,7 @@ mod import;
 mod judge;
 mod locks;
 mod progress;
+mod reach;
 mod remove;
 mod report;
 mod show;

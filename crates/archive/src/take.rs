@@ -247,7 +247,7 @@ impl Inner {
         }
         match vouched {
             Vouched::Nobody => {
-                let what = "its signature is by none of the keys that the account's identity names now or named at the time of its revision";
+                let what = "its signature is by none of the keys that the account's identity names, or had not withdrawn at the time of its revision";
                 Err(self.keep_forged(terms, peeked, what.to_owned()).await?)
             }
             Vouched::Unknown if !terms.unverified => {

@@ -129,11 +129,10 @@ impl Recovery {
             other => other?,
         };
         let (target, whose) = (out.to_owned(), did.clone());
-        let need = account.blob_bytes.saturating_add(account.car_bytes.max(account.record_bytes));
+        let need = room_needed(&account, options);
         let folder = blocking(move || {
-            let folder = Folder::open(&target, &whose)?;
-            room_for(folder.dir(), need)?;
-            Ok(folder)
+            room_for(&target, need)?;
+            Folder::open(&target, &whose)
         })
         .await?;
         let export = Export {
@@ -407,13 +406,27 @@ fn well_known_host_handle(handle: &str) -> bool {
     handle.ends_with(".bsky.social")
 }
 
-/// Refuses when something of this size does not fit.
-fn room_for(dir: &Path, need: u64) -> RecoveryResult<()> {
+/// Bytes that an export takes, about.
+fn room_needed(account: &Account, options: ExportOptions) -> (u64, u64) {
+    /// What the smallest file takes on most disks.
+    const SMALLEST: u64 = 4_096;
+    let repo = account.car_bytes.max(account.record_bytes);
+    let readable =
+        if options.readable { account.records.saturating_mul(SMALLEST).max(account.record_bytes) } else { 0 };
+    (repo.saturating_add(readable), account.blob_bytes)
+}
+
+/// Refuses when an export does not fit. `need` is for the repo and what is written anew, and for the blobs, which an
+/// earlier or interrupted export may have brought already.
+fn room_for(target: &Path, (anew, blobs): (u64, u64)) -> RecoveryResult<()> {
     /// What a disk should keep free at the least.
-    const SPARE: u64 = 64 << 20;
-    let free = p2pds_blobs::space(dir).map_err(ArchiveError::from)?.free;
+    const SPARE: u64 = 16 << 20;
+    let there = target.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    let need = if there { anew } else { anew.saturating_add(blobs) };
+    let place = target.ancestors().find(|dir| dir.is_dir()).unwrap_or_else(|| Path::new("."));
+    let free = p2pds_blobs::space(place).map_err(ArchiveError::from)?.free;
     if need.saturating_add(SPARE) > free {
-        return Err(RecoveryError::NoRoom { dir: dir.to_owned(), need, free });
+        return Err(RecoveryError::NoRoom { dir: place.to_owned(), need, free });
     }
     Ok(())
 }
