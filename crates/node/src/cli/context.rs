@@ -63,7 +63,14 @@ impl Here {
     async fn open(config: &Config, lock: Lock) -> anyhow::Result<Self> {
         let engine = Arc::new(Engine::open(config).await?);
         let stopper = Stopper::default();
-        let others = server::serve(socket::bind(&engine.dir)?, Arc::clone(&engine), stopper.handle()).boxed();
+        // Without a socket the command works all the same; the others wait for it.
+        let others = match socket::bind(&engine.dir) {
+            Ok(bound) => server::serve(bound, Arc::clone(&engine), stopper.handle()).boxed(),
+            Err(error) => {
+                tracing::debug!("other commands have to wait: {error:#}");
+                futures::future::ready(Ok(())).boxed()
+            }
+        };
         Ok(Self { engine, stopper, others, _lock: lock })
     }
 

@@ -86,8 +86,12 @@ impl Lock {
             }
             Err(errno) => return Err(io(errno.into())),
         }
+        // The name is a courtesy for others; a full disk must not keep anybody from reading and
+        // deleting.
         let holder = Holder { pid: std::process::id(), role };
-        write_holder(&mut file, &holder).map_err(io)?;
+        if let Err(error) = write_holder(&mut file, &holder) {
+            tracing::debug!(%error, "the lock file could not be written");
+        }
         Ok(Self { _file: file })
     }
 

@@ -1,8 +1,9 @@
 //! Where the operator socket lies, how it is bound, and what to do when its path is too long.
 //!
-//! It lies in the data directory as `operator.sock`. A Unix socket path holds about 100 bytes; in
-//! a deeper directory the socket lies under `$XDG_RUNTIME_DIR`, `/run/p2pds` or `/tmp`, in a
-//! directory that only its owner can enter, and `operator.path` in the data directory names it.
+//! It lies in the data directory as `operator.sock`. A Unix socket path holds about 100 bytes; for
+//! a deeper directory, and on a full disk, the socket lies under `$XDG_RUNTIME_DIR`, `/run/p2pds`
+//! or `/tmp`, in a directory that only its owner can enter, under a name made from the data
+//! directory's path. `operator.path` in the data directory names it then, if it can be written.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -16,8 +17,6 @@ use crate::node::lock::make_private_dir;
 pub const SOCKET: &str = "operator.sock";
 /// Names the socket when it could not lie in the data directory.
 pub const POINTER: &str = "operator.path";
-/// Directory that a new socket is bound in, for the instant before it is restricted.
-const NURSERY: &str = ".operator";
 /// Longest path that every supported system accepts (macOS: 104 with the final zero).
 const LONGEST: usize = 100;
 
@@ -60,28 +59,36 @@ impl Drop for Guard {
 /// # Errors
 /// The socket cannot be made; the message names the path.
 pub fn bind(data_dir: &Path) -> anyhow::Result<Bound> {
+    let pointer = data_dir.join(POINTER);
+    let _ = std::fs::remove_file(&pointer);
     let near = data_dir.join(SOCKET);
-    let pointer_path = data_dir.join(POINTER);
-    let _ = std::fs::remove_file(&pointer_path);
-    let (socket, pointer) = if near.as_os_str().len() <= LONGEST {
-        (near, None)
-    } else {
-        let far = far_socket(data_dir)?;
-        std::fs::write(&pointer_path, far.as_os_str().as_encoded_bytes())
-            .with_context(|| format!("cannot write {}", pointer_path.display()))?;
-        (far, Some(pointer_path))
-    };
-    let _ = std::fs::remove_file(&socket);
-    let listener = bind_private(data_dir, &socket)
-        .with_context(|| format!("cannot make the operator socket {}", socket.display()))?;
-    Ok(Bound { listener, guard: Guard { socket, pointer } })
+    let mut why = "its path is too long".to_owned();
+    if near.as_os_str().len() <= LONGEST {
+        match bind_private(&near) {
+            Ok(listener) => return Ok(Bound { listener, guard: Guard { socket: near, pointer: None } }),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    for far in far_sockets(data_dir) {
+        let Ok(listener) = bind_private(&far) else { continue };
+        if std::fs::write(&pointer, far.as_os_str().as_encoded_bytes()).is_err() {
+            let _ = std::fs::remove_file(&pointer);
+        }
+        return Ok(Bound { listener, guard: Guard { socket: far, pointer: Some(pointer) } });
+    }
+    bail!(
+        "cannot make the operator socket {}: {why}; and neither $XDG_RUNTIME_DIR, /run/p2pds nor /tmp can be used instead",
+        near.display()
+    )
 }
 
 /// Binds in a directory that only the owner enters, restricts the socket, then moves it to its
 /// place: there is no instant at which another user could connect.
-fn bind_private(data_dir: &Path, socket: &Path) -> std::io::Result<UnixListener> {
-    let nursery = socket.parent().unwrap_or(data_dir).join(NURSERY);
+fn bind_private(socket: &Path) -> std::io::Result<UnixListener> {
+    let name = socket.file_name().unwrap_or_default().to_string_lossy();
+    let nursery = socket.with_file_name(format!(".{name}"));
     let _ = std::fs::remove_dir_all(&nursery);
+    let _ = std::fs::remove_file(socket);
     make_private_dir(&nursery)?;
     let newborn = nursery.join("s");
     let listener = UnixListener::bind(&newborn)?;
@@ -91,13 +98,17 @@ fn bind_private(data_dir: &Path, socket: &Path) -> std::io::Result<UnixListener>
     Ok(listener)
 }
 
-/// The socket of the node on a data directory, as its files say.
+/// The socket of the process that works in a data directory, as its files say.
 #[must_use]
 pub fn locate(data_dir: &Path) -> PathBuf {
-    match std::fs::read_to_string(data_dir.join(POINTER)) {
-        Ok(path) => PathBuf::from(path.trim_end()),
-        Err(_) => data_dir.join(SOCKET),
+    if let Ok(path) = std::fs::read_to_string(data_dir.join(POINTER)) {
+        return PathBuf::from(path.trim_end());
     }
+    let near = data_dir.join(SOCKET);
+    if near.exists() {
+        return near;
+    }
+    far_sockets(data_dir).into_iter().find(|far| far.exists()).unwrap_or(near)
 }
 
 /// Connects to the node's socket, after checking that it belongs to this user or to root.
@@ -122,26 +133,19 @@ pub fn trusted(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
 }
 
-fn far_socket(data_dir: &Path) -> anyhow::Result<PathBuf> {
+/// Where the socket can lie outside the data directory, best place first: in directories of this
+/// user alone, which are made if they are missing.
+fn far_sockets(data_dir: &Path) -> Vec<PathBuf> {
     let uid = rustix::process::geteuid().as_raw();
     let name = format!("{:016x}.sock", fnv(data_dir.as_os_str().as_encoded_bytes()));
-    let mut places: Vec<PathBuf> = Vec::new();
-    if let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR") {
-        places.push(PathBuf::from(dir).join("p2pds"));
-    }
-    places.push(PathBuf::from("/run/p2pds"));
-    places.push(PathBuf::from(format!("/tmp/p2pds-{uid}")));
-    for place in &places {
-        let path = place.join(&name);
-        if path.as_os_str().len() <= LONGEST && make_private_dir(place).is_ok() && is_private(place, uid) {
-            return Ok(path);
-        }
-    }
-    bail!(
-        "the path {} is too long for a socket, and none of {} can be used instead: use a shorter data directory",
-        data_dir.display(),
-        places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
-    )
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("p2pds"));
+    let places =
+        runtime.into_iter().chain([PathBuf::from("/run/p2pds"), PathBuf::from(format!("/tmp/p2pds-{uid}"))]);
+    places
+        .filter(|place| make_private_dir(place).is_ok() && is_private(place, uid))
+        .map(|place| place.join(&name))
+        .filter(|path| path.as_os_str().len() <= LONGEST)
+        .collect()
 }
 
 /// A directory (not a link to one) of this user that nobody else can enter.
@@ -186,6 +190,21 @@ mod tests {
         drop(bound);
         assert!(!far.exists());
         assert_eq!(locate(&deep), deep.join(SOCKET), "the pointer is gone too");
+    }
+
+    /// As on a full disk, where neither socket nor pointer can be made.
+    #[tokio::test]
+    async fn where_no_socket_can_be_made_it_lies_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join(SOCKET).join("in the way")).unwrap();
+        let bound = bind(dir.path()).unwrap();
+        assert!(!bound.guard.path().starts_with(dir.path()));
+        connect(dir.path()).await.unwrap();
+        std::fs::remove_dir_all(dir.path().join(SOCKET)).unwrap();
+        std::fs::remove_file(dir.path().join(POINTER)).unwrap();
+        connect(dir.path()).await.unwrap();
+        drop(bound);
+        assert!(connect(dir.path()).await.is_err());
     }
 
     #[tokio::test]
