@@ -42,6 +42,14 @@ pub struct KeyPeriod {
     pub until: Option<i64>,
 }
 
+impl KeyPeriod {
+    /// Whether the key had been withdrawn at the moment `micros` after 1970, give or take five minutes for clocks that
+    /// disagree: what it signs from then on proves nothing.
+    pub fn ended_before(&self, micros: i64) -> bool {
+        self.until.is_some_and(|until| until.saturating_add(CLOCK_SLACK_MICROS) < micros)
+    }
+}
+
 impl Log {
     /// `None` if there are no entries.
     pub(super) fn from_validated(did: Did, entries: Vec<LogEntry>) -> Option<Self> {
@@ -125,8 +133,7 @@ impl Log {
         let mut keys: Vec<String> = Vec::new();
         for period in self.signing_keys() {
             let starts = period.from.saturating_sub(CLOCK_SLACK_MICROS);
-            let ends = period.until.map_or(i64::MAX, |until| until.saturating_add(CLOCK_SLACK_MICROS));
-            if (starts..=ends).contains(&micros) && !keys.contains(&period.key) {
+            if starts <= micros && !period.ended_before(micros) && !keys.contains(&period.key) {
                 keys.push(period.key);
             }
         }
