@@ -16,10 +16,11 @@
 //! | file | what it does |
 //! |---|---|
 //! | `height.rs` | layer of a key |
-//! | `node.rs` | strict, zero-copy reading of one node |
+//! | `node.rs`, `fault.rs` | strict, zero-copy reading of one node, and what can be wrong with it |
 //! | `encode.rs` | the canonical bytes of one node |
 //! | `build.rs` | the whole tree from sorted input, in one pass |
-//! | `tree.rs` | partial tree: reading, updating, one hash pass for all changes |
+//! | `source.rs` | where a tree gets its nodes |
+//! | `tree.rs`, `opened.rs` | partial tree: reading, updating, one hash pass for all changes |
 //! | `insert.rs`, `remove.rs` | the two changes that move nodes |
 //! | `proof.rs` | proofs of presence and absence, covering proof of a commit |
 //! | `invert.rs` | undoing a commit on its proof (Sync 1.1) |
@@ -28,23 +29,28 @@
 mod build;
 mod diff;
 mod encode;
+mod fault;
 mod height;
 mod insert;
 mod invert;
 mod node;
 mod op;
+mod opened;
 mod proof;
 mod remove;
+mod source;
 mod tree;
 
 pub(crate) use build::Edge;
 pub use build::{BuildError, Builder, EMPTY_NODE, Root, empty_root, root_of};
 pub use diff::{Diff, diff};
 pub use encode::NodeWriter;
+pub use fault::NodeError;
 pub use height::{MAX_LAYER, common_prefix, height};
 pub(crate) use invert::once_each;
 pub use invert::{InvertError, apply, invert};
-pub use node::{Entries, EntryView, MAX_ENTRIES, MAX_KEY, NodeError, NodeView};
+pub use node::{Entries, EntryView, MAX_ENTRIES, MAX_KEY, NodeView};
 pub use op::{Change, Op};
 pub use proof::{Blocks, Proof, check_proof};
-pub use tree::{NoNodes, Nodes, Own, Tree, TreeError};
+pub use source::{NoNodes, Nodes, Own, TreeError};
+pub use tree::Tree;

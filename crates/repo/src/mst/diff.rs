@@ -5,7 +5,7 @@ use p2pds_ipld::Cid;
 use super::build::empty_root;
 use super::node::{Entries, NodeView};
 use super::op::Op;
-use super::tree::{Nodes, TreeError};
+use super::source::{Nodes, TreeError};
 
 /// The difference of two trees.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -3,7 +3,9 @@
 use p2pds_ipld::Cid;
 
 use super::height::height;
-use super::tree::{Link, Node, NodeId, Nodes, Step, Tree, TreeError, text};
+use super::opened::{Link, Node, NodeId};
+use super::source::{Nodes, TreeError};
+use super::tree::{Step, Tree, text};
 
 impl Tree {
     /// Adds a record.

@@ -4,7 +4,8 @@ use p2pds_ipld::Cid;
 use p2pds_syntax::ErrorKind;
 
 use super::op::{Change, Op};
-use super::tree::{Nodes, Tree, TreeError, text};
+use super::source::{Nodes, TreeError};
+use super::tree::{Tree, text};
 
 /// Why the operations of a commit could not be undone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

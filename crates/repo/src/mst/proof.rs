@@ -6,7 +6,9 @@ use p2pds_ipld::Cid;
 
 use super::build::{EMPTY_NODE, empty_root};
 use super::encode::NodeWriter;
-use super::tree::{Bound, Link, NodeId, Nodes, Step, Tree, TreeError};
+use super::opened::{Link, NodeId};
+use super::source::{Nodes, TreeError};
+use super::tree::{Bound, Step, Tree};
 
 /// The nodes from the root to a key, or to the gap where it would be.
 #[derive(Debug, Clone, PartialEq, Eq)]

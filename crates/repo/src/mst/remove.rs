@@ -2,7 +2,9 @@
 
 use p2pds_ipld::Cid;
 
-use super::tree::{Bound, Link, Node, NodeId, Nodes, Step, Tree, TreeError, text};
+use super::opened::{Link, Node, NodeId};
+use super::source::{Nodes, TreeError};
+use super::tree::{Bound, Step, Tree, text};
 
 impl Tree {
     /// Removes a record and gives it.
