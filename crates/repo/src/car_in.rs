@@ -6,7 +6,7 @@
 //! (the caller does that with the commit it is given first, before any record), that records are strict CBOR, and
 //! that blobs exist.
 //!
-//! Three readers over one tree walk ([`walk`]):
+//! Three readers over one tree walk (`walk.rs`):
 //!
 //! | reader | input | order of blocks | memory |
 //! |---|---|---|---|

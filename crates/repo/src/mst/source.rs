@@ -95,7 +95,7 @@ pub enum TreeError {
         /// The key.
         key: String,
     },
-    /// The tree would become deeper than [`MAX_LAYER`], or the key is longer than permitted.
+    /// The tree would become deeper than [`MAX_LAYER`](super::MAX_LAYER), or the key is longer than permitted.
     #[error("the key {key} cannot stand in a tree")]
     BadKey {
         /// The key.
