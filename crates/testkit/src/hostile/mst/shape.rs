@@ -104,9 +104,12 @@ fn bomb(cases: &mut Vec<MstCase>, keys: &Keys) {
     case(cases, "a tree that doubles at each level", &tree, "");
 }
 
+/// Nodes with their CIDs, children first.
+type Stored = Vec<(Cid, Vec<u8>)>;
+
 /// What the blocks are, not what the tree says.
 fn blocks(cases: &mut Vec<MstCase>, keys: &Keys) {
-    let sound = |change: &dyn Fn(&mut Vec<(Cid, Vec<u8>)>)| {
+    let sound = |change: &dyn Fn(&mut Stored)| {
         let mut nodes = Vec::new();
         let root = tower(keys).store(&mut nodes);
         change(&mut nodes);
