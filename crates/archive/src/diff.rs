@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use p2pds_ipld::Cid;
 use p2pds_ipld::car::{CarLimits, SectionCid, SliceReader};
+use p2pds_ipld::{Cid, Codec};
 use p2pds_net::NetError;
 use p2pds_repo::bucket::{Bucket, Spine, nodes_of, plan};
 use p2pds_repo::commit::Commit;
@@ -188,7 +188,8 @@ impl Blocks {
 fn open(car: &Bytes) -> Result<(Peeked, Places), String> {
     let mut reader = SliceReader::new(car, CarLimits::DEFAULT).map_err(|error| error.to_string())?;
     let root = match reader.header().roots.as_slice() {
-        [root] => *root,
+        [root] if root.codec() == Codec::DagCbor => *root,
+        [root] => return Err(format!("the answer names {root} as its commit, which is not CBOR by its CID")),
         roots => return Err(format!("the answer names {} roots", roots.len())),
     };
     let base = car.as_ptr().addr();
@@ -375,5 +376,29 @@ impl Nodes for Ours<'_> {
             .and_then(|blocks| blocks.get(cid))
             .or_else(|| self.spine.node(cid))
             .or_else(|| self.computed.get(cid).map(Vec::as_slice))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2pds_crypto::{Curve, PrivateKey};
+    use p2pds_ipld::car::{write_header, write_section};
+    use p2pds_repo::commit::Unsigned;
+    use p2pds_repo::mst::empty_root;
+    use p2pds_syntax::{Did, Tid};
+
+    use super::*;
+
+    #[test]
+    fn a_commit_is_cbor_by_its_cid() {
+        let did = Did::parse("did:plc:ewvi7nxzyoun6zhxrhs64oiz").unwrap();
+        let unsigned = Unsigned { did, rev: Tid::MIN, data: empty_root() };
+        let commit = unsigned.sign(&PrivateKey::from_entropy(Curve::K256, [1; 32])).unwrap();
+        for (root, good) in [(commit.cid(), true), (Cid::of_raw(&commit.encode()), false)] {
+            let mut car = Vec::new();
+            write_header(&mut car, &[root]);
+            write_section(&mut car, &root, &commit.encode());
+            assert_eq!(open(&car.into()).is_ok(), good, "{root}");
+        }
     }
 }
