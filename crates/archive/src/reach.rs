@@ -177,7 +177,7 @@ mod tests {
         let did = "did:plc:z72i7hdynmk6r22z27h6tvur".parse().unwrap();
         let rev = Tid::from_micros(1_700_000_000_000_000, 1);
         let key = PrivateKey::from_entropy(Curve::K256, [1; 32]);
-        let commit = Unsigned { did, rev, data, prev: None }.sign(&key).unwrap();
+        let commit = Unsigned { did, rev, data }.sign(&key).unwrap();
         let mut all = vec![(commit.cid(), commit.encode())];
         all.extend(nodes);
         all.extend(bodies);
