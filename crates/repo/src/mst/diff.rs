@@ -20,6 +20,9 @@ pub struct Diff {
 
 /// Compares two trees, skipping subtrees that are equal. Stops after `limit` changes.
 ///
+/// Not checked: that the keys next to a skipped subtree lie outside of it. With a stranger's tree the changes are a claim
+/// until they were applied to the first tree and gave the second root.
+///
 /// # Errors
 /// A node cannot be read or is not canonical.
 pub fn diff(
