@@ -420,12 +420,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "prints the page, for reading"]
-    fn page() {
-        println!("{}", restore_text(&facts()));
-    }
-
-    #[test]
     fn handle_loss_is_said() {
         let lost = restore_text(&RestoreFacts { handle_is_own: Some(false), ..facts() });
         assert!(lost.contains("is lost with it"));

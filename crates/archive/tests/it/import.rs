@@ -105,3 +105,60 @@ async fn bad_files_get_an_error_that_says_where() {
     let car = write(&node, "good.car", &whole);
     assert!(node.archive.import(&car, Some(&log), &Progress::none()).await.unwrap().verified);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_what_the_root_reaches_is_stored_whatever_else_is_in_the_file() {
+    use p2pds_ipld::{Cid, car};
+    let person = Person::new(65, NOWHERE);
+    let state = person.sign(0);
+    let stray: Vec<u8> = p2pds_ipld::cbor::encode(&p2pds_ipld::cbor::Value::Text("nobody links here".into()));
+    for (name, times, backwards) in
+        [("shuffled.car", 1, true), ("doubled.car", 2, false), ("both.car", 2, true)]
+    {
+        let mut file = Vec::new();
+        car::write_header(&mut file, &[state.head]);
+        let mut blocks: Vec<_> = state.blocks.iter().collect();
+        if backwards {
+            blocks.reverse();
+        }
+        for _ in 0..times {
+            for (cid, bytes) in &blocks {
+                car::write_section(&mut file, cid, bytes);
+                car::write_section(&mut file, &Cid::of_cbor(&stray), &stray);
+            }
+        }
+        let node = Node::new(NOWHERE);
+        let path = write(&node, name, &file);
+        let report = node.archive.import(&path, None, &Progress::none()).await.unwrap();
+        assert_eq!(report.summary.outcome, Outcome::Stored, "{name}");
+        assert_eq!(node.contents(&person).await, person.records, "{name}");
+        let door = p2pds_reading::Reading::new(node.store.clone(), node.archive.blobs().clone());
+        let absent = door.block(p2pds_reading::Viewer::Operator, &person.did, &Cid::of_cbor(&stray)).await;
+        assert!(absent.is_err(), "{name}: what nothing links to is not kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_cut_anywhere_leaves_the_old_state() {
+    let mut person = Person::new(66, NOWHERE);
+    person.records.retain(|path, _| path.ends_with('a') || path.ends_with('b'));
+    let old = person.sign(0);
+    person.post("3kznew2222222", 1);
+    let new = person.sign(1).car(None);
+    let node = Node::new(NOWHERE);
+    let first = write(&node, "old.car", &old.car(None));
+    node.archive.import(&first, None, &Progress::none()).await.unwrap();
+    let contents = node.contents(&person).await;
+    for cut in (0..new.len()).step_by(23) {
+        let path = write(&node, "cut.car", &new[..cut]);
+        assert!(node.archive.import(&path, None, &Progress::none()).await.is_err(), "cut at {cut}");
+    }
+    assert_eq!(node.contents(&person).await, contents);
+    assert_eq!(node.head(&person).await.unwrap().commit, old.head);
+    assert_eq!(node.store.repos(Some(&person.did)).await.unwrap().len(), 1, "no staged rows are left");
+    let path = write(&node, "new.car", &new);
+    assert_eq!(
+        node.archive.import(&path, None, &Progress::none()).await.unwrap().summary.outcome,
+        Outcome::Stored
+    );
+}

@@ -11,6 +11,7 @@
 mod add;
 mod fake;
 mod import;
+mod reading;
 mod remove;
 mod sync;
 mod verify;
