@@ -9,7 +9,6 @@ pub mod workers;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -97,7 +96,7 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
 /// A few lines for whoever started it: what it is, where it listens, what to type next.
 async fn banner(context: &Context, engine: &Engine, address: SocketAddr) -> anyhow::Result<()> {
     let stats = engine.store.stats().await?;
-    let program = invocation(context);
+    let program = context.program();
     let accounts = match stats.accounts {
         0 => "no accounts yet".to_owned(),
         n => words::plural(n, "account", "accounts"),
@@ -114,26 +113,4 @@ async fn banner(context: &Context, engine: &Engine, address: SocketAddr) -> anyh
     // A node whose output nobody reads is a node all the same.
     let _ = writeln!(std::io::stdout(), "{text}");
     Ok(())
-}
-
-/// How to call this program again on this directory, as short as it works.
-fn invocation(context: &Context) -> String {
-    let mut text = match std::env::current_exe() {
-        Ok(exe) if !in_path(&exe) => std::env::current_dir()
-            .ok()
-            .and_then(|dir| Some(format!("./{}", exe.strip_prefix(dir).ok()?.display())))
-            .unwrap_or_else(|| exe.display().to_string()),
-        _ => "p2pds".to_owned(),
-    };
-    let from_flag = |r: &&crate::config::Resolved| r.name == "node.data_dir" && r.origin.starts_with("flag");
-    if let Some(dir) = context.loaded.resolved.iter().find(from_flag) {
-        text.push_str(&format!(" --data-dir {}", dir.value));
-    }
-    text
-}
-
-fn in_path(exe: &Path) -> bool {
-    let Some(path) = std::env::var_os("PATH") else { return false };
-    let found = std::env::split_paths(&path).map(|dir| dir.join("p2pds")).find(|p| p.is_file());
-    found.and_then(|p| p.canonicalize().ok()).as_deref() == Some(exe)
 }

@@ -111,8 +111,9 @@ async fn add(context: &Context, account: String) -> Result<Exit, Stopped> {
     context.print(&answer, || summary.to_string())?;
     if !context.global.quiet && !context.global.json {
         let name = summary.handle.as_deref().unwrap_or(summary.did.as_str());
+        let program = context.program();
         output::line(&format!(
-            "\nNext: `p2pds drill {name}` proves that it restores; `p2pds` starts the node that keeps it current."
+            "\nNext: `{program} drill {name}` proves that it restores; `{program}` starts the node that keeps it current."
         ))?;
     }
     Ok(Exit::Ok)

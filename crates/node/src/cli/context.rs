@@ -1,7 +1,7 @@
 //! What every command needs: the configuration, and a door to the node or to the data directory.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::cli::exit::{Exit, Stopped};
 use crate::cli::{Global, output};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Resolved};
 use crate::node::engine::Engine;
 use crate::node::lock::{Lock, LockError, Role};
 use crate::node::supervise::Stopper;
@@ -108,6 +108,23 @@ impl Context {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.loaded.config.data_dir()
+    }
+
+    /// How to call this program again on this data directory, as short as it works.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let mut text = match std::env::current_exe() {
+            Ok(exe) if !in_path(&exe) => std::env::current_dir()
+                .ok()
+                .and_then(|dir| Some(format!("./{}", exe.strip_prefix(dir).ok()?.display())))
+                .unwrap_or_else(|| exe.display().to_string()),
+            _ => "p2pds".to_owned(),
+        };
+        let from_flag = |r: &&Resolved| r.name == "node.data_dir" && r.origin.starts_with("flag");
+        if let Some(dir) = self.loaded.resolved.iter().find(from_flag) {
+            text.push_str(&format!(" --data-dir {}", dir.value));
+        }
+        text
     }
 
     /// Runs a command to its end, with its progress on standard error.
@@ -226,6 +243,13 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// Whether typing `p2pds` runs this very file.
+fn in_path(exe: &Path) -> bool {
+    let Some(path) = std::env::var_os("PATH") else { return false };
+    let found = std::env::split_paths(&path).map(|dir| dir.join("p2pds")).find(|p| p.is_file());
+    found.and_then(|p| p.canonicalize().ok()).as_deref() == Some(exe)
 }
 
 async fn pour(
