@@ -31,6 +31,18 @@ struct Press {
     compressor: Compressor<'static>,
     decompressor: Decompressor<'static>,
     scratch: Vec<u8>,
+    block: Vec<u8>,
+}
+
+impl Press {
+    /// Puts a whole frame into `scratch`; answers the size of its block if that can be true.
+    fn frame(&mut self, frame: &[u8]) -> Option<usize> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&MAGIC);
+        self.scratch.extend_from_slice(frame);
+        let size = zstd_safe::get_frame_content_size(&self.scratch).ok().flatten()?;
+        usize::try_from(size).ok().filter(|size| *size <= MAX_BODY)
+    }
 }
 
 fn press() -> Result<Press, StoreError> {
@@ -42,7 +54,7 @@ fn press() -> Result<Press, StoreError> {
         compressor.set_parameter(parameter).map_err(broken)?;
     }
     let decompressor = Decompressor::with_prepared_dictionary(&DECODER).map_err(broken)?;
-    Ok(Press { compressor, decompressor, scratch: Vec::new() })
+    Ok(Press { compressor, decompressor, scratch: Vec::new(), block: Vec::new() })
 }
 
 thread_local! {
@@ -85,18 +97,29 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     match packed.split_first() {
         Some((&RAW, block)) => Ok(Some(block.to_vec())),
         Some((&ZSTD_1, frame)) => with_press(|press| {
-            press.scratch.clear();
-            press.scratch.extend_from_slice(&MAGIC);
-            press.scratch.extend_from_slice(frame);
-            let size = zstd_safe::get_frame_content_size(&press.scratch).ok().flatten();
-            let Some(size) = size.and_then(|s| usize::try_from(s).ok()).filter(|s| *s <= MAX_BODY) else {
-                return Ok(None);
-            };
+            let Some(size) = press.frame(frame) else { return Ok(None) };
             let mut block = Vec::with_capacity(size);
             Ok(press.decompressor.decompress_to_buffer(&press.scratch, &mut block).ok().map(|_| block))
         }),
         _ => Ok(None),
     }
+}
+
+/// Unpacks a stored block behind what is in `out`; `false` when it is damaged.
+pub(crate) fn unpack_into(packed: &[u8], out: &mut Vec<u8>) -> Result<bool, StoreError> {
+    if let Some((&RAW, block)) = packed.split_first() {
+        out.extend_from_slice(block);
+        return Ok(true);
+    }
+    let Some((&ZSTD_1, frame)) = packed.split_first() else { return Ok(false) };
+    with_press(|press| {
+        let Some(size) = press.frame(frame) else { return Ok(false) };
+        press.block.clear();
+        press.block.reserve(size);
+        let done = press.decompressor.decompress_to_buffer(&press.scratch, &mut press.block).is_ok();
+        out.extend_from_slice(&press.block);
+        Ok(done)
+    })
 }
 
 #[cfg(test)]
@@ -107,7 +130,11 @@ mod tests {
     proptest! {
         #[test]
         fn unpack_inverts_pack(block in proptest::collection::vec(any::<u8>(), 0..2000)) {
-            prop_assert_eq!(unpack(&pack(&block).unwrap()).unwrap(), Some(block));
+            let packed = pack(&block).unwrap();
+            let mut out = vec![7];
+            prop_assert!(unpack_into(&packed, &mut out).unwrap());
+            prop_assert_eq!(&out[1..], &block);
+            prop_assert_eq!(unpack(&packed).unwrap(), Some(block));
         }
 
         #[test]

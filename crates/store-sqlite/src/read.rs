@@ -7,3 +7,4 @@ pub(crate) mod logs;
 pub(crate) mod records;
 pub(crate) mod repo;
 pub(crate) mod stats;
+mod walk;

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use p2pds_ipld::Cid;
 use p2pds_store::{
     Account, BlobFilter, BlobRow, BucketRow, CollectionCount, CommitRow, Evidence, Finding, IdentityRow,
-    PlcRow, PurgeRow, Receipt, RecordRow, RecordsQuery, Repo, RepoId, Stats, Store, StoreError, StoreResult,
-    TraceReport, Unit, WorkerRow,
+    PlcRow, PurgeRow, Receipt, RecordRow, RecordsQuery, Repo, RepoId, RowPage, Stats, Store, StoreError,
+    StoreResult, TraceReport, Unit, WorkerRow,
 };
 use p2pds_syntax::{Did, RecordPath, Tid};
 use rusqlite::Connection;
@@ -284,6 +284,10 @@ impl Store for SqliteStore {
 
     async fn records(&self, query: RecordsQuery) -> StoreResult<Vec<RecordRow>> {
         self.read("read records", move |c| read::records::page(c, &query)).await
+    }
+
+    async fn record_page(&self, query: RecordsQuery) -> StoreResult<RowPage> {
+        self.read("read records", move |c| read::records::flat(c, &query)).await
     }
 
     async fn versions(&self, did: &Did, key: &RecordPath) -> StoreResult<Vec<(RecordRow, Option<Tid>)>> {

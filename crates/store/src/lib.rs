@@ -19,6 +19,7 @@ mod account;
 mod commit;
 pub mod conformance;
 mod error;
+mod page;
 mod port;
 mod rows;
 mod unit;
@@ -27,6 +28,7 @@ pub mod view;
 pub use account::{Account, AccountPatch, AccountStatus, Origin, Serve, VerifiedState};
 pub use commit::{commit_cid, commit_of};
 pub use error::{StoreError, StoreResult};
+pub use page::{PageRow, RowPage};
 pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};
 pub use rows::{
     BlobRef, BlobRow, BlobState, BucketRow, CollectionCount, CommitRow, Evidence, Finding, Head, IdentityRow,

@@ -9,7 +9,7 @@ use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::{
     Account, Applied, BlobRow, BucketRow, CollectionCount, CommitRow, Evidence, Finding, IdentityRow, PlcRow,
-    PurgeRow, RecordRow, Repo, RepoId, Stats, StoreResult, Unit, WorkerRow,
+    PurgeRow, RecordRow, Repo, RepoId, RowPage, Stats, StoreError, StoreResult, Unit, WorkerRow,
 };
 
 /// The pending answer to a submitted unit. Dropping it does not take the unit back.
@@ -151,6 +151,23 @@ pub trait Store: Send + Sync + 'static {
     async fn record(&self, repo: RepoId, key: &RecordPath) -> StoreResult<Option<RecordRow>>;
     /// A page of records in tree order.
     async fn records(&self, query: RecordsQuery) -> StoreResult<Vec<RecordRow>>;
+    /// The same in two buffers, for exports: no allocation for each row, and **bodies are not
+    /// checked against their CIDs**, because an export checks every block that it writes.
+    ///
+    /// # Errors
+    /// A body that cannot even be unpacked.
+    async fn record_page(&self, query: RecordsQuery) -> StoreResult<RowPage> {
+        let mut page = RowPage::default();
+        for row in self.records(query).await? {
+            if row.damaged {
+                return Err(StoreError::Damaged(format!("the record {}", row.key)));
+            }
+            page.push_with([row.key.as_str(), ""], row.cid, |out| {
+                Ok::<_, StoreError>(row.body.as_ref().map(|body| out.extend_from_slice(body)))
+            })?;
+        }
+        Ok(page)
+    }
     /// All versions of one record that are stored, oldest first; the `Option` is the rev at
     /// which it was superseded.
     async fn versions(&self, did: &Did, key: &RecordPath) -> StoreResult<Vec<(RecordRow, Option<Tid>)>>;

@@ -8,12 +8,11 @@ use std::task::{Context, Poll, Waker};
 
 use p2pds_repo::bucket::Spine;
 use p2pds_repo::car_out::{Export, Row};
-use p2pds_syntax::RecordPath;
 
 use super::{ViewResult, head};
-use crate::{RecordRow, RecordsQuery, Repo, Store, StoreResult, commit_of};
+use crate::{RecordsQuery, Repo, RowPage, Store, StoreResult, commit_of};
 
-type Page = Pin<Box<dyn Future<Output = StoreResult<Vec<RecordRow>>> + Send>>;
+type Page = Pin<Box<dyn Future<Output = StoreResult<RowPage>> + Send>>;
 
 /// Rows and bytes of one read.
 const PAGE_ROWS: usize = 4_000;
@@ -29,7 +28,9 @@ pub struct ExportStream {
     spine: Arc<Spine>,
     export: Export<Arc<Spine>>,
     query: RecordsQuery,
-    rows: VecDeque<RecordRow>,
+    pages: VecDeque<RowPage>,
+    /// First row of the first page that is not written yet.
+    at: usize,
     ahead: Option<Page>,
     out: Vec<u8>,
 }
@@ -48,24 +49,44 @@ impl ExportStream {
         query.max_rows = PAGE_ROWS;
         query.max_bytes = PAGE_BYTES;
         query.at = Some(head.rev);
-        let mut stream = Self { store, spine, export, query, rows: VecDeque::new(), ahead: None, out };
+        let mut stream =
+            Self { store, spine, export, query, pages: VecDeque::new(), at: 0, ahead: None, out };
         stream.read_ahead();
         Ok(stream)
     }
 
-    /// Asks for the page after the rows at hand (or the first one) without waiting for it.
+    /// Asks for the page after those at hand (or the first one) without waiting for it.
     fn read_ahead(&mut self) {
-        if let Some(last) = self.rows.back() {
-            self.query.from = last.key.as_bytes().to_vec();
+        if let Some(last) = self.pages.back().and_then(RowPage::last_key) {
+            self.query.from = last.to_vec();
             self.query.inclusive = false;
         }
         let (store, query) = (Arc::clone(&self.store), self.query.clone());
-        let mut next: Page = Box::pin(async move { store.records(query).await });
+        let mut next: Page = Box::pin(async move { store.record_page(query).await });
         // One poll hands the read to the store; its waker is replaced by the later await.
         if let Poll::Ready(done) = next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             next = Box::pin(std::future::ready(done));
         }
         self.ahead = Some(next);
+    }
+
+    /// Reads until the last page goes beyond the bucket that ends at `hi`, or to the end.
+    async fn load_until(&mut self, hi: Option<&[u8]>) -> ViewResult<()> {
+        let beyond = |pages: &VecDeque<RowPage>| {
+            hi.is_some_and(|hi| pages.back().and_then(RowPage::last_key).is_some_and(|last| last >= hi))
+        };
+        while !beyond(&self.pages) {
+            let Some(page) = self.ahead.take() else { return Ok(()) };
+            let page = page.await?;
+            let last = page.len() < PAGE_ROWS && page.body_bytes() < PAGE_BYTES;
+            if !page.is_empty() {
+                self.pages.push_back(page);
+            }
+            if !last {
+                self.read_ahead();
+            }
+        }
+        Ok(())
     }
 
     /// The next piece of the file, about a page long; `None` at its end.
@@ -77,47 +98,25 @@ impl ExportStream {
         while let Some(index) = self.export.bucket() {
             let spine = Arc::clone(&self.spine);
             let hi = spine.range(index).and_then(|(_, hi)| hi);
-            let complete = |rows: &VecDeque<RecordRow>| {
-                hi.is_some_and(|hi| rows.back().is_some_and(|last| last.key.as_bytes() >= hi))
-            };
-            let mut ended = self.ahead.is_none();
-            while !ended && !complete(&self.rows) {
-                let Some(page) = self.ahead.take() else { break };
-                let page = page.await?;
-                if page.is_empty() {
-                    ended = true;
-                } else {
-                    ended = page.len() < PAGE_ROWS && bytes_of(&page) < PAGE_BYTES;
-                    self.rows.extend(page);
-                    if !ended {
-                        self.read_ahead();
+            self.load_until(hi).await?;
+            let (mut rows, mut pages, mut at) = (Vec::new(), 0_usize, self.at);
+            while let Some(page) = self.pages.get(pages) {
+                match page.get(at) {
+                    Some((key, ..)) if hi.is_some_and(|hi| key >= hi) => break,
+                    Some((key, cid, body)) => {
+                        rows.push(Row { key, cid, body });
+                        at = at.saturating_add(1);
                     }
+                    None => (pages, at) = (pages.saturating_add(1), 0),
                 }
             }
-            let n = match hi {
-                Some(hi) => self.rows.partition_point(|row| row.key.as_bytes() < hi),
-                None => self.rows.len(),
-            };
-            let rows: Vec<Row<Key, Vec<u8>>> =
-                self.rows.drain(..n).map(|r| Row { key: Key(r.key), cid: r.cid, body: r.body }).collect();
             self.export.rows(&rows, &mut self.out)?;
+            self.at = at;
+            self.pages.drain(..pages);
             if self.out.len() >= PAGE_BYTES {
                 return Ok(Some(std::mem::take(&mut self.out)));
             }
         }
         Ok(Some(std::mem::take(&mut self.out)).filter(|out| !out.is_empty()))
     }
-}
-
-/// A record's path as the engine takes keys.
-struct Key(RecordPath);
-
-impl AsRef<[u8]> for Key {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-fn bytes_of(rows: &[RecordRow]) -> usize {
-    rows.iter().map(|row| row.body.as_ref().map_or(0, Vec::len)).sum()
 }
