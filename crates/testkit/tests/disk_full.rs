@@ -1,5 +1,5 @@
 //! The disk fills up at every step: a clear error, reads and deletes work, and with space again everything goes on by
-//! itself. `P2PDS_DISK_STEPS` is how many sizes are tried for each operation (8).
+//! itself. `P2PDS_DISK_STEPS` is how many sizes are tried for each operation (5).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -106,7 +106,7 @@ fn clear(outcome: &Outcome) {
 
 /// Runs one operation on disks of rising size, from where it has no room at all to where it has enough.
 fn sweep(scene: &Scene, name: &str, before: &str, args: &[&str], done: &dyn Fn(&Program)) -> Option<()> {
-    let steps = need::count("P2PDS_DISK_STEPS", 8);
+    let steps = need::count("P2PDS_DISK_STEPS", 5);
     let disk = SmallDisk::new(ROOM).unwrap()?;
     copy_tree(&scene.path(before), disk.path()).unwrap();
     let least = disk.used().unwrap();

@@ -35,6 +35,12 @@ fn identity(cases: &mut Vec<PlcCase>) {
     case(cases, "first operation with a predecessor", story, "must create the account");
 
     let mut story = Story::new();
+    let mut crowded = genesis();
+    crowded["rotationKeys"] = vec![did_key(&keys().low); 33].into();
+    story.add(crowded, &keys().low, 0);
+    case(cases, "more rotation keys than anybody needs", story, "33 rotation keys");
+
+    let mut story = Story::new();
     story.add(tombstone(&created().cid(0)), &keys().low, 0);
     case(cases, "first operation is a deletion", story, "must create the account");
 
