@@ -33,6 +33,10 @@ pub use validate::validate_log;
 /// Largest operation that is read, in bytes of signed DAG-CBOR: the limit of the specification.
 pub const MAX_OPERATION_READ: usize = 7_500;
 
+/// Most rotation keys of an operation that is read; the directory allows 10. Without a bound, a log of 8 MiB could ask
+/// for a million signature checks.
+pub const MAX_ROTATION_KEYS_READ: usize = 32;
+
 /// Largest operation that is built, in bytes of signed DAG-CBOR: the limit of the directory's server.
 pub const MAX_OPERATION_WRITTEN: usize = 4_000;
 

@@ -69,6 +69,12 @@ pub enum EntryFault {
         /// Size of its DAG-CBOR.
         bytes: usize,
     },
+    /// More rotation keys than [`crate::plc::MAX_ROTATION_KEYS_READ`]: each is a signature to check for every fork.
+    #[error("it has {count} rotation keys, {} are read", crate::plc::MAX_ROTATION_KEYS_READ)]
+    TooManyKeys {
+        /// How many it has.
+        count: usize,
+    },
     /// The directory's CID is not the hash of the operation.
     #[error("it is listed as {listed} but its hash is {computed}")]
     WrongCid {

@@ -6,7 +6,10 @@ use p2pds_crypto::{DidKey, PublicKey};
 use p2pds_ipld::Cid;
 use p2pds_syntax::Did;
 
-use super::{EntryFault, Log, LogEntry, MAX_OPERATION_READ, Operation, PlcError, RECOVERY_WINDOW_MICROS};
+use super::{
+    EntryFault, Log, LogEntry, MAX_OPERATION_READ, MAX_ROTATION_KEYS_READ, Operation, PlcError,
+    RECOVERY_WINDOW_MICROS,
+};
 
 /// Checks a whole log from the DID alone and gives it back as a witness.
 ///
@@ -141,6 +144,10 @@ fn rotation_keys(operation: &Operation) -> Result<Vec<PublicKey>, EntryFault> {
             source,
         })
     };
+    let count = data.rotation_keys.len();
+    if count > MAX_ROTATION_KEYS_READ {
+        return Err(EntryFault::TooManyKeys { count });
+    }
     data.rotation_keys.iter().map(parse).collect()
 }
 
