@@ -139,7 +139,9 @@ impl DirectoryError {
             | Self::Tombstoned { .. }
             | Self::Document(_) => true,
             // A log that breaks the rules says something about the directory, not about the account.
-            Self::Log { .. } | Self::FutureLog { .. } | Self::Net { .. } | Self::Store(_) | Self::Closed => false,
+            Self::Log { .. } | Self::FutureLog { .. } | Self::Net { .. } | Self::Store(_) | Self::Closed => {
+                false
+            }
         }
     }
 }

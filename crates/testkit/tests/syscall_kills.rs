@@ -154,11 +154,11 @@ fn damage_a_blob(data: &Path) {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if let Ok(mut bytes) = std::fs::read(&path) {
-                if bytes.starts_with(b"\x89PNG") {
-                    bytes[1_000] ^= 1;
-                    return std::fs::write(&path, bytes).unwrap();
-                }
+            } else if let Ok(mut bytes) = std::fs::read(&path)
+                && bytes.starts_with(b"\x89PNG")
+            {
+                bytes[1_000] ^= 1;
+                return std::fs::write(&path, bytes).unwrap();
             }
         }
     }
