@@ -29,6 +29,7 @@ fn main() {
     match args.first().map(String::as_str) {
         Some("step") => step(&args[1], Path::new(&args[2]), args[3].parse().expect("a count")),
         Some("quick") => all(&[20_000], true),
+        Some("bodies") => println!("{}", bodies::tables(&root())),
         Some("at") => all(&[args[1].parse().expect("a count")], true),
         _ => all(&[200_000, 2_000_000], false),
     }
@@ -71,8 +72,13 @@ fn child(name: &str, dir: &Path, count: usize, one_core: bool) -> Figures {
         .collect()
 }
 
+/// Where the stores are made: on the disk that is to be measured.
+fn root() -> PathBuf {
+    std::env::var("P2PDS_BENCH_DIR").map_or_else(|_| std::env::temp_dir(), PathBuf::from)
+}
+
 fn all(counts: &[usize], print_only: bool) {
-    let root = std::env::var("P2PDS_BENCH_DIR").map_or_else(|_| std::env::temp_dir(), PathBuf::from);
+    let root = root();
     let (flush_median, flush_slow) = flush_times(&root);
     let mut columns = Vec::new();
     for count in counts {
