@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use shrike::car::SliceReader;
-use shrike::cbor::{Cid, Codec};
+use shrike::cbor::Cid;
 use shrike::mst::{BlockSource, DetachedTree};
 
 pub fn cid(cid: &p2pds_ipld::Cid) -> Cid {
@@ -78,8 +78,4 @@ pub fn invert(car: &[u8], ops: &[(String, Option<Cid>)]) -> Cid {
         }
     }
     tree.flush().expect("flushed").root
-}
-
-pub fn is_drisl(cid: &Cid) -> bool {
-    cid.codec() == Codec::Drisl
 }
