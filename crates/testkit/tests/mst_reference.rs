@@ -274,6 +274,9 @@ fn random_histories_equal_the_reference() {
             commits += 1;
         }
         ours.finish(seed);
+        if (seed - first + 1).is_multiple_of(5000) {
+            println!("{} histories so far", seed - first + 1);
+        }
     }
     writer.join().unwrap();
     assert!(output.next().is_none());
