@@ -98,7 +98,7 @@ impl Checkpoints {
 
 /// The thread's body.
 pub(crate) fn run(shared: &Arc<Shared>, conn: &Connection) {
-    let mut seen = 0;
+    let (mut seen, mut emptied) = (0, 0);
     loop {
         let mode = match shared.checkpoints.next() {
             Ask::Stop => return,
@@ -107,9 +107,11 @@ pub(crate) fn run(shared: &Arc<Shared>, conn: &Connection) {
             Ask::Fold => "PASSIVE",
             Ask::Nothing => {
                 let groups = shared.counters.groups.load(Ordering::Relaxed);
-                if std::mem::replace(&mut seen, groups) == groups {
+                let quiet = std::mem::replace(&mut seen, groups) == groups;
+                if !quiet || emptied == groups {
                     continue;
                 }
+                emptied = groups;
                 "TRUNCATE"
             }
         };

@@ -89,3 +89,34 @@ pub(crate) fn backend(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreE
 pub(crate) fn file(doing: &'static str) -> impl Fn(std::io::Error) -> StoreError {
     move |error| StoreError::Backend { doing, cause: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(code: i32) -> Fault {
+        Fault::Sql(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn a_failed_flush_stops_writing_and_nothing_lighter_does() {
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC] {
+            assert_eq!(fault(code).gravity(), Gravity::Stop);
+        }
+        assert_eq!(fault(ffi::SQLITE_FULL).gravity(), Gravity::Full);
+        for code in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_READ, ffi::SQLITE_BUSY, ffi::SQLITE_NOMEM] {
+            assert_eq!(fault(code).gravity(), Gravity::Group);
+        }
+        assert_eq!(fault(ffi::SQLITE_CONSTRAINT_PRIMARYKEY).gravity(), Gravity::Unit);
+    }
+
+    #[test]
+    fn a_damaged_file_is_called_damaged() {
+        let error = fault(ffi::SQLITE_CORRUPT).into_store("read");
+        assert_eq!(error.kind(), p2pds_syntax::ErrorKind::Corrupt);
+        assert_eq!(
+            fault(ffi::SQLITE_IOERR_READ).into_store("read").kind(),
+            p2pds_syntax::ErrorKind::Unavailable
+        );
+    }
+}

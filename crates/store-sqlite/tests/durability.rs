@@ -330,12 +330,76 @@ fn a_full_disk_refuses_new_work_and_recovers_by_itself() {
     let add = Unit::AddAccount(Box::new(Account::new(did('c'), Origin::Network, 1)));
     let again = block_on(store.apply(add.clone()));
     assert!(matches!(again, Err(StoreError::DiskFull { .. })), "{again:?}");
+    let patch = p2pds_store::AccountPatch {
+        status: Some(p2pds_store::AccountStatus::Takendown),
+        ..p2pds_store::AccountPatch::default()
+    };
+    block_on(store.apply(Unit::PatchAccount { did: did('a'), patch: Box::new(patch) })).unwrap();
     // Deleting works, gives the room back, and writing resumes without anybody's help.
     block_on(p2pds_store::view::drop_repo(&*store, &did('b'), staging)).unwrap();
     block_on(store.apply(add)).unwrap();
     assert!(!block_on(store.stats()).unwrap().disk_full);
     assert_eq!(block_on(store.check_structure()).unwrap(), Vec::<String>::new());
     assert!(everything(&store, &repo) == rows);
+}
+
+/// The child of the test below: archives, says so, and goes on committing until told otherwise.
+#[test]
+#[ignore = "started by a_failed_flush_stops_writing under strace"]
+fn child_that_meets_a_failed_flush() {
+    let dir = std::env::var("P2PDS_FLUSH_DIR").unwrap();
+    let options = Options { ballast: 0, ..Options::default() };
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir, options).unwrap());
+    let put = |n: u32| Unit::PutSetting { name: format!("n{n}"), value: Some(n.to_string()) };
+    let mut confirmed = 0;
+    let error = loop {
+        match block_on(store.apply(put(confirmed))) {
+            Ok(_) => confirmed += 1,
+            Err(error) => break error,
+        }
+        assert!(confirmed < 1_000, "no flush failed");
+    };
+    assert!(matches!(error, StoreError::Stopped(_)), "{error}");
+    assert!(error.to_string().contains("check the disk"), "{error}");
+    let again = block_on(store.apply(put(5_000)));
+    assert!(matches!(again, Err(StoreError::Stopped(_))), "writing stays off: {again:?}");
+    for n in 0..confirmed {
+        assert_eq!(
+            block_on(store.setting(&format!("n{n}"))).unwrap(),
+            Some(n.to_string()),
+            "reading goes on"
+        );
+    }
+    println!("confirmed={confirmed}");
+}
+
+#[test]
+fn a_failed_flush_stops_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"])
+        .args(["-e", "inject=fsync,fdatasync:error=EIO:when=20+"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_meets_a_failed_flush", "--ignored", "--nocapture"])
+        .env("P2PDS_FLUSH_DIR", dir.path())
+        .output();
+    let Ok(output) = output else {
+        eprintln!("SKIPPED: this test needs strace");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let confirmed = text.split("confirmed=").nth(1).and_then(|t| t.split_whitespace().next()).unwrap();
+    let confirmed: u32 = confirmed.parse().unwrap();
+    assert!(confirmed > 0, "some were confirmed before");
+    let store = open(dir.path());
+    for n in 0..confirmed {
+        assert_eq!(
+            block_on(store.setting(&format!("n{n}"))).unwrap(),
+            Some(n.to_string()),
+            "what was confirmed lasts"
+        );
+    }
 }
 
 #[test]

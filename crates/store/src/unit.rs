@@ -305,13 +305,14 @@ impl Unit {
         }
     }
 
-    /// Whether the unit frees space or only notes what happened, so that it is tried even on a
-    /// full disk.
+    /// Whether the unit frees space, or must be known even then (an account's status decides
+    /// whether it is served), so that it is tried on a full disk as well.
     #[must_use]
     pub fn frees(&self) -> bool {
         matches!(
             self,
-            Self::DropRepo { .. }
+            Self::PatchAccount { .. }
+                | Self::DropRepo { .. }
                 | Self::DropBlob { .. }
                 | Self::DropWorker { .. }
                 | Self::ResolveFindings { .. }

@@ -63,7 +63,14 @@ impl Needles {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut out = options.open(&self.path).map_err(file("note what is purged"))?;
-        out.write_all(&bytes).and_then(|()| out.sync_data()).map_err(file("note what is purged"))
+        let noted = out.write_all(&bytes).and_then(|()| out.sync_data());
+        // The first time the name has to last as well.
+        let first = out.metadata().is_ok_and(|m| m.len() == bytes.len() as u64);
+        let named = match self.path.parent().filter(|_| first) {
+            Some(dir) => File::open(dir).and_then(|dir| dir.sync_all()),
+            None => Ok(()),
+        };
+        noted.and(named).map_err(file("note what is purged"))
     }
 
     /// All hashes, sorted, each once.
