@@ -102,7 +102,7 @@ fn killed_anywhere_the_archive_ends_equal_to_the_pds() {
     let (mut done, mut archives) = (0, 0);
     let mut program = base.at(&dir.path().join("archive-0"));
     while done < kills / 2 {
-        let moment = whole.mul_f64(random.fraction() * 0.9);
+        let moment = whole.mul_f64(random.fraction() * 0.75);
         if kill_after(&program, &add, moment) {
             archives += 1;
             program = base.at(&dir.path().join(format!("archive-{archives}")));
