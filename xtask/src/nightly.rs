@@ -5,14 +5,13 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::fuzz;
-use crate::run::{Count, cargo, counted, root, step};
+use crate::run::{Count, cargo, counted, root};
 use crate::setup::Tools;
+use crate::{fuzz, test};
 
 /// One proof: a test of the ordinary suite, run with its nightly count.
 struct Proof {
     name: &'static str,
-    package: &'static str,
     test: &'static str,
     /// Setting and full count; the share scales it.
     counts: &'static [(&'static str, u64)],
@@ -21,34 +20,21 @@ struct Proof {
 const PROOFS: [Proof; 5] = [
     Proof {
         name: "random operation sequences against the reference packages",
-        package: "p2pds-testkit",
         test: "mst_reference",
         counts: &[("P2PDS_MST_SEQUENCES", 100_000)],
     },
     Proof {
         name: "kills of the archive while it follows the reference PDS",
-        package: "p2pds-testkit",
         test: "archive_kills",
         counts: &[("P2PDS_KILLS", 500)],
     },
-    Proof {
-        name: "power cuts",
-        package: "p2pds-testkit",
-        test: "powercut",
-        counts: &[("P2PDS_POWERCUTS", 200)],
-    },
+    Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
     Proof {
         name: "a kill at every Nth system call of ten operations",
-        package: "p2pds-testkit",
         test: "syscall_kills",
         counts: &[("P2PDS_SYSCALL_KILLS", 100_000)],
     },
-    Proof {
-        name: "full disk at each step",
-        package: "p2pds-testkit",
-        test: "disk_full",
-        counts: &[("P2PDS_DISK_STEPS", 1_000)],
-    },
+    Proof { name: "full disk at each step", test: "disk_full", counts: &[("P2PDS_DISK_STEPS", 1_000)] },
 ];
 
 /// Runs all proofs or the named tests, then fuzzing; writes `target/nightly.md`.
@@ -56,7 +42,7 @@ pub fn nightly(only: &[String]) -> Result<()> {
     let tools = Tools::prepare()?;
     let share = std::env::var("P2PDS_NIGHTLY_SHARE").ok().and_then(|text| text.parse::<u64>().ok());
     let share = share.unwrap_or(100).clamp(1, 100);
-    step("build", &mut cargo(&["build", "--locked"]))?;
+    test::build()?;
     let mut report = format!(
         "# Nightly run\n\nShare of the full counts: {share} %\n\n| proof | settings | result | seconds |\n|---|---|---|---|\n"
     );

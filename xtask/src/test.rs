@@ -6,13 +6,19 @@ use crate::run::{Count, cargo, counted, step};
 use crate::setup::Tools;
 use crate::{fuzz, tidy};
 
+/// Builds the program and all tests. The selection is that of the lints, so that dependencies (and the C code in some)
+/// are built once for both.
+pub fn build() -> Result<()> {
+    step("build", &mut cargo(&["test", "--locked", "--workspace", "--no-run", "--quiet"]))
+}
+
 /// Runs everything; extra arguments go to `cargo test` (and then only that runs).
 pub fn test(extra: &[String]) -> Result<()> {
     let tools = Tools::prepare()?;
     if extra.is_empty() {
         tidy::tidy()?;
     }
-    step("build", &mut cargo(&["build", "--locked"]))?;
+    build()?;
     let mut count = Count::default();
     let mut command = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     command.args(extra);
