@@ -49,16 +49,8 @@ pub fn nightly(only: &[String]) -> Result<()> {
     let mut failed = Vec::new();
     let mut total = Count::default();
     for proof in PROOFS.iter().filter(|proof| only.is_empty() || only.iter().any(|name| name == proof.test)) {
-        let mut command = cargo(&[
-            "test",
-            "--locked",
-            "--package",
-            proof.package,
-            "--test",
-            proof.test,
-            "--",
-            "--nocapture",
-        ]);
+        let mut command =
+            cargo(&["test", "--locked", "--workspace", "--test", proof.test, "--", "--nocapture"]);
         tools.apply(&mut command);
         let mut settings = String::new();
         for (name, full) in proof.counts {
