@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use p2pds_crypto::PublicKey;
 use p2pds_identity::plc::{Log, LogChange, compare, parse_audit, validate_log};
 use p2pds_ipld::car::CarError;
 use p2pds_repo::car_in::ReadError;
@@ -79,9 +80,9 @@ impl Archive {
         };
         let mut notes = took.notes;
         if let Outcome::Stored = took.outcome {
-            notes.push(
-                "blobs are not in a CAR file; `p2pds archive sync` fetches them from the host".to_owned(),
-            );
+            notes.push(format!(
+                "blobs are not in a CAR file; `p2pds archive sync {did}` fetches them from the host"
+            ));
             let handle = given.as_ref().and_then(|log| log.data()).and_then(|data| data.handle());
             let patch = AccountPatch {
                 pds: given.as_ref().and_then(|log| log.data()).and_then(|data| data.pds()).map(Some),
@@ -107,9 +108,15 @@ impl Inner {
             return Ok(keys_of_log(log));
         }
         match self.directory().stored(did).await {
-            Ok(Some(identity)) => Ok(keys_of(&identity)),
-            Ok(None) | Err(_) => Ok(Keys::default()),
+            Ok(Some(identity)) => return Ok(keys_of(&identity)),
+            // What cannot be read vouches for nothing; the key below still does.
+            Ok(None) | Err(_) => {}
         }
+        // Without log and document, the key that signed what is stored still tells a forgery: a file that nobody vouches
+        // for must not replace what somebody does.
+        let head = self.store().live_repo(did).await?.and_then(|repo| repo.head);
+        let current = head.and_then(|head| PublicKey::from_did_key(&head.key).ok());
+        Ok(Keys { current, earlier: Vec::new() })
     }
 
     /// Stores a log that came from a file, unless the stored one says more or says otherwise.

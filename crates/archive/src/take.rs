@@ -7,6 +7,7 @@ use std::sync::Arc;
 use p2pds_crypto::PublicKey;
 use p2pds_ipld::car::CarLimits;
 use p2pds_repo::car_in::{ReadError, ReadOptions};
+use p2pds_repo::commit::Commit;
 use p2pds_store::{AccountPatch, Applied, Head, Repo, Role, Unit, VerifiedState};
 use p2pds_syntax::Did;
 use serde_json::json;
@@ -34,7 +35,7 @@ pub(crate) struct Terms {
     pub(crate) unverified: bool,
     /// Ask the directory again when no key fits: it may have been changed a moment ago.
     pub(crate) ask_again: bool,
-    /// Take it although it is the stored revision: stored rows are damaged.
+    /// Take it although it is not newer than what is stored: stored rows are damaged, or nobody vouches for them.
     pub(crate) repair: bool,
     /// The file is the user's: copy it, never move it.
     pub(crate) foreign_file: bool,
@@ -83,8 +84,12 @@ impl Inner {
         let held = live.as_ref().and_then(|repo| repo.head.as_ref());
         let offered = (commit.rev, &peeked.cid);
         let now = self.now_micros();
-        let verdict =
-            judge(offered, held.map(|head| (head.rev, &head.commit)), now, self.config().max_future);
+        // What nobody vouches for does not stand in the way of what the account's own host shows, signed by its key.
+        let yields = !terms.foreign_file
+            && verified_state(&vouched) == VerifiedState::Verified
+            && self.is_foreign(&terms.did, live.as_ref(), &terms.keys).await?;
+        let before = held.filter(|_| !yields).map(|head| (head.rev, &head.commit));
+        let verdict = judge(offered, before, now, self.config().max_future);
         match verdict {
             Verdict::Same if !terms.repair => {
                 let outcome = Outcome::Current;
@@ -102,7 +107,49 @@ impl Inner {
                 return Ok(Took { outcome, notes: Vec::new() });
             }
         }
-        self.take_accepted(path, terms, peeked, live, vouched, progress).await
+        if let Some(head) = held.filter(|_| yields) {
+            self.note_foreign(terms, head).await?;
+        }
+        let terms = Terms { repair: terms.repair || yields, ..terms.clone() };
+        self.take_accepted(path, &terms, peeked, live, vouched, progress).await
+    }
+
+    /// Whether the stored head came from a file without a log, keys are known now, and none of them signed it. If one of
+    /// them did, the head counts as verified from here on.
+    pub(crate) async fn is_foreign(
+        &self,
+        did: &Did,
+        live: Option<&Repo>,
+        keys: &Keys,
+    ) -> ArchiveResult<bool> {
+        let Some(head) = live.and_then(|repo| repo.head.as_ref()).filter(|head| head.key.is_empty()) else {
+            return Ok(false);
+        };
+        if self.account(did).await?.verified == VerifiedState::Verified {
+            return Ok(false);
+        }
+        let raw = head.raw.clone();
+        let commit = Commit { did: did.clone(), rev: head.rev, data: head.data, sig: head.sig, raw };
+        let vouched = keys.vouch(head.rev, |key| commit.verify(key).is_ok());
+        self.upgrade(did, head, &vouched).await?;
+        Ok(vouched == Vouched::Nobody)
+    }
+
+    /// Keeps what is known of a head that nobody vouches for, before it is replaced.
+    async fn note_foreign(&self, terms: &Terms, head: &Head) -> ArchiveResult<()> {
+        let words = format!(
+            "revision {} came from a file and is signed by none of the account's keys; it was replaced by what {} has",
+            head.rev, terms.source
+        );
+        let commit = Commit {
+            did: terms.did.clone(),
+            rev: head.rev,
+            data: head.data,
+            sig: head.sig,
+            raw: head.raw.clone(),
+        };
+        let detail = json!({"rev": head.rev.to_string(), "commit": head.commit.to_string(), "words": words});
+        self.keep_evidence(&terms.did, "forged-commit", detail, Some(commit.encode())).await
     }
 
     /// Stages it, flips it, tidies up.

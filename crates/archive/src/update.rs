@@ -76,7 +76,9 @@ impl Inner {
             self.set_status(did, AccountStatus::Active).await?;
             notes.push(format!("{} serves the account again", subject.host));
         }
-        if let Some(latest) = latest.filter(|_| !subject.whole) {
+        // What nobody vouches for is neither compared with nor built upon.
+        let foreign = self.is_foreign(did, live.as_ref(), &subject.keys).await?;
+        if let Some(latest) = latest.filter(|_| !subject.whole && !foreign) {
             let early = self.update_quickly(subject, &host, &latest, live.as_ref(), progress).await?;
             match early {
                 Quick::Done(mut updated) => {

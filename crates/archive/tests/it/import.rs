@@ -162,3 +162,63 @@ async fn a_file_cut_anywhere_leaves_the_old_state() {
         Outcome::Stored
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_vouches_for_what_a_file_brought() {
+    let net = Fake::start().await;
+    let person = Person::new(70, &net.url);
+    let state = person.sign(0);
+    net.publish(&person, &state);
+    let node = Node::new(&net.url);
+    let car = write(&node, "a.car", &state.car(None));
+    assert!(!node.archive.import(&car, None, &Progress::none()).await.unwrap().verified);
+    assert_eq!(node.sync(&person).await.outcome, Outcome::Current);
+    assert_eq!(node.store.account(&person.did).await.unwrap().unwrap().verified, VerifiedState::Verified);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_file_does_not_keep_the_genuine_repo_out() {
+    let net = Fake::start().await;
+    let mut person = Person::new(71, &net.url);
+    let genuine = person.sign(0);
+    let records = person.records.clone();
+    net.publish(&person, &genuine);
+    person.post("3kzforged2222", 1);
+    for step in [0, 1] {
+        let node = Node::new(&net.url);
+        let forged = person.sign_as(step, &person.did, &Person::new(72, &net.url).signing);
+        let car = write(&node, "forged.car", &forged.car(None));
+        let report = node.archive.import(&car, None, &Progress::none()).await.unwrap();
+        assert!(!report.verified, "nothing is known of the account yet");
+        assert_eq!(node.sync(&person).await.outcome, Outcome::Stored);
+        assert_eq!(node.head(&person).await.unwrap().commit, genuine.head);
+        assert_eq!(node.contents(&person).await, records);
+        let account = node.store.account(&person.did).await.unwrap().unwrap();
+        assert_eq!(account.verified, VerifiedState::Verified);
+        let evidence = node.store.evidence(&person.did, 10).await.unwrap();
+        assert!(evidence.iter().any(|one| one.kind == "forged-commit"), "{evidence:?}");
+        assert_eq!(node.sync(&person).await.outcome, Outcome::Current);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_vouches_for_never_replaces_what_is_verified() {
+    let net = Fake::start().await;
+    let mut person = Person::new(73, &net.url);
+    let state = person.sign(0);
+    net.publish(&person, &state);
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    // The log and the document are lost; the key that signed the head is not.
+    let node = node
+        .with_database(|db| {
+            db.execute_batch("DELETE FROM plc_op; DELETE FROM plc; DELETE FROM identity;").unwrap()
+        })
+        .await;
+    person.post("3kzforged2222", 1);
+    let forged = person.sign_as(1, &person.did, &Person::new(74, &net.url).signing);
+    let car = write(&node, "forged.car", &forged.car(None));
+    let error = node.archive.import(&car, None, &Progress::none()).await.unwrap_err();
+    assert!(matches!(error, ArchiveError::Rejected { .. }), "{error}");
+    assert_eq!(node.head(&person).await.unwrap().commit, state.head);
+}
