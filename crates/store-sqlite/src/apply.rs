@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::fault::{Fault, Outcome};
 use crate::prepare::Prepared;
 
-pub(crate) use needles::{BASE, Needles, WINDOW};
+pub(crate) use needles::{Needles, WINDOW, windows};
 
 /// The writer's hands: its connection and what it remembers between units.
 pub(crate) struct Apply {

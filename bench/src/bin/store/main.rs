@@ -46,6 +46,7 @@ fn step(name: &str, dir: &Path, count: usize) {
         "upkeep" => upkeep::run(dir, count),
         "layout" => layout::run(dir),
         "profile" => reads::profile(dir),
+        "purge" => upkeep::alone(dir),
         other => panic!("no step {other}"),
     };
     figures.insert("memory".into(), setup::peak_memory());

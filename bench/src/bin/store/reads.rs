@@ -18,7 +18,7 @@ use crate::setup::{clock, cpu, evict, live, median, open};
 
 pub fn run(dir: &Path, count: usize) -> Figures {
     let (did, _) = synthetic::account();
-    let mut figures = writes(dir, &did);
+    let mut figures = writes(dir, &did, count);
     let store = open(dir);
     let repo = live(&store, &did);
     let spine = Arc::new(block_on(load_spine(&*store, &repo)).expect("the spine"));
@@ -83,10 +83,12 @@ pub fn profile(dir: &Path) -> Figures {
 }
 
 /// Planning a write, with less and less cached.
-fn writes(dir: &Path, did: &Did) -> Figures {
+fn writes(dir: &Path, did: &Did, count: usize) -> Figures {
     let mut random = Random::new(8);
+    // A post every five minutes in the mean; anywhere between them.
+    let span = count as u64 / 5 * 300_000_000;
     let op = |random: &mut Random| {
-        let rev = Tid::from_micros(1_900_000_000_000_000 + random.below(1 << 40), 3);
+        let rev = Tid::from_micros(1_672_531_200_000_000 + random.below(span), 3);
         Op::create(format!("app.bsky.feed.post/{rev}").as_bytes(), any_cid(random))
     };
     let mut one = |evicted: bool| {

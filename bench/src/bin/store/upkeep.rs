@@ -127,6 +127,14 @@ fn head(did: &Did, rev: Tid, data: Cid) -> Head {
     Head { rev, data, commit, sig, key: String::new(), raw: None }
 }
 
+/// A purge and nothing else, for a profiler.
+pub fn alone(dir: &Path) -> Figures {
+    let mut figures = Figures::new();
+    let (did, _) = synthetic::account();
+    purge(&open(dir), &did, &mut figures);
+    figures
+}
+
 fn purge(store: &Arc<dyn Store>, did: &Did, figures: &mut Figures) {
     let (took, report) = clock(|| block_on(view::purge(&**store, did, "measuring", 1)).expect("purged"));
     figures.insert("purge".into(), took);
