@@ -1,9 +1,10 @@
 //! File systems for tests: one that loses power, one that fills up. Both need root.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::need;
 
@@ -67,13 +68,27 @@ impl PowerDisk {
         run("mount", &["-o", "loop", text(&self.image)?, text(&self.mount)?])
     }
 
+    /// Gets ready to cut the power: the cut itself then takes microseconds.
+    ///
+    /// # Errors
+    /// The helper script does not start.
+    pub fn arm(&self) -> Result<Armed> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/powercut.py");
+        let mut command = Command::new("python3");
+        command.arg(script).arg(&self.mount).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("start python3")?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("pipe")?).read_line(&mut line)?;
+        ensure!(line.trim() == "ready", "the helper script said {line:?}");
+        Ok(Armed { child })
+    }
+
     /// Cuts the power: what is not on the disk by now never will be, and all calls fail from here on.
     ///
     /// # Errors
     /// The ioctl fails.
     pub fn cut(&self) -> Result<()> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/powercut.py");
-        run("python3", &[script, text(&self.mount)?])
+        self.arm()?.cut()
     }
 
     /// The machine starts again: unmounts what is dead and mounts what is on the disk. Whoever had files open
@@ -84,6 +99,25 @@ impl PowerDisk {
     pub fn restart(&self) -> Result<()> {
         run("umount", &[text(&self.mount)?])?;
         self.mount()
+    }
+}
+
+/// A hand on the switch.
+#[derive(Debug)]
+pub struct Armed {
+    child: Child,
+}
+
+impl Armed {
+    /// Cuts the power.
+    ///
+    /// # Errors
+    /// The ioctl fails.
+    pub fn cut(mut self) -> Result<()> {
+        self.child.stdin.take().context("pipe")?.write_all(b"\n")?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the shutdown ioctl failed: {status}");
+        Ok(())
     }
 }
 
