@@ -23,6 +23,9 @@ pub enum ArchiveError {
     /// The name given is neither a handle nor a DID.
     #[error("{0:?} is neither a handle (such as alice.example.com) nor a DID (such as did:plc:...)")]
     BadName(String),
+    /// The address names an account or a collection and no record.
+    #[error("{0} is not the address of one record; that has three parts: at://HANDLE-OR-DID/COLLECTION/KEY")]
+    NotOneRecord(String),
     /// The account is not in the archive.
     #[error("{0} is not in this archive; add it with `p2pds archive add {0}`")]
     NotArchived(String),
@@ -106,7 +109,7 @@ pub enum ArchiveError {
         source: io::Error,
     },
     /// A file given by the user is not what it should be.
-    #[error("{} cannot be used: {what}", path.display())]
+    #[error("{} cannot be used: {what}. Nothing was changed", path.display())]
     BadFile {
         /// The file.
         path: PathBuf,
@@ -126,7 +129,9 @@ impl ArchiveError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::BadName(_) | Self::BadFile { .. } | Self::Rejected { .. } => ErrorKind::Invalid,
+            Self::BadName(_) | Self::NotOneRecord(_) | Self::BadFile { .. } | Self::Rejected { .. } => {
+                ErrorKind::Invalid
+            }
             Self::NotArchived(_) | Self::NoRecord(_) | Self::NoHost { .. } => ErrorKind::NotFound,
             Self::Identity { kind, .. } => *kind,
             Self::Host { source, .. } => source.kind(),
@@ -149,8 +154,8 @@ impl ArchiveError {
                 Some("check this machine's connection and DNS (`p2pds doctor`), then try again")
             }
             Self::Rejected { .. } => Some(
-                "a download that was cut off is fetched anew by the same command; if it stays so, the host serves a \
-                 damaged repo: tell its operator",
+                "a download that was cut off is fetched anew by the same command, a damaged file has to be got again from \
+                 where it came; if it stays so, the host serves a damaged repo: tell its operator",
             ),
             Self::Io { source, .. } if is_full(source) => {
                 Some("free some space, then run the same command again")

@@ -40,7 +40,12 @@ impl Archive {
         let begun = Instant::now();
         let inner = self.inner();
         let (path, options) = (car.to_owned(), inner.read_options());
-        let peeked = blocking(move || peek(&path, options)).await?.map_err(|error| bad_car(car, &error))?;
+        let peeked = blocking(move || {
+            plain_file(&path)?;
+            peek(&path, options)
+        })
+        .await?
+        .map_err(|error| bad_car(car, &error))?;
         let did = peeked.commit.did.clone();
         let progress = progress.about(&did);
         progress
@@ -167,9 +172,20 @@ fn newest<'a>(stored: Option<&'a Log>, given: Option<&'a Log>) -> Option<&'a Log
     }
 }
 
+/// Refuses directories, and pipes and devices, which would be waited for without end or have no length.
+fn plain_file(path: &Path) -> ArchiveResult<()> {
+    let kind = std::fs::metadata(path).map_err(ArchiveError::io("read", path))?;
+    if kind.is_file() {
+        return Ok(());
+    }
+    let what = if kind.is_dir() { "it is a directory" } else { "it is a pipe or a device, not a file" };
+    Err(ArchiveError::BadFile { path: path.to_owned(), what: what.to_owned() })
+}
+
 async fn read_log(did: &Did, path: &Path) -> ArchiveResult<Log> {
     let file = path.to_owned();
     let bytes = blocking(move || {
+        plain_file(&file)?;
         let length = std::fs::metadata(&file).map_err(ArchiveError::io("open", &file))?.len();
         if length > MAX_LOG {
             let what = format!("it has {length} bytes; a PLC log has {MAX_LOG} at most");
@@ -189,6 +205,10 @@ async fn read_log(did: &Did, path: &Path) -> ArchiveResult<Log> {
 fn bad_car(path: &Path, error: &ReadError) -> ArchiveError {
     let what = match error {
         ReadError::Car(CarError { offset: 0, .. }) => format!("it is not a CAR file: {error}"),
+        ReadError::Commit { .. } | ReadError::NoCommit(_) => format!(
+            "{error}. A repo from before 2024 has another format, and a part of a repo has no commit: what fits is the \
+             whole repo of an account, as `p2pds export --car FILE` or com.atproto.sync.getRepo at its host give it"
+        ),
         other => other.to_string(),
     };
     ArchiveError::BadFile { path: path.to_owned(), what }

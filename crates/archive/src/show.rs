@@ -81,12 +81,12 @@ impl Archive {
     /// [`ArchiveError::NoRecord`], [`ArchiveError::NotArchived`], damage.
     pub async fn record(&self, uri: &AtUri) -> ArchiveResult<RecordView> {
         let no_record = || ArchiveError::NoRecord(uri.to_string());
+        let (Some(collection), Some(rkey)) = (uri.collection(), uri.rkey()) else {
+            return Err(ArchiveError::NotOneRecord(uri.to_string()));
+        };
         let did = match uri.authority() {
             AtIdentifier::Did(did) => did.clone(),
             AtIdentifier::Handle(handle) => self.find(handle.as_str()).await?,
-        };
-        let (Some(collection), Some(rkey)) = (uri.collection(), uri.rkey()) else {
-            return Err(ArchiveError::BadName(uri.to_string()));
         };
         let path = RecordPath::new(collection, rkey);
         let door = Reading::new(self.store().clone(), self.blobs().clone());

@@ -161,6 +161,7 @@ impl Inner {
         let did = &repo.did;
         let mut damaged = Vec::new();
         let mut words = Vec::new();
+        let mut vouched = true;
         let commit =
             Commit { did: did.clone(), rev: head.rev, data: head.data, sig: head.sig, raw: head.raw.clone() };
         let same =
@@ -171,7 +172,10 @@ impl Inner {
         }
         match self.known_key(did, head, log, &commit).await? {
             Key::Good(by) => words.push(format!("commit {} signed by {by}", head.commit)),
-            Key::Nobody => words.push("nothing vouches for the key that signed it".to_owned()),
+            Key::Nobody => {
+                vouched = false;
+                words.push("nothing vouches for the key that signed it".to_owned());
+            }
             Key::Bad(why) => {
                 damaged.push("signature".to_owned());
                 words.push(why);
@@ -189,7 +193,11 @@ impl Inner {
             }
         }
         let detail = words.join(", ");
-        Ok(if damaged.is_empty() { Check::ok(name, detail) } else { Check::damaged(name, detail, damaged) })
+        Ok(match (damaged.is_empty(), vouched) {
+            (false, _) => Check::damaged(name, detail, damaged),
+            (true, true) => Check::ok(name, detail),
+            (true, false) => Check { result: CheckResult::Incomplete, ..Check::ok(name, detail) },
+        })
     }
 
     async fn known_key(

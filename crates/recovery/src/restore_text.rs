@@ -66,8 +66,9 @@ macro_rules! line {
 }
 
 fn head(out: &mut String, facts: &RestoreFacts) {
-    let handle = facts.handle.as_deref().unwrap_or("(none)");
-    line!(out, "HOW TO RESTORE {handle}, WITH OR WITHOUT ITS OLD SERVER");
+    let name = facts.handle.as_deref().unwrap_or(&facts.did);
+    let handle = facts.handle.as_deref().unwrap_or("(none known here)");
+    line!(out, "HOW TO RESTORE {name}, WITH OR WITHOUT ITS OLD SERVER");
     line!(out);
     line!(out, "Account   {}", facts.did);
     line!(out, "Handle    {handle}          Old server  {}", facts.host.as_deref().unwrap_or("(unknown)"));
@@ -110,7 +111,12 @@ fn identity_first_plc(out: &mut String, facts: &RestoreFacts) {
         out,
         "1. TAKE THE IDENTITY IN HAND. The identity may be changed by who holds the private half of one of these keys:"
     );
-    if facts.rotation_keys.is_empty() {
+    if facts.operations == 0 {
+        line!(
+            out,
+            "     (not known here, plc.json is missing: see rotationKeys in the last operation of the line `Look first`)"
+        );
+    } else if facts.rotation_keys.is_empty() {
         line!(out, "     (none is named in plc.json: this identity cannot be moved by anybody)");
     }
     for (at, key) in facts.rotation_keys.iter().enumerate() {
@@ -121,12 +127,17 @@ fn identity_first_plc(out: &mut String, facts: &RestoreFacts) {
         "   Usually one is yours and one is the old server's. Without yours this cannot be done: keep the folder, ask the"
     );
     line!(out, "   old server's people. ROTATION is your private key (goat's form, starts with z).");
-    line!(
-        out,
-        "   Look first:  curl https://plc.directory/$DID/log/audit    It should end as plc.json does ({} operations,",
-        facts.operations
-    );
-    line!(out, "   the last is {}).", facts.last_operation.as_deref().unwrap_or("(unknown)"));
+    match &facts.last_operation {
+        None => line!(out, "   Look first:  curl https://plc.directory/$DID/log/audit"),
+        Some(last) => {
+            line!(
+                out,
+                "   Look first:  curl https://plc.directory/$DID/log/audit    It should end as plc.json does ({},",
+                plural(facts.operations, "operation", "operations")
+            );
+            line!(out, "   the last is {last}).");
+        }
+    }
     line!(
         out,
         "   If it goes on, somebody changed the identity later: check that your key is still in the last rotationKeys."
@@ -247,7 +258,14 @@ fn middle(out: &mut String, facts: &RestoreFacts) {
 }
 
 fn handle_advice(out: &mut String, facts: &RestoreFacts) {
-    let handle = facts.handle.as_deref().unwrap_or("(none)");
+    let Some(handle) = facts.handle.as_deref() else {
+        line!(
+            out,
+            "   HANDLE: none is known here. Choose a name under the new server's availableUserDomains, or a domain of your"
+        );
+        line!(out, "   own that names this DID. Followers, mentions and links go by the DID: they stay.");
+        return;
+    };
     match facts.handle_is_own {
         Some(true) => {
             line!(
@@ -426,6 +444,24 @@ mod tests {
         assert!(lost.contains("availableUserDomains"));
         let kept = restore_text(&facts());
         assert!(kept.contains("TXT _atproto.alice.example.com"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_made_up() {
+        let text = restore_text(&RestoreFacts {
+            handle: None,
+            handle_is_own: None,
+            rotation_keys: Vec::new(),
+            last_operation: None,
+            operations: 0,
+            verified: false,
+            ..facts()
+        });
+        assert!(text.starts_with("HOW TO RESTORE did:plc:z72i7hdynmk6r22z27h6tvur, "), "{text}");
+        assert!(!text.contains("cannot be moved by anybody"), "without a log nobody can tell");
+        assert!(text.contains("plc.json is missing") && text.contains("HANDLE: none is known here"));
+        let one = restore_text(&RestoreFacts { operations: 1, ..facts() });
+        assert!(one.contains("(1 operation,"));
     }
 
     #[test]

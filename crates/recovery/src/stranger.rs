@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use p2pds_archive::{plural, size};
 use p2pds_crypto::PublicKey;
 use p2pds_identity::plc::{Log, parse_audit, validate_log};
 use p2pds_ipld::Cid;
@@ -237,8 +238,10 @@ fn note_repo(manifest: &Manifest, read: &RepoRead, missing: Vec<String>, found: 
     let order = if read.summary.preorder { "in streamable order" } else { "in another order" };
     let detail = if same {
         format!(
-            "repo.car holds commit {} of {} ({} bytes, {order})",
-            read.summary.cid, commit.did, read.summary.bytes
+            "repo.car holds commit {} of {} ({}, {order})",
+            read.summary.cid,
+            commit.did,
+            size(read.summary.bytes)
         )
     } else {
         format!("repo.car holds commit {}, the manifest names {}", read.summary.cid, manifest.head.commit)
@@ -263,7 +266,9 @@ fn note_repo(manifest: &Manifest, read: &RepoRead, missing: Vec<String>, found: 
     let ok = counts && unexpected.is_empty();
     let mut detail = match counts {
         true => {
-            format!("{} records in {} collections, as counted", read.summary.records, read.collections.len())
+            let collections = plural(read.collections.len() as u64, "collection", "collections");
+            let records = plural(read.summary.records, "record", "records");
+            format!("{records} in {collections}, as counted")
         }
         false => format!("{} records, the manifest counts {}", read.summary.records, manifest.records),
     };
@@ -311,9 +316,16 @@ fn check_blobs(
     let missing = manifest.missing_blobs.len();
     let detail = match (damaged.len(), missing) {
         (0, 0) => {
-            format!("{} blobs ({} bytes) hash to their names; none is missing", found.blobs, found.blob_bytes)
+            let blobs = plural(found.blobs, "blob", "blobs");
+            format!(
+                "{blobs} ({}), hashed and compared with their names; none is missing",
+                size(found.blob_bytes)
+            )
         }
-        (0, _) => format!("{} blobs hash to their names; {missing} are listed as missing", found.blobs),
+        (0, _) => format!(
+            "{} hashed and compared with their names; {missing} listed as missing",
+            plural(found.blobs, "blob", "blobs")
+        ),
         (bad, _) => format!("{bad} of {} blobs are lost, damaged or not listed", manifest.blobs.len()),
     };
     found.step("blobs", damaged.is_empty(), detail, damaged);
@@ -337,8 +349,8 @@ fn check_log(dir: &Path, manifest: &Manifest, found: &mut Inspection) -> Recover
     let log = parse_audit(&bytes).and_then(|entries| validate_log(did, &entries));
     match log {
         Ok(log) => {
-            let detail =
-                format!("{} operations, valid from the first, which gives the DID", log.entries().len());
+            let operations = plural(log.entries().len() as u64, "operation", "operations");
+            let detail = format!("{operations}, valid from the first, which gives the DID");
             found.step("plc-log", true, detail, Vec::new());
             Ok(Some(log))
         }

@@ -199,13 +199,11 @@ pub struct RemoveReport {
 
 impl fmt::Display for RemoveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.handle.as_deref().unwrap_or(self.did.as_str());
-        writeln!(
-            f,
-            "{} of {name} ({}):",
-            if self.dry_run { "Would erase all" } else { "Erased all" },
-            self.did
-        )?;
+        write!(f, "{} of ", if self.dry_run { "Would erase all" } else { "Erased all" })?;
+        match &self.handle {
+            Some(handle) => writeln!(f, "{handle} ({}):", self.did)?,
+            None => writeln!(f, "{}:", self.did)?,
+        }
         writeln!(
             f,
             "- {} ({} as a CAR) and their history",

@@ -192,7 +192,18 @@ impl fmt::Display for VerifyReport {
         let damaged = u64::try_from(self.checks.iter().map(|check| check.damaged.len()).sum::<usize>())
             .unwrap_or(u64::MAX);
         match (self.found_damage, self.ok) {
-            (false, _) => write!(f, "{name}: everything is in order"),
+            (false, _) => {
+                let open = self.checks.iter().filter(|check| check.result == CheckResult::Incomplete);
+                let open: Vec<&str> = open.map(|check| check.name.as_str()).collect();
+                match open.is_empty() {
+                    true => write!(f, "{name}: everything is in order"),
+                    false => write!(
+                        f,
+                        "{name}: nothing is damaged; what is lacking stands above at {}",
+                        open.join(", ")
+                    ),
+                }
+            }
             (true, true) => {
                 write!(f, "{name}: {} found and mended", plural(damaged, "damage was", "damages were"))
             }

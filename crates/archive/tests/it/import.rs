@@ -30,6 +30,11 @@ async fn with_a_log_verified_without_one_not() {
     let check = node.archive.verify(&person.did, VerifyOptions::default(), &Progress::none()).await.unwrap();
     assert!(check.ok, "{check}");
     assert_eq!(check.check(CheckName::PlcLog).unwrap().result, CheckResult::Incomplete);
+    assert_eq!(check.check(CheckName::CommitRoot).unwrap().result, CheckResult::Incomplete, "{check}");
+    assert!(!check.to_string().contains("everything is in order"), "{check}");
+    let uri = p2pds_syntax::AtUri::parse(&format!("at://{}", person.did)).unwrap();
+    let error = node.archive.record(&uri).await.unwrap_err().to_string();
+    assert!(error.contains("three parts"), "{error}");
     // The log turns up.
     let log = write(&node, "plc.json", &person.audit());
     let report = node.archive.import(&car, Some(&log), &Progress::none()).await.unwrap();
@@ -221,4 +226,18 @@ async fn what_nobody_vouches_for_never_replaces_what_is_verified() {
     let error = node.archive.import(&car, None, &Progress::none()).await.unwrap_err();
     assert!(matches!(error, ArchiveError::Rejected { .. }), "{error}");
     assert_eq!(node.head(&person).await.unwrap().commit, state.head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_a_file_is_not_waited_for() {
+    let node = Node::new(NOWHERE);
+    let pipe = node.dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (path, words) in [(pipe.as_path(), "a pipe"), (node.dir.path(), "a directory")] {
+        let error = node.archive.import(path, None, &Progress::none()).await.unwrap_err();
+        assert!(
+            matches!(error, ArchiveError::BadFile { .. }) && error.to_string().contains(words),
+            "{error}"
+        );
+    }
 }
