@@ -403,6 +403,38 @@ fn a_failed_flush_stops_writing() {
 }
 
 #[test]
+fn a_log_that_cannot_shrink_stops_writing_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        ballast: 0,
+        wal_fold: 256 << 10,
+        wal_soft: 1 << 20,
+        wal_hard: 2 << 20,
+        ..Options::default()
+    };
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), options).unwrap());
+    let repo = archive(&store, 'a', 10);
+    // Somebody else's reader holds on to an old state.
+    let reader = rusqlite::Connection::open(dir.path().join(FILE_NAME)).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM record").unwrap();
+    reader.query_row("SELECT count(*) FROM record", [], |r| r.get::<_, i64>(0)).unwrap();
+    let put = |n: u64| Unit::PutSetting { name: format!("n{n}"), value: Some("x".repeat(100_000)) };
+    let mut n = 0;
+    let error = loop {
+        match block_on(store.apply(put(n))) {
+            Ok(_) => n += 1,
+            Err(error) => break error,
+        }
+        assert!(n < 500, "the log has no limit");
+    };
+    assert!(matches!(error, StoreError::LogFull { limit: 2_097_152, .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(everything(&store, &repo).len(), 10, "reading goes on");
+    drop(reader);
+    block_on(store.apply(put(n))).unwrap();
+}
+
+#[test]
 fn the_weaker_setting_exists_for_the_power_cut_test_only() {
     assert_eq!(Options::default().synchronous, Synchronous::Full);
 }
