@@ -13,12 +13,15 @@ use std::future::Future;
 use p2pds_ipld::Cid;
 use p2pds_repo::bucket::{self, Bucket, Plan, Spine};
 use p2pds_repo::mst::{Op, Proof};
+use p2pds_syntax::RecordPath;
 
 pub use error::{ViewError, ViewResult};
 pub use export::ExportStream;
 pub use stage::{Staged, Stager};
 
-use crate::{BucketChange, BucketRow, Head, RecordRow, RecordsQuery, Repo, RepoId, Store, Unit, commit_of};
+use crate::{
+    BucketChange, BucketRow, Head, RecordRow, RecordsQuery, Repo, RepoId, RowPage, Store, Unit, commit_of,
+};
 
 impl From<BucketRow> for Bucket {
     fn from(row: BucketRow) -> Self {
@@ -119,20 +122,34 @@ pub async fn bucket_rows(
     }
 }
 
-/// Keys and CIDs of the buckets that `keys` touch, as `plan` and `proof` take them.
-///
-/// # Errors
-/// What the store says.
-pub async fn load_touched(
+/// Keys and CIDs of one bucket in one buffer, as of the repo's rev.
+async fn keys_between(store: &dyn Store, repo: &Repo, lo: &[u8], hi: Option<&[u8]>) -> ViewResult<RowPage> {
+    let mut query = RecordsQuery::all(repo.id).keys_only();
+    // A bucket has 250 records, rarely 2,000, and all of them are needed.
+    (query.max_rows, query.max_bytes) = (usize::MAX, usize::MAX);
+    query.at = repo.head.as_ref().map(|head| head.rev);
+    query.from = lo.to_vec();
+    query.until = hi.map(<[u8]>::to_vec);
+    Ok(store.record_page(query).await?)
+}
+
+/// The rows of a page as the engine takes them.
+fn listed(page: &RowPage) -> Vec<(&[u8], Cid)> {
+    (0..page.len()).filter_map(|at| page.get(at)).map(|(key, cid, _)| (key, cid)).collect()
+}
+
+/// Keys and CIDs of the buckets that `keys` touch, with the buckets' numbers.
+async fn load_touched(
     store: &dyn Store,
     repo: &Repo,
     spine: &Spine,
     keys: &[&[u8]],
-) -> ViewResult<Vec<(usize, Vec<(Vec<u8>, Cid)>)>> {
+) -> ViewResult<Vec<(usize, RowPage)>> {
     let mut loaded = Vec::new();
     for index in spine.touched(keys.iter().copied()) {
-        let rows = bucket_rows(store, repo, spine, index, false).await?;
-        loaded.push((index, rows.into_iter().map(|r| (r.key.as_bytes().to_vec(), r.cid)).collect()));
+        if let Some((lo, hi)) = spine.range(index) {
+            loaded.push((index, keys_between(store, repo, lo, hi).await?));
+        }
     }
     Ok(loaded)
 }
@@ -152,9 +169,8 @@ pub async fn refresh(store: &dyn Store, repo: &Repo) -> ViewResult<usize> {
         if !row.dirty {
             continue;
         }
-        let records = rows_between(store, repo, &row.lo, hi.as_deref(), false).await?;
-        let list: Vec<(&[u8], Cid)> = records.iter().map(|r| (r.key.as_bytes(), r.cid)).collect();
-        let bucket = bucket::rebuild(&row.lo, &list)?;
+        let records = keys_between(store, repo, &row.lo, hi.as_deref()).await?;
+        let bucket = bucket::rebuild(&row.lo, &listed(&records))?;
         let computed = BucketRow::new(bucket, row.rev);
         *row = BucketRow { prefixes: Vec::new(), ..computed.clone() };
         changes.push(BucketChange::Put(computed));
@@ -214,7 +230,8 @@ pub async fn load_spine(store: &dyn Store, repo: &Repo) -> ViewResult<Spine> {
 /// [`ViewError::Plan`] when an operation does not agree with the stored records.
 pub async fn plan_write(store: &dyn Store, repo: &Repo, spine: &mut Spine, ops: &[Op]) -> ViewResult<Plan> {
     let keys: Vec<&[u8]> = ops.iter().map(|op| op.key.as_slice()).collect();
-    let loaded = load_touched(store, repo, spine, &keys).await?;
+    let pages = load_touched(store, repo, spine, &keys).await?;
+    let loaded: Vec<_> = pages.iter().map(|(index, page)| (*index, listed(page))).collect();
     Ok(bucket::plan(spine, &loaded, ops)?)
 }
 
@@ -223,7 +240,8 @@ pub async fn plan_write(store: &dyn Store, repo: &Repo, spine: &mut Spine, ops: 
 /// # Errors
 /// What the store says, or damage.
 pub async fn proof(store: &dyn Store, repo: &Repo, spine: &Spine, key: &[u8]) -> ViewResult<Proof> {
-    let loaded = load_touched(store, repo, spine, &[key]).await?;
+    let pages = load_touched(store, repo, spine, &[key]).await?;
+    let loaded: Vec<_> = pages.iter().map(|(index, page)| (*index, listed(page))).collect();
     Ok(bucket::proof(spine, &loaded, key)?)
 }
 
@@ -244,12 +262,15 @@ pub async fn block(store: &dyn Store, repo: &Repo, spine: &Spine, cid: &Cid) -> 
         return Ok(Some(p2pds_repo::mst::EMPTY_NODE.to_vec()));
     }
     for lo in store.bucket_candidates(repo.id, cid.prefix4()).await? {
-        let rows = bucket_rows(store, repo, spine, spine.bucket_of(&lo), false).await?;
-        if let Some(row) = rows.iter().find(|row| row.cid == *cid) {
-            return Ok(store.record(repo.id, &row.key).await?.filter(|r| r.cid == *cid).and_then(|r| r.body));
+        let Some((lo, hi)) = spine.range(spine.bucket_of(&lo)) else { continue };
+        let page = keys_between(store, repo, lo, hi).await?;
+        let list = listed(&page);
+        if let Some(key) =
+            list.iter().find(|(_, c)| c == cid).and_then(|(key, _)| RecordPath::from_bytes(key).ok())
+        {
+            return Ok(store.record(repo.id, &key).await?.filter(|r| r.cid == *cid).and_then(|r| r.body));
         }
-        let list: Vec<(&[u8], Cid)> = rows.iter().map(|r| (r.key.as_bytes(), r.cid)).collect();
-        if let Some((_, node)) = bucket::nodes_of(&lo, &list)?.into_iter().find(|(c, _)| c == cid) {
+        if let Some((_, node)) = bucket::nodes_of(lo, &list)?.into_iter().find(|(c, _)| c == cid) {
             return Ok(Some(node));
         }
     }
