@@ -114,7 +114,9 @@ impl Archive {
         let accounts = self.0.all_accounts().await?;
         let handle = match &ident {
             AtIdentifier::Did(did) => {
-                let known = accounts.iter().any(|account| account.did == *did);
+                // A removal that was cut off after its last row can still be named, to be finished.
+                let known = accounts.iter().any(|account| account.did == *did)
+                    || self.0.unfinished_purges().await?.contains(did);
                 return if known { Ok(did.clone()) } else { Err(ArchiveError::NotArchived(did.to_string())) };
             }
             AtIdentifier::Handle(handle) => handle,
@@ -149,24 +151,47 @@ impl Archive {
     }
 
     /// Finishes what an earlier process left: purges, staged repos that will never be flipped, replaced repos that are
-    /// not folded away yet. Safe to call at any time on an account nobody works on.
+    /// not folded away yet. Safe to call at any time on an account nobody works on. What could not be finished is given
+    /// back in plain words: one damaged account keeps nobody from the others, nor from being verified and mended.
     ///
     /// # Errors
-    /// Store and disk failures; nothing is lost by them.
-    pub async fn resume(&self, progress: &Progress) -> ArchiveResult<()> {
+    /// The accounts cannot be listed.
+    pub async fn resume(&self, progress: &Progress) -> ArchiveResult<Vec<String>> {
+        let mut left = Vec::new();
         for account in self.0.all_accounts().await? {
-            let _guard = self.0.locks.enter(&account.did).await;
-            let progress = progress.about(&account.did);
-            // Whatever was being done was interrupted.
-            self.0.rested(&account.did).await?;
-            if account.purging {
-                let mut report = self.purge_report(&account)?;
-                self.purge(&account.did, &mut report, &progress).await?;
-            } else {
-                self.0.tidy(&account.did, &progress).await?;
+            if let Err(error) = self.resume_one(&account.did, progress).await {
+                left.push(format!("what was left of {} could not be tidied up: {error}", account.did));
             }
         }
-        Ok(())
+        for did in self.0.unfinished_purges().await? {
+            let _guard = self.0.locks.enter(&did).await;
+            if !self.0.unfinished_purges().await?.contains(&did) {
+                continue;
+            }
+            if let Err(error) = self.finish_purge(&did, None, &progress.about(&did)).await {
+                left.push(format!("the removal of {did} could not be finished: {error}"));
+            }
+        }
+        Ok(left)
+    }
+
+    async fn resume_one(&self, did: &Did, progress: &Progress) -> ArchiveResult<()> {
+        let _guard = self.0.locks.enter(did).await;
+        // While this waited, the account may have been removed, and even added anew: that one is not to be erased.
+        let account = match self.account_even_purging(did).await {
+            Ok(account) => account,
+            Err(ArchiveError::NotArchived(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let progress = progress.about(&account.did);
+        // Whatever was being done was interrupted.
+        self.0.rested(&account.did).await?;
+        if account.purging {
+            let mut report = self.purge_report(&account)?;
+            self.purge(&account.did, &mut report, &progress).await
+        } else {
+            self.0.tidy(&account.did, &progress).await
+        }
     }
 }
 
@@ -225,6 +250,18 @@ impl Inner {
                 return Ok(all);
             }
         }
+    }
+
+    /// Accounts whose rows are erased and whose traces were not searched for to the end.
+    pub(crate) async fn unfinished_purges(&self) -> ArchiveResult<Vec<Did>> {
+        const LOOKED_AT: usize = 1_000;
+        let purges = self.store().purges(LOOKED_AT).await?;
+        let mut open: Vec<Did> =
+            purges.into_iter().filter(|purge| purge.ended_at.is_none()).map(|purge| purge.did).collect();
+        for account in self.all_accounts().await?.into_iter().filter(|account| account.purging) {
+            open.retain(|did| *did != account.did);
+        }
+        Ok(open)
     }
 
     pub(crate) async fn patch(&self, did: &Did, patch: AccountPatch) -> ArchiveResult<()> {

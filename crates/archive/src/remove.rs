@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use p2pds_blobs::account_dir_name;
-use p2pds_store::{Account, Applied, TraceReport, Unit};
+use p2pds_store::{Account, Applied, Origin, TraceReport, Unit};
 use p2pds_syntax::Did;
 
 use crate::archive::Archive;
@@ -24,7 +24,13 @@ impl Archive {
     /// [`ArchiveError::NotArchived`]; a store or disk failure, after which the same command goes on.
     pub async fn remove(&self, did: &Did, dry_run: bool, progress: &Progress) -> ArchiveResult<RemoveReport> {
         let _guard = self.inner().locks().enter(did).await;
-        let account = self.account_even_purging(did).await?;
+        let account = match self.account_even_purging(did).await {
+            Err(ArchiveError::NotArchived(_)) if self.inner().unfinished_purges().await?.contains(did) => {
+                // Its rows are gone; only the search for traces was cut off.
+                Account::new(did.clone(), Origin::File, self.now())
+            }
+            account => account?,
+        };
         let mut report = self.preview(&account)?;
         if dry_run {
             return Ok(report);
@@ -77,6 +83,9 @@ impl Archive {
         progress: &Progress,
     ) -> ArchiveResult<()> {
         let inner = self.inner();
+        if let Err(ArchiveError::NotArchived(_)) = self.account_even_purging(did).await {
+            return self.finish_purge(did, Some(report), progress).await;
+        }
         let counter = progress.begin(Phase::Remove, Counted::Rows, None, "erasing");
         let begin = Unit::PurgeBegin {
             did: did.clone(),
@@ -99,14 +108,28 @@ impl Archive {
                 other => return Err(ArchiveError::Bug(format!("a purge step answered {other:?}"))),
             }
         }
+        self.finish_purge(did, Some(report), progress).await?;
+        counter.finish("erased");
+        Ok(())
+    }
+
+    /// The rows are gone: searches for traces and closes the purge. The caller holds the account.
+    pub(crate) async fn finish_purge(
+        &self,
+        did: &Did,
+        report: Option<&mut RemoveReport>,
+        progress: &Progress,
+    ) -> ArchiveResult<()> {
+        let inner = self.inner();
         progress.note(Phase::Remove, "searching this node's files for what was erased");
-        let traces = inner.store().erase_traces(did).await?;
-        report.outside.extend(traces.outside.iter().cloned());
-        let traces = note(&traces);
+        let found = inner.store().erase_traces(did).await?;
+        let traces = note(&found);
         let words = serde_json::to_string(&traces).unwrap_or_default();
         inner.store().apply(Unit::PurgeEnd { did: did.clone(), at: inner.now(), report: words }).await?;
-        report.traces = Some(traces);
-        counter.finish("erased");
+        if let Some(report) = report {
+            report.outside.extend(found.outside);
+            report.traces = Some(traces);
+        }
         Ok(())
     }
 
@@ -117,7 +140,7 @@ impl Archive {
     }
 
     /// The account, being purged or not.
-    async fn account_even_purging(&self, did: &Did) -> ArchiveResult<Account> {
+    pub(crate) async fn account_even_purging(&self, did: &Did) -> ArchiveResult<Account> {
         if let Some(account) = self.inner().store().account(did).await? {
             return Ok(account);
         }

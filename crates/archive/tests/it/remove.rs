@@ -58,3 +58,54 @@ async fn an_interrupted_removal_is_finished() {
     assert!(node.archive.blobs().list(&person.did).await.unwrap().is_empty());
     assert!(node.store.purges(1).await.unwrap()[0].ended_at.is_some());
 }
+
+/// Killed after the last row, before the search for traces: the account is in no list any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_cut_off_before_its_search_is_finished() {
+    use p2pds_store::Applied;
+    let net = Fake::start().await;
+    let person = Person::new(73, &net.url);
+    net.publish(&person, &person.sign(0));
+    for again_by_hand in [true, false] {
+        let node = Node::new(&net.url);
+        node.add(&person).await;
+        let begin = Unit::PurgeBegin { did: person.did.clone(), basis: "test".into(), at: 0 };
+        node.store.apply(begin).await.unwrap();
+        let step = Unit::PurgeChunk { did: person.did.clone() };
+        while let Applied::Chunk { done: false, .. } = node.store.apply(step.clone()).await.unwrap() {}
+        let node = node.reopen().await;
+        assert!(node.archive.list().await.unwrap().is_empty());
+        assert!(node.store.purges(1).await.unwrap()[0].ended_at.is_none());
+        if again_by_hand {
+            let did = node.archive.find(person.did.as_str()).await.unwrap();
+            let report = node.archive.remove(&did, false, &Progress::none()).await.unwrap();
+            assert_eq!(report.traces.unwrap().left, 0);
+        } else {
+            let left = node.archive.resume(&Progress::none()).await.unwrap();
+            assert!(left.is_empty(), "{left:?}");
+        }
+        assert!(node.store.purges(1).await.unwrap()[0].ended_at.is_some());
+        let error = node.archive.find(person.did.as_str()).await.unwrap_err();
+        assert!(matches!(error, ArchiveError::NotArchived(_)), "{error}");
+    }
+}
+
+/// The account came back while its old removal was not finished: finishing it leaves the new one alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_removal_does_not_take_a_new_archive_with_it() {
+    use p2pds_store::Applied;
+    let net = Fake::start().await;
+    let person = Person::new(74, &net.url);
+    net.publish(&person, &person.sign(0));
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    let begin = Unit::PurgeBegin { did: person.did.clone(), basis: "test".into(), at: 0 };
+    node.store.apply(begin).await.unwrap();
+    let step = Unit::PurgeChunk { did: person.did.clone() };
+    while let Applied::Chunk { done: false, .. } = node.store.apply(step.clone()).await.unwrap() {}
+    node.add(&person).await;
+    let left = node.archive.resume(&Progress::none()).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(node.store.purges(1).await.unwrap()[0].ended_at.is_some());
+    assert_eq!(node.contents(&person).await, person.records);
+}

@@ -13,10 +13,13 @@ use p2pds_store::Store;
 use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore};
 
 use crate::config::Config;
+use crate::node::lock::make_private_dir;
 use crate::operator::Failure;
 
 /// Directory of the blobs in the data directory.
 const BLOBS: &str = "blobs";
+/// Directories whose files are of accounts, in the data directory.
+const PRIVATE: [&str; 4] = [BLOBS, "spool", "verbatim", "drills"];
 
 /// The opened services.
 pub struct Engine {
@@ -52,6 +55,12 @@ impl Engine {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let dir = config.data_dir();
         let store = open_store(dir.clone()).await?;
+        // A data directory that was there before may be open to others: what lies in it is not.
+        for name in PRIVATE {
+            if let Err(error) = make_private_dir(&dir.join(name)) {
+                tracing::debug!(name, %error, "the directory could not be made now");
+            }
+        }
         let blobs =
             Blobs::open(&dir.join(BLOBS)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
         let net =
@@ -72,12 +81,16 @@ impl Engine {
         Ok(Self { config: config.clone(), dir, store, archive, recovery })
     }
 
-    /// Finishes what an earlier process left half done.
+    /// Finishes what an earlier process left half done. What cannot be finished is logged and
+    /// tried again next time: it must not keep anybody from the other accounts.
     ///
     /// # Errors
-    /// Store and disk failures.
+    /// The accounts cannot be listed.
     pub async fn resume(&self) -> anyhow::Result<()> {
-        Ok(self.archive.resume(&Progress::none()).await.map_err(Failure::from)?)
+        for left in self.archive.resume(&Progress::none()).await.map_err(Failure::from)? {
+            tracing::warn!("{left}");
+        }
+        Ok(())
     }
 
     /// Finishes what is queued and lets go of the files.
@@ -117,5 +130,29 @@ pub fn net_config(config: &Config) -> NetConfig {
         header_timeout: network.header_timeout,
         per_host_concurrency: usize::try_from(network.per_host.max(1)).unwrap_or(1),
         ..base
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_kept_is_private_in_an_open_directory_too() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let flags = [("node.data_dir".to_owned(), dir.path().display().to_string())].into();
+        let loaded = Config::load(flags, BTreeMap::new(), None, Path::new("/nonexistent")).unwrap();
+        let engine = Engine::open(&loaded.config).await.unwrap();
+        for name in PRIVATE {
+            let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{name}");
+        }
+        let mode = std::fs::metadata(dir.path().join(FILE_NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        engine.close().await.unwrap();
     }
 }
