@@ -221,7 +221,10 @@ fn row(line: &AccountLine) -> Vec<String> {
 
 fn synced(all: &[Synced]) -> String {
     if all.is_empty() {
-        return "No accounts are archived yet. Begin with `p2pds archive add HANDLE-OR-DID`.".to_owned();
+        // Accounts that came from files may be here; nobody asked to fetch those from the network.
+        return "No account here is kept in step with a host. Add one with `p2pds archive add HANDLE-OR-DID`; \
+                what came from a file is synced by its name: `p2pds archive sync HANDLE-OR-DID`."
+            .to_owned();
     }
     let one = |one: &Synced| match (&one.summary, &one.failure) {
         (Some(summary), _) => summary.to_string(),

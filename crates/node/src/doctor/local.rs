@@ -32,10 +32,22 @@ pub(super) fn directory(dir: &Path) -> Check {
                 Verdict::Failed,
                 NAME,
                 format!("{shown} cannot be written: {error}"),
-                "nothing can be stored",
-                format!(
-                    "sudo chown -R $(id -u):$(id -g) '{shown}' && chmod 700 '{shown}', or name another directory with --data-dir"
-                ),
+                "nothing can be stored, and no command works there",
+                match error.kind() {
+                    std::io::ErrorKind::ReadOnlyFilesystem => {
+                        "mount its file system for writing, or copy the directory to another disk and name it with --data-dir"
+                            .to_owned()
+                    }
+                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                        "free some space on that disk".to_owned()
+                    }
+                    std::io::ErrorKind::NotADirectory => {
+                        "name a directory with --data-dir".to_owned()
+                    }
+                    _ => format!(
+                        "sudo chown -R $(id -u):$(id -g) '{shown}' && chmod 700 '{shown}', or name another directory with --data-dir"
+                    ),
+                },
             ),
         };
     }
