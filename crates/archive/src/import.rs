@@ -112,10 +112,9 @@ impl Inner {
         if let Some(log) = newest(stored.as_ref(), given) {
             return Ok(keys_of_log(log));
         }
-        match self.directory().stored(did).await {
-            Ok(Some(identity)) => return Ok(keys_of(&identity)),
-            // What cannot be read vouches for nothing; the key below still does.
-            Ok(None) | Err(_) => {}
+        // What cannot be read vouches for nothing; the key below still does.
+        if let Ok(Some(identity)) = self.directory().stored(did).await {
+            return Ok(keys_of(&identity));
         }
         // Without log and document, the key that signed what is stored still tells a forgery: a file that nobody vouches
         // for must not replace what somebody does.
