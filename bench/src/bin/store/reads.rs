@@ -75,6 +75,12 @@ pub fn profile(dir: &Path) -> Figures {
     let store = open(dir);
     let repo = live(&store, &did);
     let spine = Arc::new(block_on(load_spine(&*store, &repo)).expect("the spine"));
+    if std::env::var("P2PDS_BENCH_SPINE").is_ok() {
+        for _ in 0..2_000 {
+            block_on(load_spine(&*store, &repo)).expect("the spine");
+        }
+        return Figures::new();
+    }
     for _ in 0..10 {
         let mut stream = ExportStream::new(Arc::clone(&store), &repo, Arc::clone(&spine)).expect("an export");
         while block_on(stream.next()).expect("a piece").is_some() {}
