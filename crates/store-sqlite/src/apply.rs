@@ -27,6 +27,8 @@ pub(crate) use needles::{Needles, WINDOW, windows};
 pub(crate) struct Apply {
     pub(crate) conn: Connection,
     dir: PathBuf,
+    /// Needles of purges that end with the group in hand.
+    spent: Vec<Needles>,
     accounts: HashMap<Did, i64>,
     collections: HashMap<(i64, String), i64>,
     keys: HashMap<(i64, String), i64>,
@@ -37,7 +39,14 @@ const MOST_CACHED: usize = 16_384;
 
 impl Apply {
     pub(crate) fn new(conn: Connection, dir: PathBuf) -> Self {
-        Self { conn, dir, accounts: HashMap::new(), collections: HashMap::new(), keys: HashMap::new() }
+        Self {
+            conn,
+            dir,
+            spent: Vec::new(),
+            accounts: HashMap::new(),
+            collections: HashMap::new(),
+            keys: HashMap::new(),
+        }
     }
 
     /// Begins a group.
@@ -47,12 +56,15 @@ impl Apply {
 
     /// Ends a group durably.
     pub(crate) fn commit(&mut self) -> Outcome<()> {
-        self.run("COMMIT")
+        self.run("COMMIT")?;
+        self.spent.drain(..).for_each(|needles| needles.remove());
+        Ok(())
     }
 
     /// Gives a group up.
     pub(crate) fn rollback(&mut self) {
         self.forget();
+        self.spent.clear();
         if !self.conn.is_autocommit() {
             let _ = self.run("ROLLBACK");
         }

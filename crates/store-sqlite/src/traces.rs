@@ -5,7 +5,7 @@
 //! (two people can write the same record): such rows are looked for and do not count.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use p2pds_store::{StoreError, StoreResult};
@@ -123,7 +123,12 @@ fn walk(dir: &Path, haystack: &mut Haystack, outcome: &mut Search) -> StoreResul
         if kind.is_dir() && name != "blobs" {
             walk(&entry.path(), haystack, outcome)?;
         } else if kind.is_file() && name != BALLAST_NAME && !name.to_string_lossy().ends_with(".needles") {
-            let Ok(mut input) = File::open(entry.path()) else { continue };
+            let mut input = match File::open(entry.path()) {
+                Ok(input) => input,
+                // Deleted since the directory was listed. Any other file must be searched before "none" is said.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(file(doing)(error)),
+            };
             if scan(&mut input, haystack, &mut outcome.bytes).map_err(file(doing))? {
                 outcome.files.push(entry.path().display().to_string());
             }

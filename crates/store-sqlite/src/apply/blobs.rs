@@ -68,7 +68,7 @@ impl Apply {
         Ok(())
     }
 
-    fn move_counters(&self, account: i64, held: i64, missing: i64, bytes: i64) -> Outcome<()> {
+    pub(super) fn move_counters(&self, account: i64, held: i64, missing: i64, bytes: i64) -> Outcome<()> {
         self.conn
             .prepare_cached(
                 "UPDATE account SET blobs_held = blobs_held + ?2, blobs_missing = blobs_missing + ?3,

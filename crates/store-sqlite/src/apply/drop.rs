@@ -58,6 +58,9 @@ impl Apply {
         if dropped < CHUNK_ROWS {
             dropped = dropped.saturating_add(self.drop_rest(repo, CHUNK_ROWS.saturating_sub(dropped))?);
         }
+        if dropped < CHUNK_ROWS && of == role(Role::Staging) {
+            dropped = dropped.saturating_add(self.drop_unnamed_blobs(account, repo)?);
+        }
         let done = dropped < CHUNK_ROWS;
         if done {
             self.conn.prepare_cached("DELETE FROM repo WHERE id = ?1")?.execute([repo.0])?;
@@ -99,6 +102,22 @@ impl Apply {
             .prepare_cached("DELETE FROM record WHERE repo = ?1 AND (coll, rkey) <= (?2, ?3)")?
             .execute(params![repo.0, last.coll, last.rkey])?;
         Ok(())
+    }
+
+    /// Drops blobs that only a repo which never became live has named: nobody will ask for them.
+    fn drop_unnamed_blobs(&self, account: i64, repo: RepoId) -> Outcome<usize> {
+        let gone = self
+            .conn
+            .prepare_cached(
+                "DELETE FROM blob WHERE account = ?1 AND cid IN (SELECT cid FROM blob b
+                   WHERE b.account = ?1 AND b.state = 0 AND NOT EXISTS (SELECT 1 FROM blob_ref r
+                     WHERE r.cid = b.cid AND r.repo IN
+                       (SELECT id FROM repo WHERE account = ?1 AND id <> ?2 UNION ALL SELECT -?1))
+                   LIMIT ?3)",
+            )?
+            .execute(params![account, repo.0, len(CHUNK_ROWS)])?;
+        self.move_counters(account, 0, len(gone).saturating_neg(), 0)?;
+        Ok(gone)
     }
 
     /// Drops up to `most` rows of the tables beside `record`.

@@ -133,7 +133,8 @@ impl Apply {
         self.conn
             .prepare_cached("UPDATE purge SET ended_at = ?2, report = ?3 WHERE id = ?1")?
             .execute(params![purge, at, report])?;
-        Needles::of(&self.dir, purge).remove();
+        // Only once this is durable: without them the search could not be repeated.
+        self.spent.push(Needles::of(&self.dir, purge));
         Ok(())
     }
 }

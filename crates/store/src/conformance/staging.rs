@@ -3,7 +3,7 @@
 use p2pds_ipld::Cid;
 use p2pds_syntax::ErrorKind;
 
-use super::{Factory, Rig, body, did, head, key, rev, row, tree};
+use super::{Factory, Rig, blob, body, did, head, key, rev, row, tree};
 use crate::view::{block_on, drop_repo};
 use crate::{Applied, BucketUpdate, Change, RecordsQuery, Role, StagedRow, StoreError, Unit, Version};
 
@@ -200,6 +200,17 @@ fn staging_that_is_given_up_leaves_nothing(factory: Factory<'_>) {
     assert_eq!(versions.len(), 1, "staging never was a state");
     let refused = rig.apply(Unit::StageRecords { did: did(0), repo, rows: vec![row("a.b.c/1", "x")] });
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotFound);
+    // Blobs that only such a repo has named are nobody's; those of the live repo stay.
+    let mut pictured = row("a.b.c/1", "mine");
+    pictured.blobs = vec![blob(1, 10)];
+    rig.archive(&did(2), rev(1), &[pictured.clone()]);
+    pictured.blobs.push(blob(2, 20));
+    let (repo, _) = rig.stage(&did(2), rev(2), &[pictured]);
+    assert_eq!(rig.account(&did(2)).blobs_missing, 2);
+    block_on(drop_repo(&*rig.store, &did(2), repo)).unwrap();
+    assert_eq!(rig.account(&did(2)).blobs_missing, 1);
+    assert!(block_on(rig.store.blob(&did(2), &blob(1, 10).cid)).unwrap().is_some());
+    assert!(block_on(rig.store.blob(&did(2), &blob(2, 20).cid)).unwrap().is_none());
     let foreign = rig.begin(&did(0), rev(9));
     rig.add(&did(1));
     let refused =
