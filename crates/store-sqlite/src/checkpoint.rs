@@ -1,7 +1,7 @@
 //! The checkpoint thread: folds the write-ahead log into the database beside the writing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -17,6 +17,8 @@ pub(crate) struct Checkpoints {
     /// Bytes of the log not yet folded when the last checkpoint ended.
     left: AtomicU64,
     pinned: AtomicBool,
+    /// Held while a checkpoint runs: SQLite does not wait for another one, it says busy at once.
+    running: Mutex<()>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,7 @@ impl Default for Checkpoints {
             bell: Condvar::new(),
             left: AtomicU64::new(u64::MAX),
             pinned: AtomicBool::new(false),
+            running: Mutex::default(),
         }
     }
 }
@@ -42,6 +45,11 @@ impl Default for Checkpoints {
 const IDLE: Duration = Duration::from_secs(5);
 
 impl Checkpoints {
+    /// Waits until no checkpoint runs, and keeps others from starting.
+    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Asks for a checkpoint.
     pub(crate) fn wake(&self) {
         self.ask(Ask::Fold);
@@ -116,7 +124,9 @@ pub(crate) fn run(shared: &Arc<Shared>, conn: &Connection) {
             }
         };
         let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let alone = shared.checkpoints.alone();
         let answer = conn.query_row(&sql, [], |r| Ok((r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)));
+        drop(alone);
         match answer.map_err(Fault::from) {
             Ok((log, folded)) => {
                 let pages = u64::try_from(log.saturating_sub(folded)).unwrap_or(0);

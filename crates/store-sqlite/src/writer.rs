@@ -289,6 +289,7 @@ impl Writer {
 
     /// Runs a checkpoint on the writer's connection; `true` when the log is folded away.
     fn checkpoint(&mut self, mode: &str) -> Outcome<bool> {
+        let _alone = self.shared.checkpoints.alone();
         let conn = &self.apply.conn;
         conn.busy_timeout(Duration::from_millis(500))?;
         let sql = format!("PRAGMA wal_checkpoint({mode})");
