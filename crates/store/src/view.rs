@@ -235,6 +235,17 @@ pub async fn plan_write(store: &dyn Store, repo: &Repo, spine: &mut Spine, ops: 
     Ok(bucket::plan(spine, &loaded, ops)?)
 }
 
+/// As [`plan_write`] without touching the spine: what a write would be.
+///
+/// # Errors
+/// As [`plan_write`].
+pub async fn preview_write(store: &dyn Store, repo: &Repo, spine: &Spine, ops: &[Op]) -> ViewResult<Plan> {
+    let keys: Vec<&[u8]> = ops.iter().map(|op| op.key.as_slice()).collect();
+    let pages = load_touched(store, repo, spine, &keys).await?;
+    let loaded: Vec<_> = pages.iter().map(|(index, page)| (*index, listed(page))).collect();
+    Ok(bucket::preview(spine, &loaded, ops)?)
+}
+
 /// Blocks that prove what stands at `key`, or that nothing does; root first.
 ///
 /// # Errors
