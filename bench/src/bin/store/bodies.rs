@@ -55,7 +55,7 @@ fn walk(node: Cid, blocks: &HashMap<Cid, &[u8]>, key: &mut Vec<u8>, rows: &mut V
 /// Stages a CAR into a fresh store with this page size; answers the file's size and the records per second.
 fn stage(root: &Path, car: &[u8], page_size: u32, copies: u8) -> (f64, f64) {
     let rows = rows(car);
-    let dir = root.join("p2pds-bench-bodies");
+    let dir = root.join(format!("p2pds-bench-bodies-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     let options = Options { page_size, ballast: 0, ..Options::default() };
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir, options).expect("a store"));

@@ -83,7 +83,7 @@ fn all(counts: &[usize], print_only: bool) {
     let (flush_median, flush_slow) = flush_times(&root);
     let mut columns = Vec::new();
     for count in counts {
-        let dir = root.join(format!("p2pds-bench-store-{count}"));
+        let dir = root.join(format!("p2pds-bench-store-{}-{count}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a directory");
         let mut figures = child("prepare", &dir, *count, false);
