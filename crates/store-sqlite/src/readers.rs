@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ struct Tasks {
 pub(crate) struct Readers {
     tasks: Mutex<Tasks>,
     bell: Condvar,
+    /// Length of the queue, for a look without the lock.
+    length: AtomicUsize,
 }
 
 impl std::fmt::Debug for Readers {
@@ -34,6 +37,9 @@ impl std::fmt::Debug for Readers {
 
 /// Reads that wait beyond this are refused.
 const MOST_WAITING: usize = 4_096;
+
+/// How long a thread without work stays awake.
+const AWAKE: Duration = Duration::from_micros(50);
 
 /// No read holds a snapshot longer than this: it would keep the log from shrinking.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -58,6 +64,7 @@ impl Readers {
                 return Err(StoreError::Busy { waiting: tasks.waiting.len(), retry_after_ms: 100 });
             }
             tasks.waiting.push_back(task);
+            self.length.store(tasks.waiting.len(), Ordering::Release);
         }
         self.bell.notify_one();
         receiver.await.unwrap_or(Err(StoreError::Closed))
@@ -68,14 +75,22 @@ impl Readers {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.closed = true;
         tasks.waiting.clear();
+        self.length.store(0, Ordering::Release);
         drop(tasks);
         self.bell.notify_all();
     }
 
+    /// The next task. Reads come in bursts, and waking a thread costs more than most of them: stay
+    /// awake for a moment before sleeping.
     fn next(&self) -> Option<Task> {
+        let since = Instant::now();
+        while self.length.load(Ordering::Acquire) == 0 && since.elapsed() < AWAKE {
+            std::thread::yield_now();
+        }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(task) = tasks.waiting.pop_front() {
+                self.length.store(tasks.waiting.len(), Ordering::Release);
                 return Some(task);
             }
             if tasks.closed {
