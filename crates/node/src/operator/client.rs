@@ -120,9 +120,16 @@ impl Client {
 /// answer begins at once, so a connection that ends without an answer has done nothing.
 #[must_use]
 pub fn unsent(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<hyper::Error>()
-        .is_some_and(|error| error.is_canceled() || error.is_closed() || error.is_incomplete_message())
+    error.downcast_ref::<hyper::Error>().is_some_and(|error| {
+        error.is_canceled() || error.is_closed() || error.is_incomplete_message() || was_reset(error)
+    })
+}
+
+/// Whether the other end was gone already: its socket closed with the request still unread.
+fn was_reset(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset))
 }
 
 fn encoded(byte: u8) -> String {
