@@ -109,6 +109,7 @@ impl Inner {
             head: Box::new(head_of(&peeked, &vouched)),
             changes: planned.changes,
             buckets: BucketUpdate::Planned(planned.buckets),
+            seen: p2pds_store::Seen { at: self.now(), since: None },
         };
         self.store().apply(unit).await?;
         let verified = Some(verified_state(&vouched));

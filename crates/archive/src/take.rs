@@ -224,6 +224,7 @@ impl Inner {
             head: Box::new(head),
             role: Role::Archived,
             accept_older: terms.repair,
+            at: self.now(),
         };
         let replaced = match self.store().apply(unit).await? {
             Applied::Flipped { replaced } => replaced,

@@ -255,7 +255,8 @@ impl Inner {
     }
 
     pub(crate) async fn set_status(&self, did: &Did, status: AccountStatus) -> ArchiveResult<()> {
-        self.patch(did, AccountPatch { status: Some(status), ..AccountPatch::default() }).await
+        let status_at = Some(self.now());
+        self.patch(did, AccountPatch { status: Some(status), status_at, ..AccountPatch::default() }).await
     }
 
     /// Whether this revision is kept verbatim already.

@@ -20,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::fault::{Fault, Outcome};
 use crate::prepare::Prepared;
+use staging::Flip;
 
 pub(crate) use needles::{Needles, WINDOW, windows};
 
@@ -120,8 +121,8 @@ impl Apply {
                 self.begin_staging(did, *kind, *rev).map(Applied::Staging)
             }
             Unit::StageBuckets { did, repo, rows } => self.stage_buckets(did, *repo, rows).map(done),
-            Unit::Flip { did, repo, expect, head, role, accept_older } => self
-                .flip(did, *repo, *expect, head, *role, *accept_older)
+            Unit::Flip { did, repo, expect, head, role, accept_older, at } => self
+                .flip(did, *repo, *expect, head, Flip { role: *role, accept_older: *accept_older, at: *at })
                 .map(|replaced| Applied::Flipped { replaced }),
             Unit::PutBuckets { did, repo, rev, changes } => {
                 self.put_buckets(did, *repo, *rev, changes).map(done)

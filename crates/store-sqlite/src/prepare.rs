@@ -4,7 +4,7 @@
 //! writes.
 
 use p2pds_ipld::Cid;
-use p2pds_store::{BlobRef, BucketUpdate, Head, RepoId, StoreResult, Unit};
+use p2pds_store::{BlobRef, BucketUpdate, Head, RepoId, Seen, StoreResult, Unit};
 use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::body::pack;
@@ -46,6 +46,7 @@ pub(crate) struct PackedCommit {
     pub(crate) head: Box<Head>,
     pub(crate) changes: Vec<PackedChange>,
     pub(crate) buckets: BucketUpdate,
+    pub(crate) seen: Seen,
 }
 
 /// A unit as the writer takes it.
@@ -79,7 +80,7 @@ pub(crate) fn prepare(unit: Unit) -> StoreResult<Prepared> {
                 .collect::<StoreResult<_>>()?;
             Prepared::Stage { did, repo, rows }
         }
-        Unit::ApplyCommit { did, expect, head, changes, buckets } => {
+        Unit::ApplyCommit { did, expect, head, changes, buckets, seen } => {
             let changes = changes
                 .into_iter()
                 .map(|change| {
@@ -87,7 +88,7 @@ pub(crate) fn prepare(unit: Unit) -> StoreResult<Prepared> {
                     Ok(PackedChange { key: change.key, old: change.old, new })
                 })
                 .collect::<StoreResult<_>>()?;
-            Prepared::Commit(PackedCommit { did, expect, head, changes, buckets })
+            Prepared::Commit(PackedCommit { did, expect, head, changes, buckets, seen })
         }
         Unit::RepairRecord { did, repo, key, cid, body, blobs } => {
             Prepared::Repair { did, repo, key, packed: Packed::new(cid, Some(body), blobs)? }

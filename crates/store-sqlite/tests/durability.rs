@@ -73,6 +73,7 @@ fn archive(store: &Arc<dyn Store>, who: char, count: u64) -> Repo {
         head: head(&did(who), rev(1), staged.root),
         role: Role::Archived,
         accept_older: false,
+        at: 0,
     };
     block_on(store.apply(unit)).unwrap();
     block_on(store.live_repo(&did(who))).unwrap().unwrap()
@@ -90,6 +91,7 @@ fn replace(who: char, n: u64, expect: Tid, to: Tid, old: Vec<u8>, new: Option<Ve
             new: version,
         }],
         buckets: BucketUpdate::MarkDirty,
+        seen: p2pds_store::Seen::default(),
     }
 }
 

@@ -95,6 +95,51 @@ pub enum Serve {
     Public,
 }
 
+/// How much of an account's history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Keep {
+    /// The current state, and for a while what it replaced.
+    #[default]
+    Window,
+    /// Every revision that was seen.
+    All,
+}
+
+impl Keep {
+    /// The operator's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::All => "all",
+        }
+    }
+}
+
+/// What the account's owner declared about public archives (`org.user-intents`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Intent {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// It may be served by archives.
+    Allowed,
+    /// It may not.
+    Refused,
+}
+
+impl Intent {
+    /// A word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsaid => "unsaid",
+            Self::Allowed => "allowed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// One stored account. Times are microseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -146,6 +191,18 @@ pub struct Account {
     pub quota: Option<u64>,
     /// Set while a purge runs; only purge units are accepted then.
     pub purging: bool,
+    /// Order of work among accounts: 0 is normal, higher comes sooner, lower later.
+    pub priority: i32,
+    /// How much of its history is kept.
+    pub keep: Keep,
+    /// Why its data is kept after it was deleted at its source.
+    pub keep_basis: Option<String>,
+    /// Since when it is deleted at its source; kept by the store, see [`AccountPatch::status_at`].
+    pub withdrawn_at: Option<i64>,
+    /// What its owner declared about public archives.
+    pub archive_intent: Intent,
+    /// States before this rev were pruned; kept by the store.
+    pub horizon: Option<Tid>,
 }
 
 impl Account {
@@ -177,6 +234,12 @@ impl Account {
             paused: false,
             quota: None,
             purging: false,
+            priority: 0,
+            keep: Keep::Window,
+            keep_basis: None,
+            withdrawn_at: None,
+            archive_intent: Intent::Unsaid,
+            horizon: None,
         }
     }
 }
@@ -191,6 +254,9 @@ pub struct AccountPatch {
     pub pds: Option<Option<String>>,
     /// New status.
     pub status: Option<AccountStatus>,
+    /// When the status was heard. With it an account that is deleted gets its `withdrawn_at`,
+    /// unless it has one; any other status clears that.
+    pub status_at: Option<i64>,
     /// New origin.
     pub origin: Option<Origin>,
     /// New proof state.
@@ -215,6 +281,14 @@ pub struct AccountPatch {
     pub paused: Option<bool>,
     /// Quota in bytes.
     pub quota: Option<Option<u64>>,
+    /// New place in the order of work.
+    pub priority: Option<i32>,
+    /// New retention of history.
+    pub keep: Option<Keep>,
+    /// New basis for keeping.
+    pub keep_basis: Option<Option<String>>,
+    /// New declaration of the owner.
+    pub archive_intent: Option<Intent>,
 }
 
 impl AccountPatch {
@@ -240,5 +314,13 @@ impl AccountPatch {
         set(&mut account.car_bytes, self.car_bytes);
         set(&mut account.paused, self.paused);
         set(&mut account.quota, self.quota);
+        set(&mut account.priority, self.priority);
+        set(&mut account.keep, self.keep);
+        set(&mut account.keep_basis, self.keep_basis);
+        set(&mut account.archive_intent, self.archive_intent);
+        account.withdrawn_at = match account.status {
+            AccountStatus::Deleted => account.withdrawn_at.or(self.status_at),
+            _ => None,
+        };
     }
 }

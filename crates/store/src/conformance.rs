@@ -187,6 +187,7 @@ impl Rig {
             head: Box::new(head),
             role: Role::Archived,
             accept_older: false,
+            at: 0,
         })
     }
 

@@ -25,14 +25,14 @@ mod rows;
 mod unit;
 pub mod view;
 
-pub use account::{Account, AccountPatch, AccountStatus, Origin, Serve, VerifiedState};
+pub use account::{Account, AccountPatch, AccountStatus, Intent, Keep, Origin, Serve, VerifiedState};
 pub use commit::{commit_cid, commit_of};
 pub use error::{StoreError, StoreResult};
 pub use page::{PageRow, RowPage};
 pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};
 pub use rows::{
     BlobRef, BlobRow, BlobState, BucketRow, CollectionCount, CommitRow, Evidence, Finding, Head, IdentityRow,
-    Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Stats, WorkerRow,
+    Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Seen, Stats, WorkerRow,
 };
 pub use unit::{
     Applied, BucketChange, BucketUpdate, CHUNK_BYTES, CHUNK_ROWS, Change, StagedRow, Unit, Version,

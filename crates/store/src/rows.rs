@@ -87,6 +87,16 @@ pub struct CommitRow {
     pub head: Head,
 }
 
+/// What was known about a head when it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// When this archive saw it, microseconds since 1970; 0 when that was not recorded.
+    pub at: i64,
+    /// The rev that it follows directly, as its source said and `prevData` proved; `None` when
+    /// revisions may lie between it and the one stored before.
+    pub since: Option<Tid>,
+}
+
 /// One record as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRow {

@@ -16,7 +16,7 @@ use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::{
     Account, AccountPatch, BlobRef, BlobState, BucketRow, Evidence, Finding, Head, IdentityRow, Kind, PlcRow,
-    RepoId, Role, StoreError, StoreResult, WorkerRow,
+    RepoId, Role, Seen, StoreError, StoreResult, WorkerRow,
 };
 
 /// Most rows that one unit may carry or touch.
@@ -137,6 +137,8 @@ pub enum Unit {
         /// `true` only when an operator accepts, with a recorded reason, a head that is not
         /// newer (invariant 5).
         accept_older: bool,
+        /// When this archive saw the head, microseconds since 1970; 0 when not recorded.
+        at: i64,
     },
     /// Applies one commit to the live repo: records, history, buckets, blob references and head
     /// together. Refuses when `expect` is not the live rev, when the new rev is not greater, or
@@ -152,6 +154,8 @@ pub enum Unit {
         changes: Vec<Change>,
         /// What becomes of the buckets.
         buckets: BucketUpdate,
+        /// When it was seen and what it follows.
+        seen: Seen,
     },
     /// Stores recomputed buckets of the live repo; refuses when its rev is not `rev`.
     PutBuckets {

@@ -60,6 +60,7 @@ pub fn verify(stored: &Stored, did: &Did, key: &PublicKey, key_text: &str, expec
         head: Box::new(head),
         changes,
         buckets: BucketUpdate::MarkDirty,
+        seen: p2pds_store::Seen::default(),
     }
 }
 

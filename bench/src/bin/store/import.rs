@@ -67,6 +67,7 @@ fn archive(
         head: Box::new(head),
         role: Role::Archived,
         accept_older: false,
+        at: 0,
     };
     block_on(store.apply(unit)).expect("the flip");
     staged.records

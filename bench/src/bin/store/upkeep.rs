@@ -42,6 +42,7 @@ fn beside(store: &Arc<dyn Store>, dir: &Path, count: usize) -> Figures {
         head: Box::new(head(&small, first_rev(), staged.root)),
         role: p2pds_store::Role::Archived,
         accept_older: false,
+        at: 0,
     };
     block_on(store.apply(flip)).expect("flipped");
     let done = AtomicBool::new(false);
@@ -61,6 +62,7 @@ fn beside(store: &Arc<dyn Store>, dir: &Path, count: usize) -> Figures {
                     head: Box::new(head(&small, next, new.cid)),
                     changes: vec![Change { key, old: None, new: Some(new) }],
                     buckets: BucketUpdate::MarkDirty,
+                    seen: p2pds_store::Seen::default(),
                 };
                 times.push(clock(|| block_on(store.apply(unit)).expect("applied")).0);
                 rev = next;
@@ -117,6 +119,7 @@ fn restage(store: &Arc<dyn Store>, did: &Did, dir: &Path) {
         head: Box::new(head(did, rev, staged.root)),
         role: p2pds_store::Role::Archived,
         accept_older: false,
+        at: 0,
     };
     block_on(store.apply(unit)).expect("flipped");
 }

@@ -5,7 +5,7 @@ use p2pds_syntax::Did;
 use rusqlite::params;
 
 use super::Apply;
-use crate::codes::{int, origin, serve, status, verified};
+use crate::codes::{int, intent, keep, origin, serve, status, verified};
 use crate::fault::Outcome;
 use crate::read;
 
@@ -15,8 +15,10 @@ impl Apply {
             .prepare_cached(
                 "INSERT INTO account (did, handle, pds, status, origin, verified, serve, serve_basis, added_at,
                    last_sync_at, last_attempt_at, last_sync_error, last_verified_at, last_verify_ok, car_bytes,
-                   blobs_held, blobs_missing, blob_bytes, paused, quota, purging)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, 0, 0, ?16, ?17, 0)
+                   blobs_held, blobs_missing, blob_bytes, paused, quota, purging,
+                   priority, keep, keep_basis, withdrawn_at, archive_intent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, 0, 0, ?16, ?17, 0,
+                   ?18, ?19, ?20, ?21, ?22)
                  ON CONFLICT (did) DO NOTHING",
             )?
             .execute(params![
@@ -37,6 +39,11 @@ impl Apply {
                 int(a.car_bytes),
                 a.paused,
                 a.quota.map(int),
+                a.priority,
+                keep(a.keep),
+                a.keep_basis,
+                a.withdrawn_at,
+                intent(a.archive_intent),
             ])?;
         self.account_id(&a.did).map(|_| ())
     }
@@ -51,7 +58,8 @@ impl Apply {
             .prepare_cached(
                 "UPDATE account SET handle = ?2, pds = ?3, status = ?4, origin = ?5, verified = ?6, serve = ?7,
                    serve_basis = ?8, last_sync_at = ?9, last_attempt_at = ?10, last_sync_error = ?11,
-                   last_verified_at = ?12, last_verify_ok = ?13, car_bytes = ?14, paused = ?15, quota = ?16
+                   last_verified_at = ?12, last_verify_ok = ?13, car_bytes = ?14, paused = ?15, quota = ?16,
+                   priority = ?17, keep = ?18, keep_basis = ?19, withdrawn_at = ?20, archive_intent = ?21
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -71,6 +79,11 @@ impl Apply {
                 int(a.car_bytes),
                 a.paused,
                 a.quota.map(int),
+                a.priority,
+                keep(a.keep),
+                a.keep_basis,
+                a.withdrawn_at,
+                intent(a.archive_intent),
             ])?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 use p2pds_store::{RepoId, StoreError};
 use rusqlite::{OptionalExtension, params};
 
+use super::staging::Noted;
 use super::{Apply, mismatch};
 use crate::codes::{cid, len, read_cid, read_tid, tid};
 use crate::fault::Outcome;
@@ -13,6 +14,16 @@ pub(super) struct Stored {
     pub(super) since: i64,
     pub(super) cid: Vec<u8>,
     pub(super) body: Option<Vec<u8>>,
+}
+
+/// Records created, updated and deleted.
+fn counts(changes: &[PackedChange]) -> (i64, i64, i64) {
+    let of = |kind: fn(&PackedChange) -> bool| len(changes.iter().filter(|c| kind(c)).count());
+    (
+        of(|c| c.old.is_none()),
+        of(|c| c.old.is_some() && c.new.is_some()),
+        of(|c| c.old.is_some() && c.new.is_none()),
+    )
 }
 
 impl Apply {
@@ -51,7 +62,9 @@ impl Apply {
             bytes = bytes.saturating_add(b);
         }
         self.update_buckets(repo, commit.head.rev, &commit.buckets, &commit.changes)?;
-        self.set_head(account, repo, &commit.head)?;
+        let noted =
+            Noted { at: commit.seen.at, since: commit.seen.since, counts: Some(counts(&commit.changes)) };
+        self.set_head(account, repo, &commit.head, &noted)?;
         if records != 0 || bytes != 0 {
             self.count(repo, records, bytes)?;
         }

@@ -9,6 +9,23 @@ use crate::codes::{cid, kind, len, read_tid, role, tid};
 use crate::fault::{Fault, Outcome};
 use crate::prepare::Packed;
 
+/// How a repo is flipped in.
+#[derive(Clone, Copy)]
+pub(super) struct Flip {
+    pub(super) role: Role,
+    pub(super) accept_older: bool,
+    pub(super) at: i64,
+}
+
+/// What the history says about a head beside the head itself.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Noted {
+    pub(super) at: i64,
+    pub(super) since: Option<Tid>,
+    /// Records created, updated and deleted.
+    pub(super) counts: Option<(i64, i64, i64)>,
+}
+
 impl Apply {
     pub(super) fn begin_staging(&mut self, did: &Did, of: Kind, rev: Tid) -> Outcome<RepoId> {
         let account = self.account_id(did)?;
@@ -88,8 +105,7 @@ impl Apply {
         repo: RepoId,
         expect: Option<Tid>,
         head: &Head,
-        to: Role,
-        accept_older: bool,
+        how: Flip,
     ) -> Outcome<Option<RepoId>> {
         let account = self.account_id(did)?;
         let staged = self.staging_rev(account, repo)?;
@@ -107,7 +123,7 @@ impl Apply {
         }
         if let Some(found) = found
             && head.rev <= found
-            && !accept_older
+            && !how.accept_older
         {
             return Err(StoreError::NotNewer { did: did.clone(), found, offered: head.rev }.into());
         }
@@ -118,13 +134,13 @@ impl Apply {
         }
         self.conn
             .prepare_cached("UPDATE repo SET role = ?2 WHERE id = ?1")?
-            .execute(params![repo.0, role(to)])?;
-        self.set_head(account, repo, head)?;
+            .execute(params![repo.0, role(how.role)])?;
+        self.set_head(account, repo, head, &Noted { at: how.at, ..Noted::default() })?;
         Ok(live.map(|(id, _)| RepoId(id)))
     }
 
     /// Writes the head of a live repo and its entry in the history.
-    pub(super) fn set_head(&mut self, account: i64, repo: RepoId, head: &Head) -> Outcome<()> {
+    pub(super) fn set_head(&mut self, account: i64, repo: RepoId, head: &Head, noted: &Noted) -> Outcome<()> {
         let key = self.key_id(account, &head.key)?;
         let (rev, data) = (tid(head.rev), cid(&head.data));
         self.conn
@@ -133,8 +149,25 @@ impl Apply {
             )?
             .execute(params![repo.0, rev, data, cid(&head.commit), head.sig, key, head.raw])?;
         self.conn
-            .prepare_cached("INSERT OR REPLACE INTO commit_log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![account, rev, data, head.sig, key, head.raw])?;
+            .prepare_cached(
+                "INSERT INTO commit_log (account, rev, data, sig, key, raw, seen_at, since, created, updated, deleted, line)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT line FROM repo WHERE id = ?12))
+                 ON CONFLICT (account, rev) DO UPDATE SET data = ?3, sig = ?4, key = ?5, raw = ?6, line = excluded.line",
+            )?
+            .execute(params![
+                account,
+                rev,
+                data,
+                head.sig,
+                key,
+                head.raw,
+                Some(noted.at).filter(|at| *at != 0),
+                noted.since.map(tid),
+                noted.counts.map(|c| c.0),
+                noted.counts.map(|c| c.1),
+                noted.counts.map(|c| c.2),
+                repo.0,
+            ])?;
         Ok(())
     }
 

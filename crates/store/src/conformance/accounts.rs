@@ -4,10 +4,11 @@ use p2pds_syntax::ErrorKind;
 
 use super::{Factory, Rig, did, rev, row};
 use crate::view::block_on;
-use crate::{Account, AccountPatch, AccountStatus, Origin, Serve, Unit, VerifiedState};
+use crate::{Account, AccountPatch, AccountStatus, Intent, Keep, Origin, Serve, Unit, VerifiedState};
 
 pub(super) fn run(factory: Factory<'_>) {
     added_once_and_patched(factory);
+    the_time_of_a_withdrawal_is_kept(factory);
     unknown_accounts_are_refused(factory);
     listed_in_order_of_their_dids(factory);
 }
@@ -32,6 +33,10 @@ fn added_once_and_patched(factory: Factory<'_>) {
         last_verify_ok: Some(Some(true)),
         paused: Some(true),
         quota: Some(None),
+        priority: Some(-3),
+        keep: Some(Keep::All),
+        keep_basis: Some(Some("asked for by its owner".into())),
+        archive_intent: Some(Intent::Refused),
         ..AccountPatch::default()
     };
     rig.ok(Unit::PatchAccount { did: did(0), patch: Box::new(patch.clone()) });
@@ -43,6 +48,23 @@ fn added_once_and_patched(factory: Factory<'_>) {
         assert_eq!(rig.account(&did(0)).status, status, "every status is kept");
         assert_eq!(AccountStatus::from_word(status.as_str()), Some(status));
     }
+}
+
+fn the_time_of_a_withdrawal_is_kept(factory: Factory<'_>) {
+    let rig = Rig::new(factory);
+    rig.add(&did(0));
+    let hear = |status: Option<AccountStatus>, status_at: Option<i64>| {
+        let patch = AccountPatch { status, status_at, ..AccountPatch::default() };
+        rig.ok(Unit::PatchAccount { did: did(0), patch: Box::new(patch) });
+        rig.account(&did(0)).withdrawn_at
+    };
+    assert_eq!(hear(Some(AccountStatus::Deactivated), Some(5)), None, "deactivated is not withdrawn");
+    assert_eq!(hear(Some(AccountStatus::Deleted), Some(7)), Some(7));
+    assert_eq!(hear(Some(AccountStatus::Deleted), Some(9)), Some(7), "heard again, the first time counts");
+    assert_eq!(hear(None, Some(11)), Some(7), "other patches leave it alone");
+    assert_eq!(hear(Some(AccountStatus::Active), Some(12)), None, "an account that is back is not withdrawn");
+    assert_eq!(hear(Some(AccountStatus::Deleted), None), None, "no time is made up");
+    assert_eq!(hear(None, Some(15)), Some(15), "it can be supplied later");
 }
 
 fn unknown_accounts_are_refused(factory: Factory<'_>) {

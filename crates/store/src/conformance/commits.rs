@@ -27,7 +27,14 @@ pub(super) fn change(path: &str, old: Option<&str>, new: Option<&str>) -> Change
 
 pub(super) fn commit(did: &Did, expect: Tid, to: Tid, changes: Vec<Change>) -> Unit {
     let head = Box::new(head(did, to, cid(&format!("root at {to}"))));
-    Unit::ApplyCommit { did: did.clone(), expect, head, changes, buckets: BucketUpdate::MarkDirty }
+    Unit::ApplyCommit {
+        did: did.clone(),
+        expect,
+        head,
+        changes,
+        buckets: BucketUpdate::MarkDirty,
+        seen: crate::Seen::default(),
+    }
 }
 
 fn creates_updates_and_deletes(factory: Factory<'_>) {

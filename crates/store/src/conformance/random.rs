@@ -80,7 +80,15 @@ impl Run {
                     let live = self.model.live(&owner).map(|(_, rev)| rev);
                     let expect = if self.dice.below(5) == 0 { Some(self.rev()) } else { live };
                     let head = Box::new(head(&owner, at, root));
-                    Unit::Flip { did: owner, repo, expect, head, role: Model::ROLE, accept_older: false }
+                    Unit::Flip {
+                        did: owner,
+                        repo,
+                        expect,
+                        head,
+                        role: Model::ROLE,
+                        accept_older: false,
+                        at: 0,
+                    }
                 }
                 None => return,
             },
@@ -128,7 +136,14 @@ impl Run {
         let (root, _) = tree(state.iter());
         let expect = if self.dice.below(15) == 0 { self.rev() } else { live };
         let head = Box::new(head(&who, to, root));
-        Unit::ApplyCommit { did: who, expect, head, changes, buckets: BucketUpdate::MarkDirty }
+        Unit::ApplyCommit {
+            did: who,
+            expect,
+            head,
+            changes,
+            buckets: BucketUpdate::MarkDirty,
+            seen: crate::Seen::default(),
+        }
     }
 
     fn apply(&mut self, unit: Unit) {

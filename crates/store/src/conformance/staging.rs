@@ -136,6 +136,7 @@ fn a_flip_never_goes_back(factory: Factory<'_>) {
         head: Box::new(head(&did(0), rev(2), root)),
         role: Role::Archived,
         accept_older: true,
+        at: 0,
     });
     assert_eq!(rig.live(&did(0)).rev, rev(2), "an operator may accept an older head");
 }
@@ -169,6 +170,7 @@ fn a_replaced_repo_becomes_history(factory: Factory<'_>) {
                 new: Some(Version { cid: Cid::of_cbor(&new), body: Some(new), blobs: vec![] }),
             }],
             buckets: BucketUpdate::MarkDirty,
+            seen: crate::Seen::default(),
         });
     }
     block_on(drop_repo(&*rig.store, &did(0), old)).unwrap();

@@ -102,6 +102,7 @@ fn dirty_buckets_are_computed_again(factory: Factory<'_>) {
             head: Box::new(head(&did(0), rev(n), root)),
             changes,
             buckets: BucketUpdate::MarkDirty,
+            seen: crate::Seen::default(),
         });
         if n % 5 == 0 {
             let live = rig.live(&did(0));
@@ -139,6 +140,7 @@ fn planned_writes_agree_with_marked_ones(factory: Factory<'_>) {
             head: Box::new(head(&did(0), rev(n), root)),
             changes,
             buckets: BucketUpdate::Planned(view::stored_changes(plan.bucket_changes, rev(n))),
+            seen: crate::Seen::default(),
         });
         let stored = block_on(rig.store.buckets(repo.id, true)).unwrap();
         assert!(stored.iter().all(|b| !b.dirty));
@@ -220,6 +222,7 @@ fn an_export_shows_one_state(factory: Factory<'_>) {
             head: Box::new(head(&did(0), rev(n), last.cid)),
             changes: vec![Change { key: last.key.clone(), old: Some(last.cid), new: None }],
             buckets: BucketUpdate::MarkDirty,
+            seen: crate::Seen::default(),
         });
     });
     assert!(quiet == busy, "an export shows the state that it began with");
@@ -236,6 +239,7 @@ fn drift_is_noticed(factory: Factory<'_>) {
         head: Box::new(head(&did(0), rev(2), Cid::of_cbor(b"a root that these records do not give"))),
         changes: vec![Change { key: last.0, old: Some(last.1), new: None }],
         buckets: BucketUpdate::MarkDirty,
+        seen: crate::Seen::default(),
     });
     let live = rig.live(&did(0));
     let refused = block_on(view::load_spine(&*rig.store, &live));

@@ -73,6 +73,7 @@ fn commit(account: &MadeUp, step: u64) -> Unit {
         head: head(account, &account.sign(step, &new)),
         changes,
         buckets: BucketUpdate::MarkDirty,
+        seen: p2pds_store::Seen::default(),
     }
 }
 
@@ -107,7 +108,7 @@ async fn begin(store: &SqliteStore, account: &MadeUp, did: &Did) {
     let head = head(account, &first);
     let role = Role::Archived;
     store
-        .apply(Unit::Flip { did: did.clone(), repo, expect: None, head, role, accept_older: false })
+        .apply(Unit::Flip { did: did.clone(), repo, expect: None, head, role, accept_older: false, at: 0 })
         .await
         .unwrap();
 }
