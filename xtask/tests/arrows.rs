@@ -13,11 +13,11 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("L1 engines", &["repo", "identity"]),
     ("L2 ports and adapters", &["store", "store-sqlite", "blobs", "net"]),
     ("L3 services", &["reading", "directory", "archive", "recovery"]),
-    ("L4 surfaces", &["p2pds", "testkit", "xtask"]),
+    ("L4 surfaces", &["p2pds", "xrpc", "testkit", "xtask"]),
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 9] = [
+const SIDEWAYS: [(&str, &str, &str); 10] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
@@ -27,6 +27,7 @@ const SIDEWAYS: [(&str, &str, &str); 9] = [
     ("archive", "reading", "self-checks read as everybody reads"),
     ("recovery", "archive", "a drill proves what the archive holds"),
     ("recovery", "reading", "an export reads as everybody reads"),
+    ("p2pds", "xrpc", "the node mounts the public door"),
 ];
 
 /// External crates and the only ones that may name them (as an ordinary dependency).

@@ -1,0 +1,187 @@
+//! A request as a method sees it: who asks, under which name, with which parameters.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use p2pds_ipld::Cid;
+use p2pds_reading::Viewer;
+use p2pds_syntax::{AtIdentifier, Did, Tid};
+use sha2::{Digest as _, Sha256};
+use url::form_urlencoded;
+
+use crate::door::Xrpc;
+use crate::error::XrpcError;
+
+/// The address at the other end of the connection; the listener puts it into every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddress(pub IpAddr);
+
+/// What a method is asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Who asks.
+    pub viewer: Viewer,
+    /// Where from, after trusted proxies.
+    pub from: IpAddr,
+    /// Its parameters.
+    pub params: Params,
+    /// The request's headers.
+    pub headers: HeaderMap,
+    /// The name that was asked, lower case, without port.
+    pub host: String,
+}
+
+impl FromRequestParts<Arc<Xrpc>> for Asked {
+    type Rejection = XrpcError;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<Xrpc>) -> Result<Self, XrpcError> {
+        let from =
+            parts.extensions.get::<PeerAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        Ok(Self {
+            viewer: viewer(door, &parts.headers)?,
+            from,
+            params: Params::parse(parts.uri.query().unwrap_or_default()),
+            host: host(parts),
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+/// Whoever shows a peer's token is a peer. A token that nobody has is refused, not ignored.
+fn viewer(door: &Xrpc, headers: &HeaderMap) -> Result<Viewer, XrpcError> {
+    let Some(given) = headers.get(header::AUTHORIZATION) else { return Ok(Viewer::Public) };
+    let token = given.to_str().ok().and_then(|text| text.split_once(' '));
+    let token =
+        token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    // Digests are compared, so that the time says nothing about the token.
+    let digest = Sha256::digest(token.unwrap_or_default().as_bytes());
+    let known = token.is_some()
+        && door.config.peer_tokens.iter().any(|known| Sha256::digest(known.as_bytes()) == digest);
+    if known {
+        return Ok(Viewer::Peer);
+    }
+    Err(XrpcError::new(
+        StatusCode::UNAUTHORIZED,
+        "AuthenticationRequired",
+        "this mirror knows no such credentials; public data needs none",
+    ))
+}
+
+fn host(parts: &Parts) -> String {
+    let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = parts.uri.host().or(named).unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// The parameters of a query, decoded.
+#[derive(Debug, Clone, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads a query string.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// The first value of a parameter; an empty one counts as absent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// All values of a parameter. `cids[]=` is understood as `cids=`.
+    pub fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name || key.strip_suffix("[]") == Some(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A value that must be there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn need(&self, name: &str) -> Result<&str, XrpcError> {
+        self.get(name).ok_or_else(|| XrpcError::invalid(format!("Params must have the property \"{name}\"")))
+    }
+
+    /// The DID under this name.
+    ///
+    /// # Errors
+    /// Missing, or not a DID.
+    pub fn did(&self, name: &str) -> Result<Did, XrpcError> {
+        Did::parse(self.need(name)?).map_err(|_| XrpcError::invalid(format!("{name} must be a valid did")))
+    }
+
+    /// The handle or DID under this name.
+    ///
+    /// # Errors
+    /// Missing, or neither.
+    pub fn at_identifier(&self, name: &str) -> Result<AtIdentifier, XrpcError> {
+        AtIdentifier::parse(self.need(name)?)
+            .map_err(|_| XrpcError::invalid(format!("{name} must be a valid did or a handle")))
+    }
+
+    /// The CID under this name, if it is there.
+    ///
+    /// # Errors
+    /// Not a CID of this protocol.
+    pub fn cid(&self, name: &str) -> Result<Option<Cid>, XrpcError> {
+        self.get(name).map(parse_cid).transpose()
+    }
+
+    /// The rev under this name, if it is there.
+    ///
+    /// # Errors
+    /// Not a TID.
+    pub fn rev(&self, name: &str) -> Result<Option<Tid>, XrpcError> {
+        self.get(name)
+            .map(|text| {
+                Tid::parse(text).map_err(|_| XrpcError::invalid(format!("{name} must be a valid tid")))
+            })
+            .transpose()
+    }
+
+    /// `limit`, between 1 and `max`.
+    ///
+    /// # Errors
+    /// Not a number in that range.
+    pub fn limit(&self, default: usize, max: usize) -> Result<usize, XrpcError> {
+        let Some(text) = self.get("limit") else { return Ok(default) };
+        match text.parse::<usize>() {
+            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+            _ => Err(XrpcError::invalid(format!("limit must be a number from 1 to {max}"))),
+        }
+    }
+
+    /// A switch.
+    ///
+    /// # Errors
+    /// Neither true nor false.
+    pub fn flag(&self, name: &str) -> Result<bool, XrpcError> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(XrpcError::invalid(format!("{name} must be true or false"))),
+        }
+    }
+}
+
+/// A CID of this protocol.
+pub(crate) fn parse_cid(text: &str) -> Result<Cid, XrpcError> {
+    text.parse().map_err(|_| {
+        XrpcError::invalid("cid must be a valid cid: version 1, base32, SHA-256, dag-cbor or raw")
+    })
+}

@@ -1,0 +1,3 @@
+//! The methods under `com.atproto`.
+
+pub mod sync;

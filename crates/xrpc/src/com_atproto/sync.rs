@@ -1,0 +1,3 @@
+//! The methods under `com.atproto.sync`.
+
+pub mod get_latest_commit;

@@ -1,0 +1,121 @@
+//! What a caller is told when a method does not answer.
+//!
+//! The protocol's names, its status codes, and sentences for strangers: nothing that only the operator may know. An
+//! account that is not served and one that is not here are told apart by nobody.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use p2pds_reading::Refusal;
+use p2pds_syntax::ErrorKind;
+use serde_json::json;
+
+/// An error as XRPC sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XrpcError {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The protocol's name for it.
+    pub name: &'static str,
+    /// For a person.
+    pub message: String,
+    /// Seconds after which another try may help.
+    pub retry_after: Option<u64>,
+}
+
+impl XrpcError {
+    /// An error with this status.
+    #[must_use]
+    pub fn new(status: StatusCode, name: &'static str, message: impl Into<String>) -> Self {
+        Self { status, name, message: message.into(), retry_after: None }
+    }
+
+    /// A parameter is missing or wrong.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidRequest", message)
+    }
+
+    /// The named thing is not served here.
+    #[must_use]
+    pub fn absent(name: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, name, message)
+    }
+
+    /// Too much was asked; another try may help after so many seconds.
+    #[must_use]
+    pub fn too_many(seconds: u64, message: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "RateLimitExceeded", message);
+        Self { retry_after: Some(seconds), ..error }
+    }
+
+    /// The method is not served under this name, or not at all.
+    #[must_use]
+    pub fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "MethodNotImplemented", message)
+    }
+
+    fn trouble(message: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", message)
+    }
+}
+
+impl From<Refusal> for XrpcError {
+    fn from(refusal: Refusal) -> Self {
+        match &refusal {
+            Refusal::Withdrawn { did, status } => match *status {
+                "takendown" => Self::absent("RepoTakendown", format!("Repo has been taken down: {did}")),
+                "suspended" => Self::absent("RepoSuspended", format!("Repo has been suspended: {did}")),
+                "deactivated" => Self::absent("RepoDeactivated", format!("Repo has been deactivated: {did}")),
+                _ => no_repo(did),
+            },
+            Refusal::NoAccount(did)
+            | Refusal::Nothing(did)
+            | Refusal::NotServed(did)
+            | Refusal::NotVerified(did) => no_repo(did),
+            Refusal::NoRecord { did, path } => {
+                Self::absent("RecordNotFound", format!("Could not locate record: at://{did}/{path}"))
+            }
+            Refusal::NoBlock { cid, .. } => {
+                Self::absent("BlockNotFound", format!("Could not find block: {cid}"))
+            }
+            Refusal::NoBlob { cid, .. } | Refusal::BlobNotHeld { cid, .. } => {
+                Self::absent("BlobNotFound", format!("Blob not found: {cid}"))
+            }
+            other => match other.kind() {
+                ErrorKind::Conflict => Self {
+                    retry_after: Some(1),
+                    ..Self::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "NotAvailable",
+                        "the repo changed while it was read; try again",
+                    )
+                },
+                kind => {
+                    tracing::error!(event = "serving.failed", %kind, error = %other, "a public request failed");
+                    Self::trouble(
+                        "what is stored cannot be read now; the operator of this mirror has been told",
+                    )
+                }
+            },
+        }
+    }
+}
+
+fn no_repo(did: &p2pds_syntax::Did) -> XrpcError {
+    XrpcError::absent("RepoNotFound", format!("Could not find repo for DID: {did}"))
+}
+
+impl IntoResponse for XrpcError {
+    fn into_response(self) -> Response {
+        let body = Json(json!({ "error": self.name, "message": self.message }));
+        let mut response = (self.status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

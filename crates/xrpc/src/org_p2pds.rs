@@ -1,0 +1,1 @@
+//! The methods of this project's own namespace.
