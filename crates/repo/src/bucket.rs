@@ -41,6 +41,7 @@
 mod build;
 mod mark;
 mod plan;
+mod run;
 mod spine;
 
 use p2pds_ipld::Cid;

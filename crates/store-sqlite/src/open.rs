@@ -18,8 +18,11 @@ pub const FILE_NAME: &str = "p2pds.sqlite";
 const APPLICATION_ID: i64 = 0x7032_7064;
 
 /// All migrations in order; append only. Migration number = position + 1 = `user_version`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_init.sql"), include_str!("../migrations/0002_account.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_init.sql"),
+    include_str!("../migrations/0002_account.sql"),
+    include_str!("../migrations/0003_lexicon.sql"),
+];
 
 /// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.
 const BUSY_MS: u64 = 30_000;

@@ -43,6 +43,7 @@ fn step(name: &str, dir: &Path, count: usize) {
         "import-any-order" => import::any_order(dir),
         "commits" => commits::run(dir),
         "reads" => reads::run(dir, count),
+        "writes" => reads::writes(dir, count),
         "upkeep" => upkeep::run(dir, count),
         "layout" => layout::run(dir),
         "profile" => reads::profile(dir),

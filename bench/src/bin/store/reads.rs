@@ -9,7 +9,7 @@ use p2pds_repo::bucket::{Spine, nodes_of};
 use p2pds_repo::mst::Op;
 use p2pds_store::view::{self, ExportStream, block_on, load_spine};
 use p2pds_store::{RecordRow, RecordsQuery, Repo, Store};
-use p2pds_syntax::{Did, RecordPath, Tid};
+use p2pds_syntax::{RecordPath, Tid};
 use p2pds_testkit::random::Random;
 use p2pds_testkit::synthetic::{self, any_cid};
 
@@ -18,7 +18,7 @@ use crate::setup::{clock, cpu, evict, live, median, open};
 
 pub fn run(dir: &Path, count: usize) -> Figures {
     let (did, _) = synthetic::account();
-    let mut figures = writes(dir, &did, count);
+    let mut figures = writes(dir, count);
     let store = open(dir);
     let repo = live(&store, &did);
     let spine = Arc::new(block_on(load_spine(&*store, &repo)).expect("the spine"));
@@ -75,6 +75,14 @@ pub fn profile(dir: &Path) -> Figures {
     let store = open(dir);
     let repo = live(&store, &did);
     let spine = Arc::new(block_on(load_spine(&*store, &repo)).expect("the spine"));
+    if let Some(times) = std::env::var("P2PDS_BENCH_WRITES").ok().and_then(|n| n.parse().ok()) {
+        let mut random = Random::new(9);
+        for _ in 0..times {
+            let op = some_write(&mut random, repo.records);
+            block_on(view::preview_write(&*store, &repo, &spine, &[op])).expect("a plan");
+        }
+        return Figures::new();
+    }
     if std::env::var("P2PDS_BENCH_SPINE").is_ok() {
         for _ in 0..2_000 {
             block_on(load_spine(&*store, &repo)).expect("the spine");
@@ -89,14 +97,10 @@ pub fn profile(dir: &Path) -> Figures {
 }
 
 /// Planning a write, with less and less cached.
-fn writes(dir: &Path, did: &Did, count: usize) -> Figures {
+pub fn writes(dir: &Path, count: usize) -> Figures {
+    let did = &synthetic::account().0;
     let mut random = Random::new(8);
-    // A post every five minutes in the mean; anywhere between them.
-    let span = count as u64 / 5 * 300_000_000;
-    let op = |random: &mut Random| {
-        let rev = Tid::from_micros(1_672_531_200_000_000 + random.below(span), 3);
-        Op::create(format!("app.bsky.feed.post/{rev}").as_bytes(), any_cid(random))
-    };
+    let op = |random: &mut Random| some_write(random, count as u64);
     let mut one = |evicted: bool| {
         if evicted {
             evict(dir);
@@ -138,6 +142,12 @@ fn writes(dir: &Path, did: &Did, count: usize) -> Figures {
         ("write_warm_cpu".into(), spent / warm.len() as f64),
         ("write_warm".into(), median(warm)),
     ])
+}
+
+/// A new post anywhere between those that are there: one every five minutes in the mean.
+fn some_write(random: &mut Random, count: u64) -> Op {
+    let rev = Tid::from_micros(1_672_531_200_000_000 + random.below(count / 5 * 300_000_000), 3);
+    Op::create(format!("app.bsky.feed.post/{rev}").as_bytes(), any_cid(random))
 }
 
 /// Keys spread over the repo.

@@ -60,7 +60,7 @@ impl<F: FnMut(Bucket)> BucketBuilder<F> {
             return self.run.push(key, cid, layer);
         }
         self.end_bucket();
-        self.spine.push(key, cid, layer, &mut |_, _| {})?;
+        self.spine.push(key, cid, layer, &mut |_, _: &Cid, _: &[u8]| {})?;
         self.lo.extend_from_slice(key);
         self.lo_cid = Some(*cid);
         self.run.start_after(key);
@@ -81,7 +81,7 @@ impl<F: FnMut(Bucket)> BucketBuilder<F> {
     /// Ends the repository.
     pub fn finish(mut self) -> Built {
         self.end_bucket();
-        if let Some((_, root)) = self.spine.take(&mut |_, _| {}) {
+        if let Some((_, root)) = self.spine.take(&mut |_, _: &Cid, _: &[u8]| {}) {
             self.built.root = root;
         }
         self.built
@@ -93,23 +93,30 @@ impl<F: FnMut(Bucket)> BucketBuilder<F> {
 pub(super) struct Run {
     layer_root: Option<Root>,
     /// Prefixes of the nodes, in any order.
-    nodes: Vec<[u8; 4]>,
+    nodes: Vec<u32>,
     /// Prefixes of the records of the run, in key order.
-    cids: Vec<[u8; 4]>,
+    cids: Vec<u32>,
+}
+
+/// Four bytes of a CID as a number with the same order.
+#[inline]
+pub(super) fn prefix(cid: &Cid) -> u32 {
+    u32::from_be_bytes(cid.prefix4())
 }
 
 impl Run {
     pub(super) fn into_bucket(mut self, lo: Vec<u8>, lo_cid: Option<Cid>) -> Bucket {
-        self.cids.extend(lo_cid.map(|cid| cid.prefix4()));
+        self.cids.extend(lo_cid.as_ref().map(prefix));
         self.cids.sort_unstable();
         self.nodes.sort_unstable();
+        let prefixes = self.nodes.iter().chain(&self.cids).flat_map(|p| p.to_be_bytes()).collect();
         Bucket {
             lo,
             lo_cid,
             n: u32::try_from(self.cids.len()).unwrap_or(u32::MAX),
             layer_root: self.layer_root,
             dirty: false,
-            prefixes: [self.nodes.as_flattened(), self.cids.as_flattened()].concat(),
+            prefixes,
         }
     }
 }
@@ -126,9 +133,22 @@ impl RunBuilder {
     #[inline]
     pub(super) fn push(&mut self, key: &[u8], cid: &Cid, layer: u8) -> Result<(), BuildError> {
         self.start_after(key);
-        self.run.cids.push(cid.prefix4());
+        self.run.cids.push(prefix(cid));
         let nodes = &mut self.run.nodes;
-        self.edge.push(key, cid, layer, &mut |cid, _| nodes.push(cid.prefix4()))
+        self.edge.push(key, cid, layer, &mut |_, cid: &Cid, _: &[u8]| nodes.push(prefix(cid)))
+    }
+
+    /// Adds a whole subtree whose neighbours stand on higher layers: its root, and the prefixes of all
+    /// its nodes and records.
+    pub(super) fn hang(
+        &mut self,
+        root: Root,
+        nodes: impl IntoIterator<Item = u32>,
+        cids: impl IntoIterator<Item = u32>,
+    ) {
+        self.run.nodes.extend(nodes);
+        self.run.cids.extend(cids);
+        self.edge.hang(root);
     }
 
     fn start_after(&mut self, key: &[u8]) {
@@ -138,7 +158,7 @@ impl RunBuilder {
 
     pub(super) fn take(&mut self) -> Run {
         let nodes = &mut self.run.nodes;
-        self.run.layer_root = self.edge.take(&mut |cid, _| nodes.push(cid.prefix4()));
+        self.run.layer_root = self.edge.take(&mut |_, cid: &Cid, _: &[u8]| nodes.push(prefix(cid)));
         std::mem::take(&mut self.run)
     }
 }
@@ -169,7 +189,7 @@ pub fn nodes_of<K: AsRef<[u8]>>(lo: &[u8], records: &[(K, Cid)]) -> Result<Vec<(
     let (_, run) = split_lo(lo, records)?;
     let mut edge = Edge::default();
     let mut nodes = Vec::with_capacity(run.len() / 3);
-    let mut sink = |cid: &Cid, bytes: &[u8]| nodes.push((*cid, bytes.to_vec()));
+    let mut sink = |_, cid: &Cid, bytes: &[u8]| nodes.push((*cid, bytes.to_vec()));
     for (key, cid) in run {
         let layer = height(key.as_ref());
         if layer >= SPINE_LAYER {

@@ -1,14 +1,16 @@
 //! Planning a write: from changed records to the new root, the rows to store and the blocks to publish.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use p2pds_ipld::Cid;
 use p2pds_syntax::ErrorKind;
 
 use super::build::RunBuilder;
+use super::run::{Hashed, Piece, Run, Runs};
 use super::spine::lo_text;
-use super::{Bucket, BucketChange, SPINE_LAYER, Spine};
-use crate::mst::{BuildError, Edge, InvertError, Nodes, Op, Root, Tree, TreeError, apply, height};
+use super::{BucketChange, SPINE_LAYER, Spine};
+use crate::mst::{BuildError, InvertError, Nodes, Op, Tree, TreeError, apply};
 
 /// Most entries in one node that a write of ours may make. By chance it does not happen; it would make every
 /// later write to the account slow, and others refuse such nodes.
@@ -164,7 +166,7 @@ fn compute<K: AsRef<[u8]>>(
         |cid| retired.push(*cid),
     );
     let proof_blocks = tree.covering_proof(&mut source, by_key.keys().copied())?;
-    let bucket_changes = changes(spine, source.records, &by_key)?;
+    let bucket_changes = changes(spine, &source.runs, &by_key)?;
     Ok((Plan { prev_root: spine.root, root, new_nodes, retired, bucket_changes, proof_blocks }, top))
 }
 
@@ -179,20 +181,16 @@ fn sorted(ops: &[Op]) -> Result<BTreeMap<&[u8], &Op>, PlanError> {
     Ok(by_key)
 }
 
-/// A record with the layer of its key.
-type Record<'r> = (&'r [u8], Cid, u8);
-
 /// The nodes of the spine and of the loaded runs.
 struct Source<'s> {
     spine: &'s HashMap<Cid, Vec<u8>>,
-    runs: HashMap<Cid, Vec<u8>>,
-    /// Records by index of their bucket.
-    records: BTreeMap<usize, Vec<Record<'s>>>,
+    nodes: Hashed,
+    runs: Runs<'s>,
 }
 
 impl Nodes for Source<'_> {
     fn get(&mut self, cid: &Cid) -> Option<&[u8]> {
-        self.runs.get(cid).or_else(|| self.spine.get(cid)).map(Vec::as_slice)
+        self.nodes.get(cid).or_else(|| self.spine.get(cid).map(Vec::as_slice))
     }
 
     fn trusted(&self) -> bool {
@@ -205,97 +203,73 @@ impl<'s> Source<'s> {
         spine: &'s Spine,
         loaded: &'s [(usize, Vec<(K, Cid)>)],
     ) -> Result<Self, PlanError> {
-        let mut source = Self { spine: &spine.nodes, runs: HashMap::new(), records: BTreeMap::new() };
+        let mut source = Self { spine: &spine.nodes, nodes: Hashed::default(), runs: Runs::new() };
         for (index, records) in loaded {
             let Some(bucket) = spine.buckets.get(*index) else {
                 return Err(PlanError::Drift { lo: format!("bucket {index} of {}", spine.buckets.len()) });
             };
-            let list: Vec<Record<'s>> =
-                records.iter().map(|(key, cid)| (key.as_ref(), *cid, height(key.as_ref()))).collect();
-            let (root, lo_cid) = source.run(bucket, &list)?;
+            let (run, (root, lo_cid)) = Run::load(bucket, records, &mut source.nodes)?;
             if root != spine.run_root(*index) || lo_cid != bucket.lo_cid {
                 return Err(PlanError::Drift { lo: lo_text(bucket) });
             }
-            source.records.insert(*index, list);
+            source.runs.insert(*index, run);
         }
         Ok(source)
     }
-
-    /// Computes the nodes of a run; gives its root and the record at `lo`.
-    fn run(
-        &mut self,
-        bucket: &Bucket,
-        records: &[Record<'_>],
-    ) -> Result<(Option<Root>, Option<Cid>), PlanError> {
-        let mut edge = Edge::default();
-        let runs = &mut self.runs;
-        let mut sink = |cid: &Cid, bytes: &[u8]| {
-            runs.insert(*cid, bytes.to_vec());
-        };
-        let mut lo_cid = None;
-        for (key, cid, layer) in records {
-            if *key == bucket.lo.as_slice() {
-                lo_cid = Some(*cid);
-                continue;
-            }
-            let fail = |source| PlanError::Records { lo: lo_text(bucket), source };
-            if *layer >= SPINE_LAYER || *key < bucket.lo.as_slice() {
-                return Err(fail(BuildError::out_of_order(key)));
-            }
-            edge.push(key, cid, *layer, &mut sink).map_err(fail)?;
-        }
-        Ok((edge.take(&mut sink), lo_cid))
-    }
 }
 
-/// A bucket that is being put together from records after the write.
+/// A bucket that is being put together from what it holds after the write.
 struct Draft<'r> {
     lo: &'r [u8],
     lo_cid: Option<Cid>,
-    run: Vec<Record<'r>>,
+    run: Vec<Piece<'r>>,
 }
 
 /// The rows that change: the loaded buckets with the operations applied, cut anew at their spine keys.
 fn changes<'s>(
     spine: &'s Spine,
-    records: BTreeMap<usize, Vec<Record<'s>>>,
+    runs: &Runs<'s>,
     ops: &BTreeMap<&'s [u8], &'s Op>,
 ) -> Result<Vec<BucketChange>, PlanError> {
     let mut drafts: Vec<Draft<'s>> = Vec::new();
     let mut previous = None;
     let mut gone: Vec<&[u8]> = Vec::new();
-    for (index, before) in records {
-        let Some((lo, end)) = spine.range(index) else { continue };
-        let deleted = ops.get(lo).is_some_and(|op| op.new().is_none());
-        if deleted {
+    let deleted = |key: &[u8]| ops.get(key).is_some_and(|op| op.new().is_none());
+    for (index, run) in runs {
+        let Some((lo, end)) = spine.range(*index) else { continue };
+        if deleted(lo) {
             if previous != index.checked_sub(1) {
                 return Err(PlanError::NotLoaded { lo: String::from_utf8_lossy(lo).into_owned() });
             }
             gone.push(lo);
         } else if lo.is_empty() {
-            drafts.push(Draft { lo, lo_cid: None, run: Vec::with_capacity(before.len()) });
+            drafts.push(Draft { lo, lo_cid: None, run: Vec::new() });
         }
-        let inside = (
-            std::ops::Bound::Included(lo),
-            end.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded),
-        );
-        for record in merge(before, ops.range::<[u8], _>(inside).map(|(key, op)| (*key, *op))) {
-            if record.2 >= SPINE_LAYER {
-                drafts.push(Draft { lo: record.0, lo_cid: Some(record.1), run: Vec::new() });
-            } else if let Some(draft) = drafts.last_mut() {
-                draft.run.push(record);
+        let inside = (Bound::Included(lo), end.map_or(Bound::Unbounded, Bound::Excluded));
+        let own = ops.range::<[u8], _>(inside).map(|(key, op)| (*key, *op));
+        run.after(own, end.is_some_and(deleted), |piece| match piece {
+            Piece::Record((lo, cid, SPINE_LAYER..)) => {
+                drafts.push(Draft { lo, lo_cid: Some(cid), run: Vec::new() });
             }
-        }
-        previous = Some(index);
+            piece => {
+                if let Some(draft) = drafts.last_mut() {
+                    draft.run.push(piece);
+                }
+            }
+        });
+        previous = Some(*index);
     }
     let mut changes: Vec<BucketChange> =
         gone.into_iter().map(|lo| BucketChange::Delete(lo.to_vec())).collect();
     let mut builder = RunBuilder::default();
     for draft in drafts {
-        for (key, cid, layer) in draft.run {
-            let fail =
-                |source| PlanError::Records { lo: String::from_utf8_lossy(draft.lo).into_owned(), source };
-            builder.push(key, &cid, layer).map_err(fail)?;
+        for piece in draft.run {
+            match piece {
+                Piece::Record((key, cid, layer)) => builder.push(key, &cid, layer).map_err(|source| {
+                    PlanError::Records { lo: String::from_utf8_lossy(draft.lo).into_owned(), source }
+                })?,
+                Piece::Subtree { root, nodes, cids } => builder.hang(root, nodes, cids),
+            }
         }
         let bucket = builder.take().into_bucket(draft.lo.to_vec(), draft.lo_cid);
         let stored = spine.buckets.get(spine.bucket_of(draft.lo));
@@ -310,22 +284,4 @@ fn changes<'s>(
         }
     }
     Ok(changes)
-}
-
-/// The records of one bucket after the operations, sorted.
-fn merge<'r>(before: Vec<Record<'r>>, ops: impl Iterator<Item = (&'r [u8], &'r Op)>) -> Vec<Record<'r>> {
-    let mut after = Vec::with_capacity(before.len().saturating_add(8));
-    let mut before = before.into_iter().peekable();
-    for (key, op) in ops {
-        while let Some(record) = before.next_if(|record| record.0 < key) {
-            after.push(record);
-        }
-        let old = before.next_if(|record| record.0 == key);
-        if let Some(new) = op.new() {
-            let layer = old.map_or_else(|| height(key), |record| record.2);
-            after.push((key, new, layer));
-        }
-    }
-    after.extend(before);
-    after
 }

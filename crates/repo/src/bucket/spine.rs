@@ -66,7 +66,7 @@ impl Spine {
     /// [`SpineError`] when a row is dirty or the rows do not fit together.
     pub fn from_buckets(buckets: Vec<Bucket>) -> Result<Self, SpineError> {
         let mut nodes: HashMap<Cid, Vec<u8>> = HashMap::with_capacity(buckets.len() / 2);
-        let mut sink = |cid: &Cid, bytes: &[u8]| {
+        let mut sink = |_, cid: &Cid, bytes: &[u8]| {
             nodes.insert(*cid, bytes.to_vec());
         };
         let mut edge = Edge::default();

@@ -98,7 +98,7 @@ impl Level {
     }
 
     /// Ends the node of this layer. `None` when there is nothing on it.
-    fn close(&mut self, sink: &mut impl FnMut(&Cid, &[u8])) -> Option<Cid> {
+    fn close(&mut self, layer: usize, sink: &mut impl EdgeSink) -> Option<Cid> {
         let child = self.child.take();
         let bytes = match self.value.take() {
             Some(last) => {
@@ -112,10 +112,14 @@ impl Level {
             }
         };
         let cid = Cid::of_cbor(bytes);
-        sink(&cid, bytes);
+        sink(u8::try_from(layer).unwrap_or(u8::MAX), &cid, bytes);
         Some(cid)
     }
 }
+
+/// Takes finished nodes: layer, CID, bytes.
+pub(crate) trait EdgeSink: FnMut(u8, &Cid, &[u8]) {}
+impl<F: FnMut(u8, &Cid, &[u8])> EdgeSink for F {}
 
 impl Edge {
     /// Adds the next record on its layer.
@@ -125,7 +129,7 @@ impl Edge {
         key: &[u8],
         value: &Cid,
         layer: u8,
-        sink: &mut impl FnMut(&Cid, &[u8]),
+        sink: &mut impl EdgeSink,
     ) -> Result<(), BuildError> {
         if self.records > 0 && key <= self.last.as_slice() {
             return Err(BuildError::out_of_order(key));
@@ -159,13 +163,13 @@ impl Edge {
 
     /// Ends all nodes below `layer` and hangs them into it.
     #[inline]
-    fn close_below(&mut self, layer: usize, sink: &mut impl FnMut(&Cid, &[u8])) {
+    fn close_below(&mut self, layer: usize, sink: &mut impl EdgeSink) {
         let mut child: Option<Cid> = None;
-        for level in self.levels.iter_mut().take(layer) {
+        for (number, level) in self.levels.iter_mut().take(layer).enumerate() {
             if child.is_some() {
                 level.child = child;
             }
-            child = level.close(sink);
+            child = level.close(number, sink);
         }
         if let (Some(_), Some(level)) = (child, self.levels.get_mut(layer)) {
             level.child = child;
@@ -173,7 +177,7 @@ impl Edge {
     }
 
     /// Ends the run: its natural (trimmed) root, `None` for nothing at all. The edge is empty afterwards.
-    pub(crate) fn take(&mut self, sink: &mut impl FnMut(&Cid, &[u8])) -> Option<Root> {
+    pub(crate) fn take(&mut self, sink: &mut impl EdgeSink) -> Option<Root> {
         self.records = 0;
         self.last.clear();
         let Some(top) = self.levels.iter().rposition(|level| level.value.is_some()) else {
@@ -183,7 +187,7 @@ impl Edge {
             return Some((u8::try_from(above.saturating_sub(1)).unwrap_or(u8::MAX), root));
         };
         self.close_below(top, sink);
-        let root = self.levels.get_mut(top).and_then(|level| level.close(sink))?;
+        let root = self.levels.get_mut(top).and_then(|level| level.close(top, sink))?;
         Some((u8::try_from(top).unwrap_or(u8::MAX), root))
     }
 }
@@ -200,7 +204,8 @@ impl<S: FnMut(&Cid, &[u8])> Builder<S> {
     /// [`BuildError::OutOfOrder`] when `key` is not greater than the one before it.
     #[inline]
     pub fn push(&mut self, key: &[u8], value: &Cid) -> Result<(), BuildError> {
-        self.edge.push(key, value, height(key), &mut self.sink)
+        let sink = &mut self.sink;
+        self.edge.push(key, value, height(key), &mut |_, cid: &Cid, bytes: &[u8]| sink(cid, bytes))
     }
 
     /// Records pushed since the start or the last [`Builder::take_run`].
@@ -211,7 +216,8 @@ impl<S: FnMut(&Cid, &[u8])> Builder<S> {
 
     /// Ends the run: its natural (trimmed) root, `None` for no records at all. The builder is empty afterwards.
     pub fn take_run(&mut self) -> Option<Root> {
-        self.edge.take(&mut self.sink)
+        let sink = &mut self.sink;
+        self.edge.take(&mut |_, cid: &Cid, bytes: &[u8]| sink(cid, bytes))
     }
 
     /// Ends the tree and gives its root. An empty tree has one empty node.

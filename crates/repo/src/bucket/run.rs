@@ -1,0 +1,204 @@
+//! The nodes of a loaded bucket's run, and which of its subtrees a write leaves alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use p2pds_ipld::Cid;
+
+use super::build::prefix;
+use super::plan::PlanError;
+use super::spine::lo_text;
+use super::{Bucket, SPINE_LAYER};
+use crate::mst::{BuildError, Edge, Op, Root, height};
+
+/// A record with the layer of its key.
+pub(super) type Record<'r> = (&'r [u8], Cid, u8);
+
+/// Nodes that were hashed here, so their digests are as good as a hash of them.
+#[derive(Debug, Default)]
+pub(super) struct Hashed {
+    at: HashMap<Cid, Range<usize>, BuildHasherDefault<Digest>>,
+    bytes: Vec<u8>,
+}
+
+impl Hashed {
+    pub(super) fn get(&self, cid: &Cid) -> Option<&[u8]> {
+        self.at.get(cid).and_then(|range| self.bytes.get(range.clone()))
+    }
+
+    fn push(&mut self, cid: &Cid, bytes: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.at.insert(*cid, start..self.bytes.len());
+    }
+}
+
+/// Takes the first eight bytes of a digest for its hash.
+#[derive(Debug, Default)]
+struct Digest(u64);
+
+impl Hasher for Digest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk::<8>().map_or(0, |front| u64::from_le_bytes(*front));
+    }
+}
+
+/// One node of a run as the root of a subtree.
+#[derive(Debug, Clone, Copy)]
+struct Subtree {
+    root: Root,
+    /// Its records, as positions in the bucket.
+    start: usize,
+    end: usize,
+    /// Position of the first node below it; nodes come children first, so all from there to it.
+    first: usize,
+}
+
+/// A bucket's records and the nodes of its run.
+#[derive(Debug)]
+pub(super) struct Run<'r> {
+    pub(super) records: Vec<Record<'r>>,
+    subtrees: Vec<Subtree>,
+}
+
+/// A stretch of a run after a write.
+#[derive(Debug)]
+pub(super) enum Piece<'r> {
+    /// One record.
+    Record(Record<'r>),
+    /// A subtree that is as it was: its root and all prefixes.
+    Subtree { root: Root, nodes: Vec<u32>, cids: Vec<u32> },
+}
+
+/// What a run turned out to be: its root and the record at `lo`.
+type Shape = (Option<Root>, Option<Cid>);
+
+impl<'r> Run<'r> {
+    /// Computes the nodes of a bucket from its records (the one at `lo` first).
+    pub(super) fn load<K: AsRef<[u8]>>(
+        bucket: &Bucket,
+        records: &'r [(K, Cid)],
+        nodes: &mut Hashed,
+    ) -> Result<(Self, Shape), PlanError> {
+        let mut run = Self {
+            records: Vec::with_capacity(records.len()),
+            subtrees: Vec::with_capacity(records.len() / 2),
+        };
+        let mut edge = Edge::default();
+        // Where the open node of each layer begins: its first record and its first node.
+        let mut open = [(0, 0); SPINE_LAYER as usize];
+        let mut lo_cid = None;
+        for (at, (key, cid)) in records.iter().enumerate() {
+            let key = key.as_ref();
+            let next = at.saturating_add(1);
+            if key == bucket.lo.as_slice() {
+                lo_cid = Some(*cid);
+                run.records.push((key, *cid, height(key)));
+                open = [(next, 0); SPINE_LAYER as usize];
+                continue;
+            }
+            let fail = |source| PlanError::Records { lo: lo_text(bucket), source };
+            let layer = height(key);
+            if layer >= SPINE_LAYER || key < bucket.lo.as_slice() {
+                return Err(fail(BuildError::out_of_order(key)));
+            }
+            edge.push(key, cid, layer, &mut sink(&mut run.subtrees, nodes, &open, at)).map_err(fail)?;
+            run.records.push((key, *cid, layer));
+            let begin = (next, run.subtrees.len());
+            open.iter_mut().take(usize::from(layer)).for_each(|open| *open = begin);
+        }
+        let end = run.records.len();
+        let root = edge.take(&mut sink(&mut run.subtrees, nodes, &open, end));
+        Ok((run, (root, lo_cid)))
+    }
+
+    /// The bucket's records after `ops` (those of its range), with what they leave alone in whole subtrees.
+    /// `joins`: the record after the last one goes, so that the run goes on in the next bucket.
+    pub(super) fn after(
+        &self,
+        ops: impl Iterator<Item = (&'r [u8], &'r Op)> + Clone,
+        joins: bool,
+        mut each: impl FnMut(Piece<'r>),
+    ) {
+        let mut gaps: Vec<usize> =
+            ops.clone().map(|(key, _)| self.records.partition_point(|record| record.0 < key)).collect();
+        gaps.extend(joins.then_some(self.records.len()));
+        let kept = self.kept(&gaps);
+        let (mut ops, mut kept) = (ops.peekable(), kept.into_iter().rev().peekable());
+        let mut at = 0;
+        while let Some(record) = self.records.get(at) {
+            if let Some(piece) = kept.next_if(|kept| self.subtrees.get(*kept).is_some_and(|s| s.start == at))
+                && let Some(subtree) = self.subtrees.get(piece)
+            {
+                each(self.piece(subtree, piece));
+                at = subtree.end;
+                continue;
+            }
+            while let Some((key, op)) = ops.next_if(|(key, _)| *key < record.0) {
+                insert(key, op, &mut each);
+            }
+            match ops.next_if(|(key, _)| *key == record.0) {
+                Some((key, op)) => {
+                    op.new().into_iter().for_each(|new| each(Piece::Record((key, new, record.2))))
+                }
+                None => each(Piece::Record(*record)),
+            }
+            at = at.saturating_add(1);
+        }
+        ops.for_each(|(key, op)| insert(key, op, &mut each));
+    }
+
+    /// The largest subtrees that no gap touches, last first. A gap is a position in the records at (or
+    /// before) which something changes: what stands beside it may become part of another node.
+    fn kept(&self, gaps: &[usize]) -> Vec<usize> {
+        let mut kept = Vec::new();
+        let mut left = self.subtrees.get(..).unwrap_or_default();
+        while let Some((last, rest)) = left.split_last() {
+            left = rest;
+            let from = gaps.partition_point(|gap| gap.saturating_add(1) < last.start);
+            if last.start < last.end && gaps.get(from).is_none_or(|gap| *gap > last.end) {
+                kept.push(rest.len());
+                left = rest.get(..last.first).unwrap_or_default();
+            }
+        }
+        kept
+    }
+
+    fn piece(&self, subtree: &Subtree, at: usize) -> Piece<'r> {
+        let nodes = self.subtrees.get(subtree.first..=at).unwrap_or_default();
+        let records = self.records.get(subtree.start..subtree.end).unwrap_or_default();
+        Piece::Subtree {
+            root: subtree.root,
+            nodes: nodes.iter().map(|node| prefix(&node.root.1)).collect(),
+            cids: records.iter().map(|record| prefix(&record.1)).collect(),
+        }
+    }
+}
+
+fn insert<'r>(key: &'r [u8], op: &'r Op, each: &mut impl FnMut(Piece<'r>)) {
+    if let Some(new) = op.new() {
+        each(Piece::Record((key, new, height(key))));
+    }
+}
+
+/// Keeps finished nodes that end before record `end`.
+fn sink<'s>(
+    subtrees: &'s mut Vec<Subtree>,
+    nodes: &'s mut Hashed,
+    open: &'s [(usize, usize)],
+    end: usize,
+) -> impl FnMut(u8, &Cid, &[u8]) + 's {
+    move |layer, cid, bytes| {
+        let (start, first) = open.get(usize::from(layer)).copied().unwrap_or_default();
+        nodes.push(cid, bytes);
+        subtrees.push(Subtree { root: (layer, *cid), start, end, first });
+    }
+}
+
+/// Runs by index of their bucket.
+pub(super) type Runs<'s> = BTreeMap<usize, Run<'s>>;
