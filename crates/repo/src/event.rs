@@ -220,6 +220,15 @@ pub fn read_sync(repo: &Did, rev: Tid, blocks: &[u8]) -> Result<Commit, EventErr
     Ok(open(repo, rev, root, blocks, MAX_SYNC)?.0)
 }
 
+/// Reads the commit of an event that [`prove`] refused: that of this account and revision, hashed. The signature is for
+/// the caller to check, and nothing else of the event may be believed.
+///
+/// # Errors
+/// [`EventError`] names the first thing that is wrong.
+pub fn read_head(repo: &Did, rev: Tid, cid: Cid, blocks: &[u8]) -> Result<Commit, EventError> {
+    Ok(open(repo, rev, cid, blocks, MAX_BLOCKS)?.0)
+}
+
 fn open<'a>(
     repo: &Did,
     rev: Tid,
