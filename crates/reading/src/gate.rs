@@ -1,6 +1,6 @@
 //! Who may read what: one function, a table test.
 
-use p2pds_store::{Account, AccountStatus, Serve, VerifiedState};
+use p2pds_store::{Account, AccountStatus, Intent, Serve, VerifiedState};
 
 use crate::refusal::Refusal;
 
@@ -18,7 +18,8 @@ pub enum Viewer {
 /// Whether this viewer may read this account at all.
 ///
 /// Accounts hosted elsewhere are served to nobody until the operator chooses; what its owner or host has withdrawn is
-/// not served, nor what is not proved.
+/// not served, nor what is not proved. An owner who declared that no public archive may show the account is heeded by
+/// the public door; peers are no public.
 ///
 /// # Errors
 /// The refusal that applies.
@@ -34,6 +35,9 @@ pub fn may_read(viewer: Viewer, account: &Account) -> Result<(), Refusal> {
     }
     if account.purging {
         return Err(Refusal::NoAccount(did()));
+    }
+    if viewer == Viewer::Public && account.archive_intent == Intent::Refused {
+        return Err(Refusal::OwnerRefuses(did()));
     }
     // An unreachable host or a throttled account has withdrawn nothing.
     match account.status {
@@ -84,6 +88,9 @@ mod tests {
                             may_read(Viewer::Public, &account).is_ok(),
                             sound && serve == Serve::Public
                         );
+                        assert_eq!(may_read(Viewer::Peer, &account).is_ok(), sound && serve != Serve::Nobody);
+                        account.archive_intent = Intent::Refused;
+                        assert!(may_read(Viewer::Public, &account).is_err());
                         assert_eq!(may_read(Viewer::Peer, &account).is_ok(), sound && serve != Serve::Nobody);
                     }
                 }

@@ -14,10 +14,16 @@
     )
 )]
 
+mod blocklist;
+mod car;
 mod gate;
+mod lexicon;
 mod refusal;
 mod repo;
+mod spines;
 mod tree;
+mod view;
+mod walk;
 
 use std::sync::Arc;
 
@@ -26,15 +32,27 @@ use p2pds_ipld::Cid;
 use p2pds_store::{BlobRow, BlobState, Head, RecordRow, RecordsQuery, Repo, Store};
 use p2pds_syntax::{Did, RecordPath};
 
+pub use blocklist::BlockedCid;
+pub use car::Car;
 pub use gate::{Viewer, may_read};
+pub use lexicon::{LexiconStats, Lexicons};
 pub use refusal::Refusal;
 pub use repo::LeftOut;
+pub use view::{Proved, View};
 
 /// The only door to stored bytes. Cheap to clone.
 #[derive(Clone)]
 pub struct Reading {
     store: Arc<dyn Store>,
     blobs: Blobs,
+    shared: Arc<Shared>,
+}
+
+/// What all clones of one door know.
+#[derive(Default)]
+struct Shared {
+    spines: spines::Spines,
+    blocked: tokio::sync::RwLock<Option<blocklist::BlockList>>,
 }
 
 /// A page of records, and where the next one begins.
@@ -67,7 +85,7 @@ impl Reading {
     /// A door to this store and these blobs.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, blobs: Blobs) -> Self {
-        Self { store, blobs }
+        Self { store, blobs, shared: Arc::default() }
     }
 
     /// The live repo of an account, if this viewer may read it.

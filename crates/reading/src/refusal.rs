@@ -18,6 +18,14 @@ pub enum Refusal {
     /// This viewer was not given access.
     #[error("{0} is not served to you: its operator has not chosen to")]
     NotServed(Did),
+    /// Its owner declared that public archives may not show it.
+    #[error(
+        "{0} is not served to the public: its owner declared so (org.user-intents.declaration, publicAccessArchive)"
+    )]
+    OwnerRefuses(Did),
+    /// The operator blocked this CID.
+    #[error("{0} is blocked by the operator of this node")]
+    Blocked(Cid),
     /// Its owner or its host has withdrawn it.
     #[error("{did} is not served: it is {status} at its host")]
     Withdrawn {
@@ -77,6 +85,9 @@ pub enum Refusal {
     /// The head moved while it was read.
     #[error("{0} was updated while it was being read; read it again")]
     Moved(Did),
+    /// The block list has no room.
+    #[error("the block list has its limit of {0} entries; take some off with `p2pds archive unblock CID`")]
+    Full(usize),
     /// Whoever asked for it stopped listening.
     #[error("the reader went away")]
     Gone,
@@ -99,7 +110,12 @@ impl Refusal {
             | Self::NoBlock { .. }
             | Self::NoBlob { .. }
             | Self::BlobNotHeld { .. } => ErrorKind::NotFound,
-            Self::NotServed(_) | Self::Withdrawn { .. } | Self::NotVerified(_) => ErrorKind::Denied,
+            Self::NotServed(_)
+            | Self::OwnerRefuses(_)
+            | Self::Blocked(_)
+            | Self::Withdrawn { .. }
+            | Self::NotVerified(_) => ErrorKind::Denied,
+            Self::Full(_) => ErrorKind::Limited,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Moved(_) => ErrorKind::Conflict,
             Self::Gone => ErrorKind::Unavailable,

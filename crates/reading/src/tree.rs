@@ -1,13 +1,12 @@
 //! The tree of a stored repo: its spine from the bucket rows, the records of one bucket.
 
 use p2pds_ipld::Cid;
-use p2pds_repo::bucket::{Bucket, Spine, nodes_of, rebuild};
+use p2pds_repo::bucket::{Bucket, Spine, rebuild};
 use p2pds_repo::commit::Commit;
 use p2pds_store::{Head, RecordRow, RecordsQuery, Repo};
 use p2pds_syntax::Did;
 
 use crate::Reading;
-use crate::gate::Viewer;
 use crate::refusal::Refusal;
 
 /// Rows of a bucket read at a time.
@@ -99,34 +98,5 @@ impl Reading {
     ) -> Result<Vec<(Vec<u8>, Cid)>, Refusal> {
         let rows = self.rows(repo, lo, until, false).await?;
         Ok(rows.into_iter().map(|row| (row.key.as_bytes().to_vec(), row.cid)).collect())
-    }
-
-    /// One block of the current repo by its CID: the commit, a tree node or a record.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn block(&self, viewer: Viewer, did: &Did, cid: &Cid) -> Result<Vec<u8>, Refusal> {
-        let (repo, head) = self.repo(viewer, did).await?;
-        if head.commit == *cid {
-            return Ok(commit_block(did, &head));
-        }
-        let spine = self.spine(&repo, &head, true).await?;
-        if let Some(bytes) = spine.node(cid) {
-            return Ok(bytes.to_vec());
-        }
-        for at in spine.find(cid) {
-            let Some((lo, until)) = spine.range(at) else { continue };
-            let rows = self.rows(&repo, lo, until.map(<[u8]>::to_vec), false).await?;
-            if let Some(row) = rows.iter().find(|row| row.cid == *cid) {
-                let row = self.record(viewer, did, &row.key).await?;
-                return row.body.ok_or(Refusal::NoBlock { did: did.clone(), cid: *cid });
-            }
-            let keys: Vec<(&[u8], Cid)> = rows.iter().map(|row| (row.key.as_bytes(), row.cid)).collect();
-            let nodes = nodes_of(lo, &keys).map_err(|error| self.damaged(&repo, error.to_string()))?;
-            if let Some((_, bytes)) = nodes.into_iter().find(|(node, _)| node == cid) {
-                return Ok(bytes);
-            }
-        }
-        Err(Refusal::NoBlock { did: did.clone(), cid: *cid })
     }
 }

@@ -72,6 +72,7 @@ impl From<Refusal> for XrpcError {
             Refusal::NoAccount(did)
             | Refusal::Nothing(did)
             | Refusal::NotServed(did)
+            | Refusal::OwnerRefuses(did)
             | Refusal::NotVerified(did) => no_repo(did),
             Refusal::NoRecord { did, path } => {
                 Self::absent("RecordNotFound", format!("Could not locate record: at://{did}/{path}"))
@@ -82,6 +83,7 @@ impl From<Refusal> for XrpcError {
             Refusal::NoBlob { cid, .. } | Refusal::BlobNotHeld { cid, .. } => {
                 Self::absent("BlobNotFound", format!("Blob not found: {cid}"))
             }
+            Refusal::Blocked(cid) => Self::absent("BlockNotFound", format!("Could not find block: {cid}")),
             other => match other.kind() {
                 ErrorKind::Conflict => Self {
                     retry_after: Some(1),

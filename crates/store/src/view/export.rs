@@ -1,18 +1,16 @@
 //! A repo as a CAR stream.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
+use p2pds_ipld::Cid;
 use p2pds_repo::bucket::Spine;
 use p2pds_repo::car_out::{Export, Row};
 
-use super::{ViewResult, head};
+use super::{Ahead, ViewResult, head};
 use crate::{RecordsQuery, Repo, RowPage, Store, StoreResult, commit_of};
 
-type Page = Pin<Box<dyn Future<Output = StoreResult<RowPage>> + Send>>;
+type Page = Ahead<'static, StoreResult<RowPage>>;
 
 /// Rows and bytes of one read.
 const PAGE_ROWS: usize = 4_000;
@@ -33,7 +31,11 @@ pub struct ExportStream {
     at: usize,
     ahead: Option<Page>,
     out: Vec<u8>,
+    /// Records whose blocks are left out.
+    left_out: Option<LeftOut>,
 }
+
+type LeftOut = Box<dyn Fn(&Cid) -> bool + Send + Sync>;
 
 impl ExportStream {
     /// Begins an export; `spine` is that of `repo`.
@@ -49,10 +51,26 @@ impl ExportStream {
         query.max_rows = PAGE_ROWS;
         query.max_bytes = PAGE_BYTES;
         query.at = Some(head.rev);
-        let mut stream =
-            Self { store, spine, export, query, pages: VecDeque::new(), at: 0, ahead: None, out };
+        let mut stream = Self {
+            store,
+            spine,
+            export,
+            query,
+            pages: VecDeque::new(),
+            at: 0,
+            ahead: None,
+            out,
+            left_out: None,
+        };
         stream.read_ahead();
         Ok(stream)
+    }
+
+    /// The same without the blocks of some records; the tree still names them.
+    #[must_use]
+    pub fn leaving_out(mut self, records: impl Fn(&Cid) -> bool + Send + Sync + 'static) -> Self {
+        self.left_out = Some(Box::new(records));
+        self
     }
 
     /// Asks for the page after those at hand (or the first one) without waiting for it.
@@ -62,12 +80,7 @@ impl ExportStream {
             self.query.inclusive = false;
         }
         let (store, query) = (Arc::clone(&self.store), self.query.clone());
-        let mut next: Page = Box::pin(async move { store.record_page(query).await });
-        // One poll hands the read to the store; its waker is replaced by the later await.
-        if let Poll::Ready(done) = next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            next = Box::pin(std::future::ready(done));
-        }
-        self.ahead = Some(next);
+        self.ahead = Some(Ahead::new(Box::pin(async move { store.record_page(query).await })));
     }
 
     /// Reads until the last page goes beyond the bucket that ends at `hi`, or to the end.
@@ -104,7 +117,8 @@ impl ExportStream {
                 match page.get(at) {
                     Some((key, ..)) if hi.is_some_and(|hi| key >= hi) => break,
                     Some((key, cid, body)) => {
-                        rows.push(Row { key, cid, body });
+                        let out = self.left_out.as_ref().is_some_and(|left_out| left_out(&cid));
+                        rows.push(Row { key, cid, body: body.filter(|_| !out) });
                         at = at.saturating_add(1);
                     }
                     None => (pages, at) = (pages.saturating_add(1), 0),
