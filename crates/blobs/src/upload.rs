@@ -174,7 +174,7 @@ impl Drop for Upload {
         if let Err(e) = fs::remove_file(&self.tmp)
             && e.kind() != std::io::ErrorKind::NotFound
         {
-            warn!(error = %e, "blobs.tmp.remove");
+            warn!(event = "blobs.left-over", error = %e, "a half written blob could not be removed; the next start tries again");
         }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) async fn reconcile(
     let old = match stored(store, &did).await {
         // A damaged mirror is replaced by a log that was validated from the DID up.
         Err(DirectoryError::Store(StoreError::Damaged(what))) => {
-            warn!(%did, what, "directory.mirror.damaged");
+            warn!(event = "plc.mirror-damaged", %did, what, "the stored PLC log is damaged; it is fetched anew");
             None
         }
         other => other?,
@@ -172,7 +172,7 @@ async fn finding(
     detail: String,
     now: i64,
 ) -> Result<(), DirectoryError> {
-    warn!(%did, kind, detail, "directory.finding");
+    warn!(event = "plc.contradiction", %did, kind, detail, "a directory contradicts what was known");
     let row = Finding {
         did: did.clone(),
         kind: kind.to_owned(),
@@ -206,7 +206,7 @@ fn tolerate<T: Default>(outcome: Result<T, StoreError>) -> Result<T, DirectoryEr
     match outcome {
         Ok(value) => Ok(value),
         Err(e @ (StoreError::UnknownAccount(_) | StoreError::Purging(_) | StoreError::Mismatch { .. })) => {
-            debug!(error = %e, "directory.mirror.skipped");
+            debug!(event = "plc.not-stored", error = %e, "a PLC log or a note about it was not stored");
             Ok(T::default())
         }
         Err(e) => Err(e.into()),

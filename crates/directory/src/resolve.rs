@@ -171,7 +171,7 @@ impl Directory {
             Ok(_) | Err(StoreError::Purging(_) | StoreError::UnknownAccount(_)) => Ok(identity),
             Err(e) => {
                 // Knowing the account is worth more than remembering it.
-                debug!(%did, error = %e, "directory.store");
+                debug!(event = "identity.not-stored", %did, error = %e, "an identity could not be noted");
                 Ok(identity)
             }
         }

@@ -149,9 +149,11 @@ impl Client {
         let target = Target::check(url, self.0.config.allow_loopback)?;
         let host = target.host().to_owned();
         let until = deadline(request.options.deadline);
-        tokio::time::timeout_at(until, self.follow(target, &request, until))
+        let outcome = tokio::time::timeout_at(until, self.follow(target, &request, until))
             .await
-            .unwrap_or(Err(NetError::Timeout { host, phase: "answer" }))
+            .unwrap_or(Err(NetError::Timeout { host, phase: "answer" }));
+        metrics::counter!("p2pds_net_requests_total", "outcome" => word(&outcome)).increment(1);
+        outcome
     }
 
     /// Redirects, each judged like a request of its own.
@@ -209,7 +211,7 @@ impl Client {
                     }
                 }
                 Err(e) if !last && e.is_transient() => {
-                    debug!(host = target.host(), attempt, error = %e, "net.https.retry");
+                    debug!(event = "net.retry", host = target.host(), attempt, error = %e, "trying again");
                     drop(pass);
                     self.pause(attempt).await;
                 }
@@ -298,6 +300,18 @@ impl Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+/// How a request ended, for counting.
+fn word(outcome: &Result<Response, NetError>) -> &'static str {
+    match outcome {
+        Ok(response) if response.status().is_client_error() => "client-error",
+        Ok(response) if response.status().is_server_error() => "server-error",
+        Ok(_) => "ok",
+        Err(NetError::RateLimited { .. }) => "limited",
+        Err(NetError::Refused { .. } | NetError::BadUrl { .. } | NetError::Redirect { .. }) => "refused",
+        Err(_) => "failed",
     }
 }
 

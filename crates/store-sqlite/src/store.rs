@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use p2pds_ipld::Cid;
 use p2pds_store::{
     Account, BlobFilter, BlobRow, BucketRow, CollectionCount, CommitRow, Evidence, Finding, IdentityRow,
-    PlcRow, PurgeRow, Receipt, RecordRow, RecordsQuery, Repo, RepoId, RowPage, Stats, Store, StoreError,
-    StoreResult, TraceReport, Unit, WorkerRow,
+    LexiconRow, PlcRow, PurgeRow, Receipt, RecordRow, RecordsQuery, Repo, RepoId, RowPage, Stats, Store,
+    StoreError, StoreResult, TraceReport, Unit, WorkerRow,
 };
 use p2pds_syntax::{Did, RecordPath, Tid};
 use rusqlite::Connection;
@@ -71,6 +71,7 @@ impl Counters {
         self.groups.fetch_add(1, Ordering::Relaxed);
         self.units.fetch_add(units, Ordering::Relaxed);
         self.last_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        metrics::histogram!("p2pds_store_commit_seconds").record(took.as_secs_f64());
     }
 }
 
@@ -296,7 +297,12 @@ impl Store for SqliteStore {
     }
 
     async fn collections(&self, repo: RepoId) -> StoreResult<Vec<CollectionCount>> {
-        self.read("count records", move |c| read::repo::collections(c, repo)).await
+        self.read("count records", move |c| read::lexicon::collections(c, repo)).await
+    }
+
+    async fn lexicons(&self, accounts: &[Did]) -> StoreResult<Vec<LexiconRow>> {
+        let accounts = accounts.to_vec();
+        self.read("read the index of lexicons", move |c| read::lexicon::of(c, &accounts)).await
     }
 
     async fn buckets(&self, repo: RepoId, prefixes: bool) -> StoreResult<Vec<BucketRow>> {
@@ -310,6 +316,11 @@ impl Store for SqliteStore {
     async fn commits(&self, did: &Did, after: Option<Tid>, limit: usize) -> StoreResult<Vec<CommitRow>> {
         let did = did.clone();
         self.read("read commits", move |c| read::repo::commits(c, &did, after, limit)).await
+    }
+
+    async fn history(&self, did: &Did, before: Option<Tid>, limit: usize) -> StoreResult<Vec<CommitRow>> {
+        let did = did.clone();
+        self.read("read the history", move |c| read::repo::history(c, &did, before, limit)).await
     }
 
     async fn blob(&self, did: &Did, cid: &Cid) -> StoreResult<Option<BlobRow>> {

@@ -132,7 +132,7 @@ impl Writer {
             Gravity::Full => {
                 self.shared.disk.found_full();
                 self.fold_if_it_fits();
-                tracing::warn!(dir = %self.shared.dir.display(), "the disk is full: only reading and deleting work");
+                tracing::warn!(event = "store.disk-full", dir = %self.shared.dir.display(), "the disk is full: only reading and deleting work");
                 jobs.into_iter().for_each(|job| self.alone(job));
             }
             Gravity::Stop => {
@@ -209,7 +209,11 @@ impl Writer {
         let nearly = wal >= self.shared.options.wal_fold.saturating_mul(2) && left <= NEARLY;
         if nearly || wal >= self.shared.options.wal_soft {
             if !nearly {
-                tracing::warn!(bytes = wal, "the write-ahead log is large; writing waits for it");
+                tracing::warn!(
+                    event = "store.log-large",
+                    bytes = wal,
+                    "the write-ahead log is large; writing waits for it"
+                );
             }
             let _ = self.checkpoint("PASSIVE");
             self.shared.checkpoints.reset_left();
@@ -238,7 +242,7 @@ impl Writer {
 
     fn stop(&self, fault: Fault) -> StoreError {
         let cause = fault.into_store("flush to disk").to_string();
-        tracing::error!(%cause, "writing has stopped");
+        tracing::error!(event = "store.stopped", %cause, "writing has stopped");
         self.shared.stop(cause.clone());
         StoreError::Stopped(cause)
     }

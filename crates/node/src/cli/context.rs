@@ -14,6 +14,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use crate::cli::exit::{Exit, Stopped};
 use crate::cli::{Global, output};
 use crate::config::{Config, Loaded, Resolved};
+use crate::metrics::sample::Sampler;
 use crate::node::engine::Engine;
 use crate::node::lock::{Lock, LockError, Role};
 use crate::node::supervise::Stopper;
@@ -65,9 +66,12 @@ impl Here {
         let stopper = Stopper::default();
         // Without a socket the command works all the same; the others wait for it.
         let others = match socket::bind(&engine.dir) {
-            Ok(bound) => server::serve(bound, Arc::clone(&engine), stopper.handle()).boxed(),
+            Ok(bound) => {
+                let sampler = Arc::new(Sampler::new(Arc::clone(&engine.store), engine.dir.clone()));
+                server::serve(bound, Arc::clone(&engine), sampler, stopper.handle()).boxed()
+            }
             Err(error) => {
-                tracing::debug!("other commands have to wait: {error:#}");
+                tracing::debug!(event = "operator.alone", "other commands have to wait: {error:#}");
                 futures::future::ready(Ok(())).boxed()
             }
         };
@@ -96,6 +100,7 @@ impl Here {
         drop(self.others);
         if let Err(error) = self.engine.close().await {
             tracing::warn!(
+                event = "store.close",
                 "the store did not close in order, it repairs itself at the next start: {error:#}"
             );
         }
@@ -222,7 +227,7 @@ impl Context {
                     Err(refusal) if refusal.is::<Failure>() => return Err(refusal.into()),
                     // It is starting or stopping.
                     Err(silence) if until.is_none_or(|until| tokio::time::Instant::now() >= until) => {
-                        tracing::debug!("{silence:#}");
+                        tracing::debug!(event = "operator.silence", "{silence:#}");
                         return Err(lock_failure(&error).into());
                     }
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -40,7 +40,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) -> any
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    tracing::warn!(event = "http.accept", %error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -72,6 +72,6 @@ async fn one(stream: TcpStream, router: Router, mut stop: Stop) {
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
+        tracing::debug!(event = "http.connection", %error, "a connection ended badly");
     }
 }

@@ -90,7 +90,7 @@ impl Lock {
         // deleting.
         let holder = Holder { pid: std::process::id(), role };
         if let Err(error) = write_holder(&mut file, &holder) {
-            tracing::debug!(%error, "the lock file could not be written");
+            tracing::debug!(event = "node.lock", %error, "the lock file could not be written");
         }
         Ok(Self { _file: file })
     }

@@ -94,7 +94,11 @@ impl Supervisor {
             Err(_) => {
                 let mut late: Vec<&str> = self.names.values().copied().collect();
                 late.sort_unstable();
-                tracing::warn!(tasks = late.join(", "), "not finished in time, cancelled");
+                tracing::warn!(
+                    event = "node.late",
+                    tasks = late.join(", "),
+                    "not finished in time, cancelled"
+                );
                 first
             }
         };
@@ -146,7 +150,7 @@ pub fn signals() -> anyhow::Result<impl Future<Output = ()>> {
             _ = term.recv() => "SIGTERM",
             _ = int.recv() => "SIGINT",
         };
-        tracing::info!(signal = name, "stopping; a second signal ends at once");
+        tracing::info!(event = "node.stopping", signal = name, "stopping; a second signal ends at once");
         tokio::spawn(async move {
             tokio::select! {
                 _ = term.recv() => {}

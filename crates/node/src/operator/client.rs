@@ -37,7 +37,7 @@ impl Client {
         // Ends with the sender; the command line has no supervisor to own it.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "the operator connection ended");
+                tracing::debug!(event = "operator.connection", %error, "the operator connection ended");
             }
         });
         let mut client = Self { sender };
@@ -200,7 +200,7 @@ async fn next_line(state: &mut Lines) -> anyhow::Result<Option<Event>> {
                 let frame = match frame {
                     Ok(frame) => frame,
                     Err(error) => {
-                        tracing::debug!(%error, "the operator connection broke");
+                        tracing::debug!(event = "operator.connection", %error, "the operator connection broke");
                         return Ok(None);
                     }
                 };

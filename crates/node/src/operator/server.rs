@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio::net::unix::SocketAddr;
 
+use crate::metrics::{door as metrics_door, sample::Sampler};
 use crate::node::engine::Engine;
 use crate::node::supervise::Stop;
 use crate::operator::socket::{Bound, trusted};
@@ -39,9 +40,14 @@ pub struct CarQuery {
 ///
 /// # Errors
 /// None at present.
-pub async fn serve(bound: Bound, engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
+pub async fn serve(
+    bound: Bound,
+    engine: Arc<Engine>,
+    sampler: Arc<Sampler>,
+    mut stop: Stop,
+) -> anyhow::Result<()> {
     let Bound { listener, guard } = bound;
-    let app = router(engine);
+    let app = router(engine).merge(metrics_door::router(sampler));
     axum::serve(OwnersOnly(listener), app).with_graceful_shutdown(async move { stop.wait().await }).await?;
     drop(guard);
     Ok(())
@@ -60,7 +66,7 @@ async fn hello() -> axum::Json<Hello> {
 }
 
 async fn run(State(engine): State<Arc<Engine>>, Json(command): Json<Command>) -> Response {
-    tracing::info!(?command, "operator");
+    tracing::info!(event = "operator.command", ?command, "the operator asks");
     let lines = handler::events(engine, command).map(|event| Ok::<_, std::convert::Infallible>(line(&event)));
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
@@ -95,8 +101,14 @@ impl Listener for OwnersOnly {
             let (stream, address) = Listener::accept(&mut self.0).await;
             match stream.peer_cred() {
                 Ok(peer) if trusted(peer.uid()) => return (stream, address),
-                Ok(peer) => tracing::warn!(uid = peer.uid(), "refused an operator of another user"),
-                Err(error) => tracing::warn!(%error, "refused an operator that the system does not name"),
+                Ok(peer) => tracing::warn!(
+                    event = "operator.refused",
+                    uid = peer.uid(),
+                    "refused an operator of another user"
+                ),
+                Err(error) => {
+                    tracing::warn!(event = "operator.refused", %error, "refused an operator that the system does not name")
+                }
             }
         }
     }

@@ -1,0 +1,183 @@
+//! Every metric there is: name, kind, labels, meaning. A name that is not here fails a test, and so does a
+//! label that could carry the name of a person or a host.
+
+/// What a metric measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while the node runs.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counted into buckets, with sum and count.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the exposition format.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name, `p2pds_...`; counters end in `_total`, units are base units and stand in the name.
+    pub name: &'static str,
+    /// What it measures.
+    pub kind: Kind,
+    /// Its labels. Never an account, a handle, a host or an address: their number is not bounded, and they are
+    /// nobody's business.
+    pub labels: &'static [&'static str],
+    /// In one sentence.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, labels, help }
+}
+
+/// All metrics, by room. Keep each room in alphabetical order.
+pub const CATALOGUE: &[Metric] = &[
+    // The node.
+    gauge("p2pds_disk_free_bytes", &[], "Bytes free on the file system of the data directory."),
+    gauge("p2pds_info", &["version"], "Always 1; the label names the version that runs."),
+    counter(
+        "p2pds_log_lines_dropped_total",
+        &["reason"],
+        "Log lines left out: `flood` (too many of one event), `slow` (the reader of standard error did not keep up).",
+    ),
+    gauge("p2pds_start_time_seconds", &[], "When the node started, seconds since 1970."),
+    gauge(
+        "p2pds_worker_failing",
+        &["worker"],
+        "1 when the last run of a worker failed; `p2pds workers` says why.",
+    ),
+    counter("p2pds_worker_failures_total", &["worker"], "Pieces of background work that failed, by worker."),
+    gauge(
+        "p2pds_worker_last_success_seconds",
+        &["worker"],
+        "When a worker last ended a piece of work well, seconds since 1970.",
+    ),
+    // The archive.
+    gauge("p2pds_accounts", &["status"], "Archived accounts by their status at their host."),
+    gauge("p2pds_accounts_paused", &[], "Archived accounts whose syncing the operator paused."),
+    gauge(
+        "p2pds_accounts_synced_within",
+        &["age"],
+        "Archived accounts from the network that were found current within the age (`1m`, `1h`, `1d`, `7d`, `ever`); each age counts the shorter ones too.",
+    ),
+    gauge("p2pds_blob_bytes", &[], "Bytes of the blobs held."),
+    gauge("p2pds_blobs_held", &[], "Blobs held."),
+    gauge("p2pds_blobs_missing", &[], "Blobs that records name and that are not here."),
+    gauge(
+        "p2pds_findings",
+        &["kind"],
+        "What is wrong now, by kind; `p2pds archive show` has the words. Alert on any that is not 0.",
+    ),
+    gauge("p2pds_records", &[], "Records in the current state of all accounts."),
+    gauge(
+        "p2pds_sync_age_seconds_max",
+        &[],
+        "Age of the stalest copy: the time since the account that was longest not found current. Paused and deleted accounts do not count.",
+    ),
+    gauge("p2pds_verify_failed_accounts", &[], "Accounts whose last verification found damage."),
+    // The store.
+    histogram("p2pds_store_commit_seconds", &[], "Time of one group commit, the flush to the disk included."),
+    gauge(
+        "p2pds_store_bytes",
+        &["part"],
+        "Bytes of the database: `database`, `wal` (not folded in yet), `free` (inside the file).",
+    ),
+    gauge("p2pds_store_disk_full", &[], "1 while the disk is full: only reading and deleting work."),
+    counter("p2pds_store_groups_total", &[], "Groups of units committed."),
+    gauge(
+        "p2pds_store_stopped",
+        &[],
+        "1 when writing has stopped for good; the log says why, and a restart is needed.",
+    ),
+    counter("p2pds_store_units_total", &[], "Units of work applied."),
+    gauge("p2pds_store_units_waiting", &[], "Units of work that wait for the writer."),
+    // The live stream.
+    counter("p2pds_live_commits_verified_total", &[], "Commits of live streams that passed every check."),
+    counter(
+        "p2pds_live_events_total",
+        &["kind"],
+        "Events read from live streams: `commit`, `sync`, `identity`, `account`, `info`, `other`.",
+    ),
+    gauge(
+        "p2pds_live_lag_seconds",
+        &[],
+        "Age of the newest event of the slowest live stream by its own word.",
+    ),
+    counter("p2pds_live_reconnects_total", &["reason"], "Live streams that ended and were opened again."),
+    counter(
+        "p2pds_live_resyncs_total",
+        &["reason"],
+        "Accounts that had to be fetched anew because their stream did not fit.",
+    ),
+    gauge("p2pds_live_sources", &["state"], "Live streams by state: `open`, `waiting`."),
+    counter(
+        "p2pds_refusals_total",
+        &["reason"],
+        "What was offered and not taken over, by the name of the rule it broke.",
+    ),
+    // Identity.
+    gauge(
+        "p2pds_plc_alarms",
+        &[],
+        "PLC operations that nobody announced or acknowledged and that a key of higher authority can still undo.",
+    ),
+    counter(
+        "p2pds_plc_operations_total",
+        &["verdict"],
+        "New PLC operations of archived accounts: `announced`, `unexpected`.",
+    ),
+    counter(
+        "p2pds_plc_refreshes_total",
+        &["outcome"],
+        "PLC logs and did:web documents fetched by schedule or event: `same`, `changed`, `failed`.",
+    ),
+    counter(
+        "p2pds_plc_stream_events_total",
+        &["relevant"],
+        "Operations read from the directory's export, and whether they are of an archived account (`yes`, `no`).",
+    ),
+    gauge(
+        "p2pds_plc_stream_state",
+        &["state"],
+        "1 for how the directory is followed now: `stream`, `pages`, `refresh-only`, `waiting`.",
+    ),
+    // Outbound requests.
+    counter(
+        "p2pds_net_requests_total",
+        &["outcome"],
+        "Outbound requests: `ok`, `client-error`, `server-error`, `limited`, `refused`, `failed`.",
+    ),
+    // The public door.
+    histogram("p2pds_http_request_seconds", &["route"], "Time until the head of the answer, by route."),
+    counter(
+        "p2pds_http_requests_total",
+        &["method", "route", "status"],
+        "Requests answered at the public door, by route (a pattern, never a path) and status.",
+    ),
+];
+
+/// The metric of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Metric> {
+    CATALOGUE.iter().find(|metric| metric.name == name)
+}
