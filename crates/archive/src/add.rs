@@ -162,6 +162,11 @@ impl Inner {
         let mut notes = Vec::new();
         self.note_identity(did, identity, &mut notes).await?;
         let subject = Subject { did, host, keys: keys_of(identity), status, whole: false };
+        // What the host says of the account is heard, whether there is room for more of it or not.
+        if let Err(full) = self.need_quota(did).await {
+            self.hear_status(&subject).await?;
+            return Err(full);
+        }
         let mut updated = self.update_repo(&subject, progress).await?;
         notes.append(&mut updated.notes);
         updated.notes = notes;
@@ -172,6 +177,17 @@ impl Inner {
             brought = self.fetch_blobs(did, host, which, progress).await?;
         }
         Ok((updated, brought))
+    }
+
+    /// The account's state at its host, noted when it has changed.
+    async fn hear_status(&self, subject: &Subject<'_>) -> ArchiveResult<()> {
+        let host = Host { net: self.net(), url: subject.host, did: subject.did };
+        match host.status().await {
+            Ok(answer) if status_of(&answer) != subject.status => {
+                self.set_status(subject.did, status_of(&answer)).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the network says about an account, before anything of it is fetched.

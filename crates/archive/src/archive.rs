@@ -12,11 +12,14 @@ use p2pds_syntax::{AtIdentifier, Did};
 use serde_json::Value;
 
 use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::config::ArchiveConfig;
 use crate::error::{ArchiveError, ArchiveResult};
 use crate::locks::{AccountGuard, Locks};
 use crate::progress::{Phase, Progress, Unit as Counted};
+use crate::quota::Quotas;
 use crate::spool::Spool;
+use crate::wake::Wakes;
 
 /// What an archive works with.
 pub struct ArchiveDeps {
@@ -43,6 +46,9 @@ pub(crate) struct Inner {
     config: ArchiveConfig,
     locks: Locks,
     spool: Spool,
+    pub(crate) wakes: Wakes,
+    conditions: Conditions,
+    quotas: Quotas,
 }
 
 impl fmt::Debug for Archive {
@@ -56,7 +62,15 @@ impl Archive {
     #[must_use]
     pub fn new(deps: ArchiveDeps, config: ArchiveConfig) -> Self {
         let spool = Spool::new(&deps.data_dir);
-        Self(Arc::new(Inner { deps, config, locks: Locks::default(), spool }))
+        Self(Arc::new(Inner {
+            deps,
+            config,
+            locks: Locks::default(),
+            spool,
+            wakes: Wakes::default(),
+            conditions: Conditions::default(),
+            quotas: Quotas::default(),
+        }))
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -85,6 +99,18 @@ impl Archive {
     #[must_use]
     pub fn data_dir(&self) -> &std::path::Path {
         &self.0.deps.data_dir
+    }
+
+    /// How other parts tell the workers that there is something to do.
+    #[must_use]
+    pub fn wakes(&self) -> &Wakes {
+        &self.0.wakes
+    }
+
+    /// What is wrong with the node, beside its accounts.
+    #[must_use]
+    pub fn conditions(&self) -> &Conditions {
+        &self.0.conditions
     }
 
     /// Microseconds since 1970 by its clock.
@@ -130,6 +156,20 @@ impl Archive {
         let identity = self.0.resolve(&ident).await.map_err(|_| absent())?;
         let known = accounts.iter().any(|account| account.did == identity.did);
         if known { Ok(identity.did) } else { Err(absent()) }
+    }
+
+    /// Which archived account a name means, by what is stored alone.
+    ///
+    /// # Errors
+    /// [`ArchiveError::BadName`], store failures.
+    pub async fn find_here(&self, name: &str) -> ArchiveResult<Option<Did>> {
+        let ident = parse_name(name)?;
+        let accounts = self.0.all_accounts().await?;
+        let named = |account: &Account| match &ident {
+            AtIdentifier::Did(did) => account.did == *did,
+            AtIdentifier::Handle(handle) => account.handle.as_deref() == Some(handle.as_str()),
+        };
+        Ok(accounts.into_iter().find(named).map(|account| account.did))
     }
 
     /// Repos that are kept as they came, oldest revision first.
@@ -214,6 +254,10 @@ impl Inner {
 
     pub(crate) fn config(&self) -> &ArchiveConfig {
         &self.config
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     pub(crate) fn locks(&self) -> &Locks {

@@ -7,8 +7,12 @@ use std::time::Duration;
 pub struct ArchiveConfig {
     /// Blobs of one account fetched at a time. Default 6.
     pub blob_concurrency: usize,
-    /// Most bytes of blobs kept for one account; `None` is no limit. The account's own quota goes before it.
+    /// Most bytes of blobs kept for one account; `None` is no limit.
     pub blob_quota: Option<u64>,
+    /// Most bytes (records and blobs) kept for one account; `None` is no limit. The account's own quota goes before it.
+    pub quota_per_account: Option<u64>,
+    /// Most bytes (records and blobs) kept of all accounts; `None` is no limit.
+    pub quota_total: Option<u64>,
     /// Largest blob that is fetched. Default 1 GiB (hosts allow 300 MB).
     pub max_blob_bytes: u64,
     /// Largest repo that is fetched, as CAR bytes. Default 16 GiB.
@@ -41,6 +45,8 @@ impl Default for ArchiveConfig {
         Self {
             blob_concurrency: 6,
             blob_quota: None,
+            quota_per_account: None,
+            quota_total: None,
             max_blob_bytes: 1 << 30,
             max_repo_bytes: 16 << 30,
             keep_free: 1_000_000_000,

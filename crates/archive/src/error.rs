@@ -89,6 +89,14 @@ pub enum ArchiveError {
         /// Bytes that stay free.
         keep: u64,
     },
+    /// What may be stored is stored.
+    #[error("{did}: {full}")]
+    Quota {
+        /// The account.
+        did: Did,
+        /// Which limit is reached.
+        full: crate::quota::Full,
+    },
     /// Another operation works on the account.
     #[error("{0} is being worked on by another command; wait until it has ended (`p2pds workers` shows it)")]
     Busy(Did),
@@ -135,7 +143,7 @@ impl ArchiveError {
             Self::NotArchived(_) | Self::NoRecord(_) | Self::NoHost { .. } => ErrorKind::NotFound,
             Self::Identity { kind, .. } => *kind,
             Self::Host { source, .. } => source.kind(),
-            Self::NoRoom { .. } => ErrorKind::Limited,
+            Self::NoRoom { .. } | Self::Quota { .. } => ErrorKind::Limited,
             Self::Busy(_) => ErrorKind::Conflict,
             Self::Store(error) => error.kind(),
             Self::Blobs(error) => error.kind(),

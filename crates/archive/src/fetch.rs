@@ -69,8 +69,9 @@ impl Inner {
 
     async fn transfer_repo(&self, host: &Host<'_>, progress: &Progress) -> Result<Fetched, Broke> {
         let usable = self.need_room("fetching the repo", 1).map_err(Broke::Other)?;
-        let quota = self.store().account(host.did).await.ok().flatten().and_then(|account| account.quota);
-        let limit = usable.min(self.config().max_repo_bytes).min(quota.unwrap_or(u64::MAX));
+        let account = self.store().account(host.did).await.ok().flatten();
+        let quota = account.as_ref().map_or(u64::MAX, |account| self.most_car_bytes(account));
+        let limit = usable.min(self.config().max_repo_bytes).min(quota);
         let mut response = host.repo(None, limit, self.config()).await.map_err(Broke::Net)?;
         let total = response.announced_length();
         if let Some(total) = total {
@@ -88,6 +89,9 @@ impl Inner {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(NetError::TooLarge { limit, .. }) => {
+                    if let Some(account) = account.filter(|_| limit >= quota) {
+                        return Err(Broke::Other(self.past_quota(&account, limit).await));
+                    }
                     return Err(Broke::Other(self.too_large(host.did, host.url, limit)));
                 }
                 Err(error) => return Err(Broke::Net(error)),

@@ -18,6 +18,7 @@ use crate::archive::Inner;
 use crate::error::{ArchiveError, ArchiveResult};
 use crate::host::{Host, withheld};
 use crate::progress::{Counter, Phase, Progress, Unit as Counted};
+use crate::quota::Quotas;
 use crate::words::{plural, size};
 
 /// Rows read at a time.
@@ -70,6 +71,8 @@ enum Fate {
     Later(String, Option<i64>),
     /// Try again later, and leave the host alone for now.
     Stop(String, Option<i64>),
+    /// It does not fit into a quota: nothing was asked, and it waits until there is room.
+    NoRoom(String),
 }
 
 impl Inner {
@@ -108,12 +111,11 @@ impl Inner {
     }
 
     fn run<'a>(&'a self, account: &'a Account, host: &'a str, counter: Counter) -> Run<'a> {
-        let limit = account.quota.or(self.config().blob_quota);
         Run {
             inner: self,
             did: &account.did,
             host,
-            quota: Arc::new(Budget::new(account.blob_bytes, limit)),
+            quota: Arc::new(Budget::of(self, account)),
             counter,
             fetched: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -139,7 +141,7 @@ impl Inner {
         for row in rows {
             match run.fetch(row).await? {
                 Fate::Held(size) => run.record(row, Fate::Held(size)).await?,
-                Fate::Gone(why) | Fate::Later(why, _) => trouble.push(why),
+                Fate::Gone(why) | Fate::Later(why, _) | Fate::NoRoom(why) => trouble.push(why),
                 Fate::Stop(why, _) => {
                     trouble.push(why);
                     break;
@@ -208,7 +210,10 @@ impl Run<'_> {
             Check::Good { size } => Fate::Held(size),
             // What a record claims is not known to be true, but it is all that is known.
             Check::Missing | Check::Damaged { .. } => match self.room_for(row.size) {
-                Ok(_) => self.fetch(row).await?,
+                Ok(_) => match self.quota.fits(row.size.max(1)) {
+                    Ok(()) => self.fetch(row).await?,
+                    Err(reason) => Fate::NoRoom(reason),
+                },
                 Err(full @ ArchiveError::NoRoom { .. }) => {
                     Fate::Stop(full.to_string(), Some(self.inner.now()))
                 }
@@ -290,7 +295,7 @@ impl Run<'_> {
             BlobError::TooLarge { limit } => {
                 Ok(Fate::Gone(format!("not fetched: it is larger than {}", size(limit))))
             }
-            BlobError::Quota { reason } => Ok(Fate::Later(reason, Some(self.inner.now()))),
+            BlobError::Quota { reason } => Ok(Fate::NoRoom(reason)),
             BlobError::DiskFull { .. } => Ok(Fate::Stop(error.to_string(), Some(self.inner.now()))),
             other => Err(other.into()),
         }
@@ -320,6 +325,10 @@ impl Run<'_> {
                 self.halt(format!("blobs: {why}"));
                 (self.missing(row, why, next), None)
             }
+            Fate::NoRoom(why) => {
+                self.note_once(format!("blobs: {why}"));
+                (self.waiting(row, why), None)
+            }
         };
         let unit = Unit::PutBlob { did: self.did.clone(), cid: row.cid, size: true_size, state };
         self.inner.store().apply(unit).await?;
@@ -332,6 +341,25 @@ impl Run<'_> {
         {
             notes.push(why);
         }
+    }
+
+    fn note_once(&self, why: String) {
+        if let Ok(mut notes) = self.why.lock()
+            && notes.is_empty()
+        {
+            notes.push(why);
+        }
+    }
+
+    /// Missing for want of room: no try is counted, and it is looked at again in an hour.
+    fn waiting(&self, row: &BlobRow, why: String) -> BlobState {
+        const PAUSE: i64 = 3_600_000_000;
+        let tries = match &row.state {
+            BlobState::Missing { tries, .. } => *tries,
+            BlobState::Held | BlobState::Gone { .. } => 0,
+        };
+        let next_try = self.inner.now().saturating_add(PAUSE);
+        BlobState::Missing { tries: tries.max(1), last_error: Some(why), next_try }
     }
 
     fn missing(&self, row: &BlobRow, why: String, next: Option<i64>) -> BlobState {
@@ -389,38 +417,73 @@ impl From<BlobError> for Trouble {
     }
 }
 
-/// The bytes that an account's blobs may still take.
+/// The bytes that an account's blobs may still take: its own limit, and that of all accounts.
 #[derive(Debug)]
 struct Budget {
     used: AtomicU64,
-    limit: Option<u64>,
+    /// Most bytes, and the setting that says so.
+    limit: Option<(u64, &'static str)>,
+    all: Quotas,
+    all_limit: Option<u64>,
 }
 
 impl Budget {
-    fn new(used: u64, limit: Option<u64>) -> Self {
-        Self { used: AtomicU64::new(used), limit }
+    fn of(inner: &Inner, account: &Account) -> Self {
+        Self {
+            used: AtomicU64::new(account.blob_bytes),
+            limit: inner.most_blob_bytes(account),
+            all: inner.quotas().clone(),
+            all_limit: inner.config().quota_total,
+        }
     }
+
+    /// Whether so much fits, without taking it.
+    fn fits(&self, more: u64) -> Result<(), String> {
+        let used = self.used.load(Ordering::Relaxed);
+        if let Some((limit, setting)) = self.limit
+            && used.saturating_add(more) > limit
+        {
+            return Err(used_up(used, limit, setting));
+        }
+        self.all.admit(self.all_limit, more).map_err(|full| full.to_string())?;
+        self.all.release(more);
+        Ok(())
+    }
+}
+
+fn used_up(used: u64, limit: u64, setting: &str) -> String {
+    format!(
+        "the account's quota leaves {} for blobs and {} are taken; raise {setting} to have it",
+        size(limit),
+        size(used)
+    )
 }
 
 impl Quota for Budget {
     fn admit(&self, _: &Did, more: u64) -> Result<(), String> {
-        let Some(limit) = self.limit else { return Ok(()) };
-        let fits = |used: u64| used.checked_add(more).filter(|&after| after <= limit);
-        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
-            Ok(_) => Ok(()),
-            Err(used) => Err(format!(
-                "the account's quota of {} is used up ({} taken); raise archive.blob_quota to have it",
-                size(limit),
-                size(used)
-            )),
+        if let Some((limit, setting)) = self.limit {
+            let fits = |used: u64| used.checked_add(more).filter(|&after| after <= limit);
+            self.used
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+                .map_err(|used| used_up(used, limit, setting))?;
         }
+        self.all.admit(self.all_limit, more).map_err(|full| {
+            self.give_back(more);
+            full.to_string()
+        })
     }
 
     fn release(&self, _: &Did, bytes: u64) {
+        self.all.release(bytes);
+        self.give_back(bytes);
+    }
+}
+
+impl Budget {
+    fn give_back(&self, bytes: u64) {
         if self.limit.is_some() {
-            let _ = self
-                .used
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(bytes)));
+            let less = |used: u64| Some(used.saturating_sub(bytes));
+            let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 }
@@ -440,13 +503,27 @@ mod tests {
     #[test]
     fn the_quota_counts_what_is_under_way() {
         let did = Did::parse("did:web:a.example").unwrap();
-        let budget = Budget::new(90, Some(100));
-        assert!(budget.admit(&did, 10).is_ok());
-        let refusal = budget.admit(&did, 1).unwrap_err();
+        let budget = |used, limit: Option<u64>, all_limit| Budget {
+            used: AtomicU64::new(used),
+            limit: limit.map(|limit| (limit, "a setting")),
+            all: Quotas::default(),
+            all_limit,
+        };
+        let own = budget(90, Some(100), None);
+        assert!(own.admit(&did, 10).is_ok());
+        let refusal = own.admit(&did, 1).unwrap_err();
         assert!(refusal.contains("quota"), "{refusal}");
-        budget.release(&did, 10);
-        assert!(budget.admit(&did, 5).is_ok());
-        assert!(Budget::new(u64::MAX, None).admit(&did, u64::MAX).is_ok());
+        assert!(own.fits(1).is_err());
+        own.release(&did, 10);
+        assert!(own.fits(5).is_ok());
+        assert!(own.admit(&did, 5).is_ok());
+        assert!(budget(u64::MAX, None, None).admit(&did, u64::MAX).is_ok());
+        // Nine tenths of the limit of all accounts are for blobs.
+        let all = budget(0, Some(100), Some(100));
+        assert!(all.admit(&did, 90).is_ok());
+        let refusal = all.admit(&did, 1).unwrap_err();
+        assert!(refusal.contains("all accounts"), "{refusal}");
+        assert_eq!(all.used.load(Ordering::Relaxed), 90, "what did not fit is not counted");
     }
 
     #[test]

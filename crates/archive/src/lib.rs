@@ -18,6 +18,7 @@
 mod add;
 mod archive;
 mod clock;
+mod conditions;
 mod config;
 mod diff;
 mod error;
@@ -29,27 +30,33 @@ mod import;
 mod judge;
 mod locks;
 mod progress;
+mod quota;
 mod reach;
 mod remove;
 mod report;
+pub mod schedule;
 mod show;
 mod spool;
 mod stage;
 mod take;
 mod update;
 mod verify;
+mod wake;
 mod words;
 
 pub use archive::{Archive, ArchiveDeps};
 pub use clock::{Clock, SystemClock};
+pub use conditions::{Condition, Conditions};
 pub use config::ArchiveConfig;
 pub use error::{ArchiveError, ArchiveResult};
 pub use identity::given_by_host;
 pub use locks::AccountGuard;
 pub use progress::{Counter, Phase, Progress, ProgressEvent, Stage, Unit};
+pub use quota::{Full, QUOTA_FINDING, Recount};
 pub use report::{
     AccountLine, BlobNote, Check, CheckName, CheckResult, CollectionLine, Details, EvidenceNote, FindingNote,
     Found, HandleNote, HandleSituation, HeadNote, ImportReport, KeyNote, KeySituation, KeyState, Outcome,
     PlcNote, RecordView, RemoveReport, Summary, Traces, VerifyOptions, VerifyReport,
 };
+pub use wake::{Asked, Wakes};
 pub use words::{count, plural, size, when};
