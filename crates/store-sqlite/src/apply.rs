@@ -6,8 +6,10 @@ mod blobs;
 mod buckets;
 mod commit;
 mod drop;
+mod lexicon;
 mod logs;
 mod needles;
+mod prune;
 mod purge;
 mod staging;
 
@@ -128,6 +130,7 @@ impl Apply {
                 self.put_buckets(did, *repo, *rev, changes).map(done)
             }
             Unit::DropRepo { did, repo } => self.drop_repo(did, *repo),
+            Unit::Prune { did, line, before } => self.prune(did, *line, *before),
             Unit::PutBlob { did, cid, size, state } => self.put_blob(did, cid, *size, state).map(done),
             Unit::DropBlob { did, cid } => self.drop_blob(did, cid).map(done),
             Unit::PutPlcLog { did, ops, fetched_at } => self.put_plc_log(did, ops, *fetched_at).map(done),

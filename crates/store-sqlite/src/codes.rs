@@ -75,6 +75,19 @@ pub(crate) fn uint(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
+/// Whose rows in `past` are those of one line of an account's history: the account itself for
+/// line 0, a number that no account has for the others.
+pub(crate) fn past_owner(account: i64, line: i64) -> i64 {
+    if line == 0 { account } else { past_owners(account).0.saturating_add(line) }
+}
+
+/// The numbers of all lines of an account but the first: from the one, up to the other.
+pub(crate) fn past_owners(account: i64) -> (i64, i64) {
+    const LINES: i64 = 1 << 24;
+    let first = account.saturating_mul(LINES).saturating_neg();
+    (first, first.saturating_add(LINES - 1))
+}
+
 /// A length as a counter.
 pub(crate) fn len(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

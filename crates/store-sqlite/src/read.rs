@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod blobs;
+pub(crate) mod lexicon;
 pub(crate) mod logs;
 pub(crate) mod records;
 pub(crate) mod repo;

@@ -15,6 +15,8 @@
 mod accounts;
 mod blobs;
 mod commits;
+mod history;
+mod lexicons;
 mod limits;
 mod logs;
 mod model;
@@ -44,9 +46,11 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     accounts::run(&factory);
     staging::run(&factory);
     commits::run(&factory);
+    history::run(&factory);
     trees::run(&factory);
     blobs::run(&factory);
     logs::run(&factory);
+    lexicons::run(&factory);
     limits::run(&factory);
     purge::run(&factory);
     random::run(&factory, 20, 60);

@@ -19,6 +19,7 @@ mod account;
 mod commit;
 pub mod conformance;
 mod error;
+mod lexicon;
 mod page;
 mod port;
 mod rows;
@@ -28,11 +29,12 @@ pub mod view;
 pub use account::{Account, AccountPatch, AccountStatus, Intent, Keep, Origin, Serve, VerifiedState};
 pub use commit::{commit_cid, commit_of};
 pub use error::{StoreError, StoreResult};
+pub use lexicon::LexiconRow;
 pub use page::{PageRow, RowPage};
 pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};
 pub use rows::{
-    BlobRef, BlobRow, BlobState, BucketRow, CollectionCount, CommitRow, Evidence, Finding, Head, IdentityRow,
-    Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Seen, Stats, WorkerRow,
+    BlobRef, BlobRow, BlobState, BucketRow, ChangeCounts, CollectionCount, CommitRow, Evidence, Finding,
+    Head, IdentityRow, Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Seen, Stats, WorkerRow,
 };
 pub use unit::{
     Applied, BucketChange, BucketUpdate, CHUNK_BYTES, CHUNK_ROWS, Change, StagedRow, Unit, Version,

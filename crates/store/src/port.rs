@@ -8,8 +8,9 @@ use p2pds_ipld::Cid;
 use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::{
-    Account, Applied, BlobRow, BucketRow, CollectionCount, CommitRow, Evidence, Finding, IdentityRow, PlcRow,
-    PurgeRow, RecordRow, Repo, RepoId, RowPage, Stats, StoreError, StoreResult, Unit, WorkerRow,
+    Account, Applied, BlobRow, BucketRow, CollectionCount, CommitRow, Evidence, Finding, IdentityRow,
+    LexiconRow, PlcRow, PurgeRow, RecordRow, Repo, RepoId, RowPage, Stats, StoreError, StoreResult, Unit,
+    WorkerRow,
 };
 
 /// The pending answer to a submitted unit. Dropping it does not take the unit back.
@@ -32,7 +33,8 @@ pub struct RecordsQuery {
     pub max_bytes: usize,
     /// Read bodies (and check them against their CIDs).
     pub bodies: bool,
-    /// The state at this rev instead of the current one. Only for a live repo.
+    /// The state at this rev instead of the current one. Only for a live repo, or one kept as
+    /// evidence.
     pub at: Option<Tid>,
 }
 
@@ -173,6 +175,9 @@ pub trait Store: Send + Sync + 'static {
     async fn versions(&self, did: &Did, key: &RecordPath) -> StoreResult<Vec<(RecordRow, Option<Tid>)>>;
     /// Records by collection, in name order.
     async fn collections(&self, repo: RepoId) -> StoreResult<Vec<CollectionCount>>;
+    /// Collections that the live repos of these accounts use or used, in name order: the index of lexicons, kept by
+    /// the units that change records. Accounts that are unknown or being purged count for nothing.
+    async fn lexicons(&self, accounts: &[Did]) -> StoreResult<Vec<LexiconRow>>;
     /// All buckets of a repo in order; `prefixes` is left empty unless it is asked for, because
     /// planning does not need it and it is 20 times as large as the rest.
     async fn buckets(&self, repo: RepoId, prefixes: bool) -> StoreResult<Vec<BucketRow>>;
@@ -181,6 +186,8 @@ pub trait Store: Send + Sync + 'static {
     async fn bucket_candidates(&self, repo: RepoId, prefix: [u8; 4]) -> StoreResult<Vec<Vec<u8>>>;
     /// Heads of an account in rev order, beginning after `after`.
     async fn commits(&self, did: &Did, after: Option<Tid>, limit: usize) -> StoreResult<Vec<CommitRow>>;
+    /// Heads of an account from the newest to the oldest, beginning before `before`.
+    async fn history(&self, did: &Did, before: Option<Tid>, limit: usize) -> StoreResult<Vec<CommitRow>>;
     /// One blob.
     async fn blob(&self, did: &Did, cid: &Cid) -> StoreResult<Option<BlobRow>>;
     /// Blobs in CID order, beginning after `after`.

@@ -78,6 +78,9 @@ pub struct Repo {
     pub records: u64,
     /// Bytes of their bodies before compression.
     pub record_bytes: u64,
+    /// Its line of history: 0, and one more each time an operator accepted a head that is not
+    /// newer. A state is rebuilt from the rows of its own line.
+    pub line: u32,
 }
 
 /// One entry of the commit history of an account.
@@ -85,6 +88,26 @@ pub struct Repo {
 pub struct CommitRow {
     /// The head as it was.
     pub head: Head,
+    /// When this archive saw it, microseconds since 1970; `None` when that was not recorded.
+    pub seen_at: Option<i64>,
+    /// The rev that it is proved to follow directly; `None` when revisions may lie before it
+    /// that were not seen.
+    pub since: Option<Tid>,
+    /// What it changed; `None` when that was not counted.
+    pub counts: Option<ChangeCounts>,
+    /// Its line of history, see [`Repo::line`].
+    pub line: u32,
+}
+
+/// How many records a revision changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChangeCounts {
+    /// Records that were not there before.
+    pub created: u64,
+    /// Records with another version than before.
+    pub updated: u64,
+    /// Records that are not there any more.
+    pub deleted: u64,
 }
 
 /// What was known about a head when it came.

@@ -193,6 +193,19 @@ pub enum Unit {
         repo: RepoId,
     },
 
+    /// Deletes up to [`CHUNK_ROWS`] rows of an account's history: versions that were superseded
+    /// at `before` or earlier, and heads older than `before`. The state at `before` stays whole;
+    /// of the live line, it must not be newer than the live head. `None` deletes all of a line
+    /// whose repo is gone. Answers [`Applied::Chunk`]; repeat until done.
+    Prune {
+        /// The account.
+        did: Did,
+        /// The line of history, see [`crate::Repo::line`].
+        line: u32,
+        /// The oldest rev that can be rebuilt afterwards.
+        before: Option<Tid>,
+    },
+
     /// Records the state of a blob. Creates the row when it is not there.
     PutBlob {
         /// The account.
@@ -299,6 +312,7 @@ impl Unit {
             | Self::PutBuckets { did, .. }
             | Self::RepairRecord { did, .. }
             | Self::DropRepo { did, .. }
+            | Self::Prune { did, .. }
             | Self::PutBlob { did, .. }
             | Self::DropBlob { did, .. }
             | Self::PutPlcLog { did, .. }
@@ -317,6 +331,7 @@ impl Unit {
             self,
             Self::PatchAccount { .. }
                 | Self::DropRepo { .. }
+                | Self::Prune { .. }
                 | Self::DropBlob { .. }
                 | Self::DropWorker { .. }
                 | Self::ResolveFindings { .. }

@@ -3,11 +3,19 @@
 use p2pds_store::{RepoId, StoreError};
 use rusqlite::{OptionalExtension, params};
 
+use super::lexicon::Moves;
 use super::staging::Noted;
 use super::{Apply, mismatch};
-use crate::codes::{cid, len, read_cid, read_tid, tid};
+use crate::codes::{cid, len, past_owner, read_cid, read_tid, tid};
 use crate::fault::Outcome;
 use crate::prepare::{PackedChange, PackedCommit};
+
+/// Whose a version is: the account, and its number in `past` for the line of history in hand.
+#[derive(Clone, Copy)]
+pub(super) struct Owner {
+    pub(super) account: i64,
+    pub(super) past: i64,
+}
 
 /// A record version as it is stored.
 pub(super) struct Stored {
@@ -30,13 +38,13 @@ impl Apply {
     pub(super) fn apply_commit(&mut self, commit: &PackedCommit) -> Outcome<()> {
         let did = &commit.did;
         let account = self.account_id(did)?;
-        let live: Option<(i64, i64)> = self
+        let live: Option<(i64, i64, i64)> = self
             .conn
-            .prepare_cached("SELECT id, rev FROM repo WHERE account = ?1 AND role < 2")?
-            .query_row([account], |r| Ok((r.get(0)?, r.get(1)?)))
+            .prepare_cached("SELECT id, rev, line FROM repo WHERE account = ?1 AND role < 2")?
+            .query_row([account], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
             .optional()?;
-        let found = live.map(|(_, rev)| read_tid(rev)).transpose()?;
-        let (Some((repo, _)), Some(rev)) = (live, found) else {
+        let found = live.map(|(_, rev, _)| read_tid(rev)).transpose()?;
+        let (Some((repo, _, line)), Some(rev)) = (live, found) else {
             return Err(StoreError::HeadMoved {
                 did: did.clone(),
                 expected: Some(commit.expect),
@@ -54,13 +62,16 @@ impl Apply {
                 StoreError::NotNewer { did: did.clone(), found: rev, offered: commit.head.rev }.into()
             );
         }
-        let repo = RepoId(repo);
+        let (repo, owner) = (RepoId(repo), Owner { account, past: past_owner(account, line) });
         let (mut records, mut bytes) = (0_i64, 0_i64);
+        let mut moves = Moves::default();
         for change in &commit.changes {
-            let (r, b) = self.change(commit, account, repo, change)?;
+            let (coll, r, b) = self.change(commit, owner, repo, change)?;
+            moves.add(coll, r);
             records = records.saturating_add(r);
             bytes = bytes.saturating_add(b);
         }
+        self.move_lexicons(repo, tid(commit.head.rev), &moves)?;
         self.update_buckets(repo, commit.head.rev, &commit.buckets, &commit.changes)?;
         let noted =
             Noted { at: commit.seen.at, since: commit.seen.since, counts: Some(counts(&commit.changes)) };
@@ -71,14 +82,15 @@ impl Apply {
         Ok(())
     }
 
-    /// One record; answers by how much it moves the counters.
+    /// One record; answers its collection and by how much it moves the counters of records and bytes.
     fn change(
         &mut self,
         commit: &PackedCommit,
-        account: i64,
+        owner: Owner,
         repo: RepoId,
         change: &PackedChange,
-    ) -> Outcome<(i64, i64)> {
+    ) -> Outcome<(i64, i64, i64)> {
+        let account = owner.account;
         let coll = self.collection_id(account, change.key.collection())?;
         let rkey = change.key.rkey();
         let stored = self.stored(repo.0, coll, rkey)?;
@@ -93,7 +105,7 @@ impl Apply {
         let rev = tid(commit.head.rev);
         let mut moved = (0_i64, 0_i64);
         if let Some(old) = &stored {
-            let size = self.supersede(account, repo.0, coll, rkey, rev, old)?;
+            let size = self.supersede(owner, repo.0, coll, rkey, rev, old)?;
             moved = (-1, len(size).saturating_neg());
         }
         match (&stored, &change.new) {
@@ -113,7 +125,7 @@ impl Apply {
                 moved = (moved.0.saturating_add(1), moved.1.saturating_add(len(new.size)));
             }
         }
-        Ok(moved)
+        Ok((coll, moved.0, moved.1))
     }
 
     /// The stored version of a record.
@@ -132,7 +144,7 @@ impl Apply {
     /// Puts a version into the history and moves its blob references there; answers its size.
     pub(super) fn supersede(
         &mut self,
-        account: i64,
+        owner: Owner,
         repo: i64,
         coll: i64,
         rkey: &str,
@@ -141,7 +153,7 @@ impl Apply {
     ) -> Outcome<usize> {
         self.conn
             .prepare_cached("INSERT OR IGNORE INTO past VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-            .execute(params![account, coll, rkey, until, old.since, old.cid, old.body])?;
+            .execute(params![owner.past, coll, rkey, until, old.since, old.cid, old.body])?;
         let body = match &old.body {
             Some(packed) => crate::body::unpack(packed)?,
             None => None,
@@ -149,7 +161,7 @@ impl Apply {
         let Some(body) = body else { return Ok(0) };
         for blob in super::blobs::named_by(&body) {
             self.unrefer(repo, &blob, coll, rkey)?;
-            self.refer_past(account, &blob, coll, rkey)?;
+            self.refer_past(owner.account, &blob, coll, rkey)?;
         }
         Ok(body.len())
     }

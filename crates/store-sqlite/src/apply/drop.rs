@@ -10,8 +10,8 @@ use p2pds_syntax::Did;
 use rusqlite::{OptionalExtension, params};
 
 use super::Apply;
-use super::commit::Stored;
-use crate::codes::{len, read_role, role};
+use super::commit::{Owner, Stored};
+use crate::codes::{len, past_owner, read_role, role};
 use crate::fault::Outcome;
 
 /// A row about to be dropped.
@@ -24,12 +24,12 @@ struct Row {
 impl Apply {
     pub(super) fn drop_repo(&mut self, did: &Did, repo: RepoId) -> Outcome<Applied> {
         let account = self.account_id(did)?;
-        let found: Option<(i64, Option<i64>)> = self
+        let found: Option<(i64, Option<i64>, i64)> = self
             .conn
-            .prepare_cached("SELECT role, flipped FROM repo WHERE id = ?1 AND account = ?2")?
-            .query_row(params![repo.0, account], |r| Ok((r.get(0)?, r.get(1)?)))
+            .prepare_cached("SELECT role, flipped, line FROM repo WHERE id = ?1 AND account = ?2")?
+            .query_row(params![repo.0, account], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
             .optional()?;
-        let Some((of, flipped)) = found else {
+        let Some((of, flipped, line)) = found else {
             // Dropped before: a worker that was killed after the last step may ask again.
             return Ok(Applied::Chunk { rows: 0, done: true });
         };
@@ -43,18 +43,26 @@ impl Apply {
         }
         let fold = flipped.filter(|_| of == role(Role::Replaced));
         let rows = self.rows_to_drop(repo)?;
+        let mut dropped = rows.len();
         if let Some(until) = fold {
-            let live: Option<i64> = self
+            // The repo that took its place: live, or kept as evidence since.
+            let heir: Option<i64> = self
                 .conn
-                .prepare_cached("SELECT id FROM repo WHERE account = ?1 AND role < 2")?
-                .query_row([account], |r| r.get(0))
+                .prepare_cached(
+                    "SELECT id FROM repo WHERE account = ?1 AND line = ?2 AND (role < 2 OR role = ?3)",
+                )?
+                .query_row(params![account, line, role(Role::Evidence)], |r| r.get(0))
                 .optional()?;
+            let owner = Owner { account, past: past_owner(account, line) };
             for row in &rows {
-                self.fold(account, repo, live, until, row)?;
+                self.fold(owner, repo, heir, until, row)?;
+            }
+            if dropped < CHUNK_ROWS {
+                let left = CHUNK_ROWS.saturating_sub(dropped);
+                dropped = dropped.saturating_add(self.fold_lexicons(repo, heir, left)?);
             }
         }
         self.delete_rows(repo, &rows)?;
-        let mut dropped = rows.len();
         if dropped < CHUNK_ROWS {
             dropped = dropped.saturating_add(self.drop_rest(repo, CHUNK_ROWS.saturating_sub(dropped))?);
         }
@@ -79,20 +87,20 @@ impl Apply {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn fold(&mut self, account: i64, repo: RepoId, live: Option<i64>, until: i64, row: &Row) -> Outcome<()> {
-        if let Some(live) = live {
+    fn fold(&mut self, owner: Owner, repo: RepoId, heir: Option<i64>, until: i64, row: &Row) -> Outcome<()> {
+        if let Some(heir) = heir {
             let same = self
                 .conn
                 .prepare_cached(
                     "UPDATE record SET since = ?4 WHERE repo = ?1 AND coll = ?2 AND rkey = ?3
                        AND since = ?5 AND cid = ?6",
                 )?
-                .execute(params![live, row.coll, row.rkey, row.stored.since, until, row.stored.cid])?;
+                .execute(params![heir, row.coll, row.rkey, row.stored.since, until, row.stored.cid])?;
             if same > 0 {
                 return Ok(());
             }
         }
-        self.supersede(account, repo.0, row.coll, &row.rkey, until, &row.stored).map(|_| ())
+        self.supersede(owner, repo.0, row.coll, &row.rkey, until, &row.stored).map(|_| ())
     }
 
     /// Deletes the first rows of a repo; they were read in the same order.
@@ -123,6 +131,7 @@ impl Apply {
     /// Drops up to `most` rows of the tables beside `record`.
     pub(super) fn drop_rest(&self, repo: RepoId, most: usize) -> Outcome<usize> {
         let mut left = most;
+        left = left.saturating_sub(self.drop_lexicons(repo, left)?);
         for sql in [
             "DELETE FROM blob_ref WHERE repo = ?1 AND (cid, coll, rkey) IN
                (SELECT cid, coll, rkey FROM blob_ref WHERE repo = ?1 LIMIT ?2)",

@@ -80,7 +80,9 @@ impl Apply {
                 self.conn.prepare_cached("DELETE FROM repo WHERE id = ?1")?.execute([repo])?;
             }
         }
-        left = left.saturating_sub(self.purge_records(purge, "past", "account", account, left)?);
+        for owner in self.past_owners_of(account)? {
+            left = left.saturating_sub(self.purge_records(purge, "past", "account", owner, left)?);
+        }
         for (table, which) in BY_ACCOUNT {
             let sql = format!("DELETE FROM {table} WHERE {which}");
             let gone = self.conn.prepare_cached(&sql)?.execute(params![account, len(left)])?;

@@ -4,10 +4,26 @@ use p2pds_store::{BucketRow, Head, Kind, RepoId, Role, StoreError};
 use p2pds_syntax::{Did, RecordPath, Tid};
 use rusqlite::{OptionalExtension, params};
 
+use super::lexicon::Moves;
 use super::{Apply, mismatch};
 use crate::codes::{cid, kind, len, read_tid, role, tid};
 use crate::fault::{Fault, Outcome};
 use crate::prepare::Packed;
+
+/// The live repo as a flip sees it.
+struct Live {
+    id: i64,
+    rev: i64,
+    line: i64,
+    data: Vec<u8>,
+}
+
+impl Live {
+    /// Whether a head is newer than this one, or says the same.
+    fn continues_with(&self, head: &Head) -> bool {
+        tid(head.rev) > self.rev || (tid(head.rev) == self.rev && cid(&head.data).as_slice() == self.data)
+    }
+}
 
 /// How a repo is flipped in.
 #[derive(Clone, Copy)]
@@ -80,6 +96,9 @@ impl Apply {
                 self.refer(account, repo.0, blob, *coll, key.rkey())?;
             }
         }
+        let mut moves = Moves::default();
+        collections.iter().for_each(|coll| moves.add(*coll, 1));
+        self.move_lexicons(repo, rev, &moves)?;
         self.count(repo, len(rows.len()), len(bytes))
     }
 
@@ -112,12 +131,14 @@ impl Apply {
         if staged != tid(head.rev) {
             return Err(mismatch(did, format!("repo {repo} was staged for another rev than {}", head.rev)));
         }
-        let live: Option<(i64, i64)> = self
+        let live: Option<Live> = self
             .conn
-            .prepare_cached("SELECT id, rev FROM repo WHERE account = ?1 AND role < 2")?
-            .query_row([account], |r| Ok((r.get(0)?, r.get(1)?)))
+            .prepare_cached("SELECT id, rev, line, data FROM repo WHERE account = ?1 AND role < 2")?
+            .query_row([account], |r| {
+                Ok(Live { id: r.get(0)?, rev: r.get(1)?, line: r.get(2)?, data: r.get(3)? })
+            })
             .optional()?;
-        let found = live.map(|(_, rev)| read_tid(rev)).transpose()?;
+        let found = live.as_ref().map(|live| read_tid(live.rev)).transpose()?;
         if found != expect {
             return Err(StoreError::HeadMoved { did: did.clone(), expected: expect, found }.into());
         }
@@ -127,16 +148,45 @@ impl Apply {
         {
             return Err(StoreError::NotNewer { did: did.clone(), found, offered: head.rev }.into());
         }
-        if let Some((old, _)) = live {
-            self.conn
-                .prepare_cached("UPDATE repo SET role = ?2, flipped = ?3 WHERE id = ?1")?
-                .execute(params![old, role(Role::Replaced), tid(head.rev)])?;
-        }
-        self.conn
-            .prepare_cached("UPDATE repo SET role = ?2 WHERE id = ?1")?
-            .execute(params![repo.0, role(how.role)])?;
+        let replaced = match &live {
+            None => None,
+            Some(live) if live.continues_with(head) => {
+                self.conn
+                    .prepare_cached("UPDATE repo SET role = ?2, flipped = ?3 WHERE id = ?1")?
+                    .execute(params![live.id, role(Role::Replaced), tid(head.rev)])?;
+                Some(RepoId(live.id))
+            }
+            // Its rows cannot become the history of a head that is older: both stay as they are.
+            Some(live) => {
+                self.conn
+                    .prepare_cached("UPDATE repo SET role = ?2 WHERE id = ?1")?
+                    .execute(params![live.id, role(Role::Evidence)])?;
+                None
+            }
+        };
+        let line = match &live {
+            None => 0,
+            Some(live) if replaced.is_some() => live.line,
+            Some(_) => self.next_line(account)?,
+        };
+        self.conn.prepare_cached("UPDATE repo SET role = ?2, line = ?3 WHERE id = ?1")?.execute(params![
+            repo.0,
+            role(how.role),
+            line
+        ])?;
         self.set_head(account, repo, head, &Noted { at: how.at, ..Noted::default() })?;
-        Ok(live.map(|(id, _)| RepoId(id)))
+        Ok(replaced)
+    }
+
+    /// A line of history that no row has yet.
+    fn next_line(&self, account: i64) -> Outcome<i64> {
+        Ok(self
+            .conn
+            .prepare_cached(
+                "SELECT 1 + max((SELECT coalesce(max(line), 0) FROM repo WHERE account = ?1),
+                   (SELECT coalesce(max(line), 0) FROM commit_log WHERE account = ?1))",
+            )?
+            .query_row([account], |r| r.get(0))?)
     }
 
     /// Writes the head of a live repo and its entry in the history.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::repo::owner;
 use super::walk::{Gather, walk};
 use crate::body::{unpack, unpack_into};
-use crate::codes::{read_cid, read_tid};
+use crate::codes::{past_owner, read_cid, read_tid};
 use crate::fault::Outcome;
 
 /// A stored body, checked: block and whether it is damaged.
@@ -107,21 +107,26 @@ pub(crate) fn versions(
     did: &Did,
     key: &RecordPath,
 ) -> Outcome<Vec<(RecordRow, Option<Tid>)>> {
-    let account: Option<i64> = conn
-        .prepare_cached("SELECT id FROM account WHERE did = ?1 AND purging = 0")?
-        .query_row([did.as_str()], |r| r.get(0))
+    let account: Option<(i64, i64)> = conn
+        .prepare_cached(
+            "SELECT a.id, coalesce(r.line, 0) FROM account a LEFT JOIN repo r ON r.account = a.id AND r.role < 2
+             WHERE a.did = ?1 AND a.purging = 0",
+        )?
+        .query_row([did.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
+    let history = account.map(|(account, line)| past_owner(account, line));
+    let account = account.map(|(account, _)| account);
     let mut select = conn.prepare_cached(
         "WITH c AS (SELECT id FROM collection WHERE account = ?1 AND name = ?2)
          SELECT rkey, since, cid, body, until FROM past
-           WHERE account = ?1 AND coll = (SELECT id FROM c) AND rkey = ?3
+           WHERE account = ?4 AND coll = (SELECT id FROM c) AND rkey = ?3
          UNION ALL SELECT rkey, since, cid, body, NULL FROM record
            WHERE repo = (SELECT id FROM repo WHERE account = ?1 AND role < 2)
              AND coll = (SELECT id FROM c) AND rkey = ?3
          ORDER BY 2",
     )?;
     let name = format!("{}/", key.collection());
-    let mut rows = select.query(params![account, name, key.rkey()])?;
+    let mut rows = select.query(params![account, name, key.rkey(), history])?;
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let until = r.get::<_, Option<i64>>(4)?.map(read_tid).transpose()?;

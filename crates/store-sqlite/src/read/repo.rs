@@ -1,6 +1,6 @@
 //! Repos, heads, buckets, collections.
 
-use p2pds_store::{BucketRow, CollectionCount, CommitRow, Head, Repo, RepoId, StoreError};
+use p2pds_store::{BucketRow, ChangeCounts, CommitRow, Head, Repo, RepoId, StoreError};
 use p2pds_syntax::{Did, Tid};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -9,7 +9,7 @@ use crate::codes::{len, read_cid, read_kind, read_role, read_tid, tid, uint};
 use crate::fault::Outcome;
 
 const COLUMNS: &str = "SELECT r.id, a.did, r.kind, r.role, r.rev, r.data, r.head, r.sig, k.did_key, r.raw,
-  r.records, r.record_bytes
+  r.records, r.record_bytes, r.line
   FROM repo r JOIN account a ON a.id = r.account
   LEFT JOIN signing_key k ON k.account = r.account AND k.id = r.key";
 
@@ -41,6 +41,7 @@ fn read(r: &Row<'_>) -> Outcome<Repo> {
         head,
         records: uint(r.get(10)?),
         record_bytes: uint(r.get(11)?),
+        line: r.get(12)?,
     })
 }
 
@@ -67,15 +68,16 @@ pub(crate) fn all(conn: &Connection, did: Option<&Did>) -> Outcome<Vec<Repo>> {
 
 /// The account of a repo that may be read.
 pub(crate) fn owner(conn: &Connection, repo: RepoId) -> Outcome<i64> {
-    owner_at(conn, repo).map(|(account, _)| account)
+    owner_at(conn, repo).map(|(account, ..)| account)
 }
 
-/// The account of a repo that may be read, and the repo's rev.
-pub(crate) fn owner_at(conn: &Connection, repo: RepoId) -> Outcome<(i64, i64)> {
+/// The account of a repo that may be read, the repo's rev, and its line of history.
+pub(crate) fn owner_at(conn: &Connection, repo: RepoId) -> Outcome<(i64, i64, i64)> {
     conn.prepare_cached(
-        "SELECT a.id, r.rev FROM repo r JOIN account a ON a.id = r.account WHERE r.id = ?1 AND a.purging = 0",
+        "SELECT a.id, r.rev, r.line FROM repo r JOIN account a ON a.id = r.account
+         WHERE r.id = ?1 AND a.purging = 0",
     )?
-    .query_row([repo.0], |r| Ok((r.get(0)?, r.get(1)?)))
+    .query_row([repo.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
     .optional()?
     .ok_or_else(|| StoreError::UnknownRepo(repo).into())
 }
@@ -138,20 +140,6 @@ pub(crate) fn candidates(conn: &Connection, repo: RepoId, prefix: [u8; 4]) -> Ou
     Ok(found)
 }
 
-/// Records by collection.
-pub(crate) fn collections(conn: &Connection, repo: RepoId) -> Outcome<Vec<CollectionCount>> {
-    let account = owner(conn, repo)?;
-    let mut select = conn.prepare_cached(
-        "SELECT name, (SELECT count(*) FROM record WHERE repo = ?1 AND coll = c.id) AS n
-         FROM collection c WHERE account = ?2 AND n > 0 ORDER BY name",
-    )?;
-    let rows = select.query_map(params![repo.0, account], |r| {
-        let name: String = r.get(0)?;
-        Ok(CollectionCount { collection: name.trim_end_matches('/').to_owned(), records: uint(r.get(1)?) })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// Heads of an account in rev order.
 pub(crate) fn commits(
     conn: &Connection,
@@ -159,14 +147,30 @@ pub(crate) fn commits(
     after: Option<Tid>,
     limit: usize,
 ) -> Outcome<Vec<CommitRow>> {
-    let mut select = conn.prepare_cached(
-        "SELECT c.rev, c.data, c.sig, k.did_key, c.raw, r.head FROM commit_log c
+    let from = after.map_or(-1, tid);
+    heads(conn, "c.rev > ?2 ORDER BY c.rev", did, from, limit)
+}
+
+/// Heads of an account, newest first.
+pub(crate) fn history(
+    conn: &Connection,
+    did: &Did,
+    before: Option<Tid>,
+    limit: usize,
+) -> Outcome<Vec<CommitRow>> {
+    let to = before.map_or(i64::MAX, tid);
+    heads(conn, "c.rev < ?2 ORDER BY c.rev DESC", did, to, limit)
+}
+
+fn heads(conn: &Connection, which: &str, did: &Did, edge: i64, limit: usize) -> Outcome<Vec<CommitRow>> {
+    let mut select = conn.prepare_cached(&format!(
+        "SELECT c.rev, c.data, c.sig, k.did_key, c.raw, r.head, c.seen_at, c.since, c.created, c.updated,
+           c.deleted, c.line FROM commit_log c
          LEFT JOIN signing_key k ON k.account = c.account AND k.id = c.key
          LEFT JOIN repo r ON r.account = c.account AND r.role < 2 AND r.rev = c.rev
-         WHERE c.account = (SELECT id FROM account WHERE did = ?1 AND purging = 0) AND c.rev > ?2
-         ORDER BY c.rev LIMIT ?3",
-    )?;
-    let mut rows = select.query(params![did.as_str(), after.map_or(-1, tid), len(limit)])?;
+         WHERE c.account = (SELECT id FROM account WHERE did = ?1 AND purging = 0) AND {which} LIMIT ?3"
+    ))?;
+    let mut rows = select.query(params![did.as_str(), edge, len(limit)])?;
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let (rev, data) = (read_tid(r.get(0)?)?, read_cid(&r.get::<_, Vec<u8>>(1)?)?);
@@ -179,7 +183,18 @@ pub(crate) fn commits(
             (None, None) => p2pds_store::commit_cid(did, rev, &data, &sig)?,
         };
         let key = r.get::<_, Option<String>>(3)?.unwrap_or_default();
-        found.push(CommitRow { head: Head { rev, data, commit, sig, key, raw } });
+        let count = |at: usize| r.get::<_, Option<i64>>(at).map(|n| n.map(uint));
+        let counts = match (count(8)?, count(9)?, count(10)?) {
+            (Some(created), Some(updated), Some(deleted)) => Some(ChangeCounts { created, updated, deleted }),
+            _ => None,
+        };
+        found.push(CommitRow {
+            head: Head { rev, data, commit, sig, key, raw },
+            seen_at: r.get(6)?,
+            since: r.get::<_, Option<i64>>(7)?.map(read_tid).transpose()?,
+            counts,
+            line: r.get(11)?,
+        });
     }
     Ok(found)
 }

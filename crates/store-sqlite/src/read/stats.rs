@@ -27,9 +27,12 @@ pub(crate) fn stats(conn: &Connection) -> Outcome<Stats> {
     })
 }
 
-/// What SQLite's own check says; empty when all is well.
+/// What SQLite's own check says, and whether the counters match the rows; empty when all is well.
 pub(crate) fn check(conn: &Connection) -> Outcome<Vec<String>> {
     let mut select = conn.prepare("PRAGMA integrity_check(100)")?;
     let lines = select.query_map([], |r| r.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    Ok(if lines.iter().all(|l| l == "ok") { Vec::new() } else { lines })
+    if lines.iter().any(|l| l != "ok") {
+        return Ok(lines);
+    }
+    super::lexicon::check(conn)
 }

@@ -9,7 +9,7 @@ use p2pds_syntax::Tid;
 use rusqlite::{Connection, Row, params};
 
 use super::repo::owner_at;
-use crate::codes::{len, tid};
+use crate::codes::{len, past_owner, tid};
 use crate::fault::Outcome;
 
 /// Greater than every record key.
@@ -46,8 +46,9 @@ fn cut(key: &[u8]) -> Cut {
 /// Gives the rows of a query to `page` until it is full.
 pub(crate) fn walk(conn: &Connection, q: &RecordsQuery, page: &mut impl Gather) -> Outcome<()> {
     // One snapshot for the walk over several collections.
-    let snapshot = conn.unchecked_transaction()?;
-    let (account, rev) = owner_at(conn, q.repo)?;
+    let snapshot = Snapshot::begin(conn)?;
+    let (account, rev, line) = owner_at(conn, q.repo)?;
+    let history = past_owner(account, line);
     // The present state needs no look at the history.
     let at = q.at.filter(|at| tid(*at) != rev);
     let mut from = cut(&q.from);
@@ -69,7 +70,7 @@ pub(crate) fn walk(conn: &Connection, q: &RecordsQuery, page: &mut impl Gather) 
         if is_full(page, q) {
             break;
         }
-        let range = Range { account, coll, name: &name, low, high };
+        let range = Range { history, coll, name: &name, low, high };
         match at {
             None => range.now(conn, q, page)?,
             Some(rev) => range.then(conn, q, rev, page)?,
@@ -77,12 +78,34 @@ pub(crate) fn walk(conn: &Connection, q: &RecordsQuery, page: &mut impl Gather) 
     }
     drop(collections);
     drop(select);
-    snapshot.finish()?;
-    Ok(())
+    snapshot.end()
+}
+
+/// A reading transaction from statements that are parsed once.
+struct Snapshot<'c>(&'c Connection);
+
+impl<'c> Snapshot<'c> {
+    fn begin(conn: &'c Connection) -> Outcome<Self> {
+        conn.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(conn))
+    }
+
+    fn end(self) -> Outcome<()> {
+        self.0.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
 }
 
 struct Range<'a> {
-    account: i64,
+    history: i64,
     coll: i64,
     name: &'a str,
     low: &'a str,
@@ -112,7 +135,7 @@ impl Range<'_> {
              ORDER BY 1 LIMIT ?5",
         )?;
         let parameters =
-            params![q.repo.0, self.coll, self.low, self.high, left(page, q), tid(rev), self.account];
+            params![q.repo.0, self.coll, self.low, self.high, left(page, q), tid(rev), self.history];
         let rows = select.query(parameters)?;
         self.take(rows, q, page)
     }

@@ -15,7 +15,7 @@ pub(super) fn run(factory: Factory<'_>) {
 }
 
 /// A record that names blobs in the usual form.
-fn naming(path: &str, blobs: &[u8]) -> StagedRow {
+pub(super) fn naming(path: &str, blobs: &[u8]) -> StagedRow {
     let blobs: Vec<_> = blobs.iter().map(|n| blob(*n, 100 + u64::from(*n))).collect();
     let list = blobs
         .iter()
@@ -32,7 +32,7 @@ fn naming(path: &str, blobs: &[u8]) -> StagedRow {
     StagedRow { key: key(path), cid: Cid::of_cbor(&body), body: Some(body), blobs }
 }
 
-fn list(rig: &Rig, filter: BlobFilter) -> Vec<Cid> {
+pub(super) fn list(rig: &Rig, filter: BlobFilter) -> Vec<Cid> {
     let mut found: Vec<BlobRow> = Vec::new();
     loop {
         let after = found.last().map(|b| b.cid);
@@ -44,7 +44,7 @@ fn list(rig: &Rig, filter: BlobFilter) -> Vec<Cid> {
     }
 }
 
-fn sorted(of: &[u8]) -> Vec<Cid> {
+pub(super) fn sorted(of: &[u8]) -> Vec<Cid> {
     let mut cids: Vec<_> = of.iter().map(|n| blob(*n, 0).cid).collect();
     cids.sort();
     cids

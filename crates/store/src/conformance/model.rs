@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use p2pds_ipld::Cid;
 use p2pds_syntax::{Did, ErrorKind, RecordPath, Tid};
 
-use crate::{Applied, Change, RepoId, Role, Unit};
+use crate::{Applied, Change, LexiconRow, RepoId, Role, Unit};
 
 type Records = BTreeMap<RecordPath, Cid>;
 
@@ -14,6 +14,16 @@ struct Owner {
     live: Option<(RepoId, Tid)>,
     /// Every state that was live, by rev.
     states: BTreeMap<Tid, Records>,
+    /// Collections by the rev that fetched or changed them last.
+    touched: BTreeMap<String, Tid>,
+}
+
+impl Owner {
+    fn touch<'a>(&mut self, keys: impl Iterator<Item = &'a RecordPath>, rev: Tid) {
+        for key in keys {
+            self.touched.insert(key.collection().to_owned(), rev);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -62,6 +72,7 @@ impl Model {
                 }
                 if let Some((_, rev, records)) = self.staging.remove(repo) {
                     account.live = Some((*repo, rev));
+                    account.touch(records.keys(), rev);
                     account.states.insert(rev, records);
                 }
                 Ok(())
@@ -83,6 +94,7 @@ impl Model {
                     }
                 }
                 account.live = Some((repo, head.rev));
+                account.touch(changes.iter().map(|c| &c.key), head.rev);
                 account.states.insert(head.rev, state);
                 Ok(())
             }
@@ -100,6 +112,20 @@ impl Model {
 
     pub(super) fn state(&self, did: &Did, rev: Tid) -> Records {
         self.owners[did].states[&rev].clone()
+    }
+
+    /// The index of lexicons by its definition: counted from the states, not kept.
+    pub(super) fn lexicons(&self, did: &Did) -> Vec<LexiconRow> {
+        let Some(owner) = self.owners.get(did) else { return Vec::new() };
+        let has =
+            |state: &Records, name: &str| state.keys().filter(|k| k.collection() == name).count() as u64;
+        let row = |(name, last): (&String, &Tid)| {
+            let records = owner.states.values().last().map_or(0, |now| has(now, name));
+            let first = owner.states.iter().find(|(_, state)| has(state, name) > 0).map(|(rev, _)| *rev);
+            let (repos, first) = (u64::from(records > 0), first.unwrap_or(*last));
+            LexiconRow { collection: name.clone(), repos, records, first, last: *last }
+        };
+        owner.touched.iter().map(row).collect()
     }
 
     pub(super) fn revs(&self, did: &Did) -> Vec<Tid> {

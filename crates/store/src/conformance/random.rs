@@ -164,6 +164,7 @@ impl Run {
     }
 
     fn compare(&mut self) {
+        super::lexicons::compare(&self.rig, &self.model, self.seed);
         for who in (0..3).map(did) {
             let live = block_on(self.rig.store.live_repo(&who)).unwrap();
             let found = live.as_ref().map(|repo| (repo.id, repo.rev));
