@@ -109,8 +109,7 @@ pub fn writes(dir: &Path, count: usize) -> Figures {
         let store = open(dir);
         let start = Instant::now();
         let repo = live(&store, did);
-        let mut spine = block_on(load_spine(&*store, &repo)).expect("the spine");
-        block_on(view::plan_write(&*store, &repo, &mut spine, &[op(&mut random)])).expect("a plan");
+        block_on(view::open_write(&*store, &repo, &[op(&mut random)])).expect("a plan");
         start.elapsed().as_secs_f64()
     };
     let cold = median((0..21).map(|_| one(true)).collect());

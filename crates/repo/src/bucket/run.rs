@@ -89,6 +89,8 @@ impl<'r> Run<'r> {
             records: Vec::with_capacity(records.len()),
             subtrees: Vec::with_capacity(records.len() / 2),
         };
+        nodes.at.reserve(records.len() / 2);
+        nodes.bytes.reserve(records.len().saturating_mul(120));
         let mut edge = Edge::default();
         // Where the open node of each layer begins: its first record and its first node.
         let mut open = [(0, 0); SPINE_LAYER as usize];

@@ -129,18 +129,7 @@ impl Spine {
     /// Indexes of the buckets whose records [`super::plan`] or a proof needs when these keys are concerned, rising.
     #[must_use]
     pub fn touched<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) -> Vec<usize> {
-        let mut touched = Vec::new();
-        for key in keys {
-            let at = self.bucket_of(key);
-            touched.push(at);
-            // A spine key: both runs next to it join when it goes, and prove its neighbours.
-            if self.buckets.get(at).is_some_and(|bucket| at > 0 && bucket.lo == key) {
-                touched.push(at.saturating_sub(1));
-            }
-        }
-        touched.sort_unstable();
-        touched.dedup();
-        touched
+        super::touched(&self.buckets, keys)
     }
 
     /// Range of keys of a bucket: from its `lo` (included) to the next (excluded, `None` at the end).
@@ -193,6 +182,41 @@ impl Spine {
     pub(super) fn run_root(&self, index: usize) -> Option<Root> {
         self.buckets.get(index).and_then(|bucket| bucket.layer_root)
     }
+}
+
+/// What begins at a first key: a bucket, or the key alone.
+pub trait Lo {
+    /// The first key.
+    fn lo(&self) -> &[u8];
+}
+
+impl Lo for Bucket {
+    fn lo(&self) -> &[u8] {
+        &self.lo
+    }
+}
+
+impl Lo for Vec<u8> {
+    fn lo(&self) -> &[u8] {
+        self
+    }
+}
+
+/// As [`Spine::touched`], of the buckets' first keys alone.
+#[must_use]
+pub fn touched<'k>(buckets: &[impl Lo], keys: impl IntoIterator<Item = &'k [u8]>) -> Vec<usize> {
+    let mut touched = Vec::new();
+    for key in keys {
+        let at = buckets.partition_point(|bucket| bucket.lo() <= key).saturating_sub(1);
+        touched.push(at);
+        // A spine key: both runs next to it join when it goes, and prove its neighbours.
+        if buckets.get(at).is_some_and(|bucket| at > 0 && bucket.lo() == key) {
+            touched.push(at.saturating_sub(1));
+        }
+    }
+    touched.sort_unstable();
+    touched.dedup();
+    touched
 }
 
 pub(super) fn lo_text(bucket: &Bucket) -> String {
