@@ -32,7 +32,7 @@ const SIDEWAYS: [(&str, &str, &str); 11] = [
 ];
 
 /// External crates and the only ones that may name them (as an ordinary dependency).
-const RESERVED: [(&str, &[&str]); 9] = [
+const RESERVED: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store-sqlite"]),
     ("tokio-postgres", &["store-postgres"]),
     ("libp2p", &["net-libp2p"]),
@@ -40,6 +40,7 @@ const RESERVED: [(&str, &[&str]); 9] = [
     ("object_store", &["blobs"]),
     ("reqwest", &["net"]),
     ("hickory-resolver", &["net"]),
+    ("tokio-tungstenite", &["net"]),
     ("axum", &["p2pds", "xrpc", "web"]),
     ("zstd", &["store-sqlite"]),
 ];

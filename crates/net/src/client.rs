@@ -271,6 +271,19 @@ impl Client {
         said.map(|until| self.0.hosts.quiet(pass, until))
     }
 
+    /// The right to one request to this host, as soon as its manners allow it.
+    pub(crate) async fn enter(&self, target: &Target) -> Result<Pass, NetError> {
+        self.0.hosts.enter(&target.authority()).await
+    }
+
+    /// Notes a 429 that came outside of [`Self::get`].
+    pub(crate) fn told_to_wait(&self, target: &Target, pass: &Pass, headers: &http::HeaderMap) -> NetError {
+        let now = self.0.pace.now_ms();
+        let unsaid = u64::try_from(UNSAID_PAUSE.as_millis()).unwrap_or(u64::MAX);
+        let until = quiet_until(headers, now).unwrap_or(now.saturating_add(unsaid));
+        self.limited(target, Some(self.0.hosts.quiet(pass, until)))
+    }
+
     fn limited(&self, target: &Target, quiet: Option<u64>) -> NetError {
         let now = self.0.pace.now_ms();
         let until_ms = quiet.unwrap_or(now);
@@ -328,7 +341,7 @@ fn redirect_of(response: &Response, request: &Request<'_>) -> Option<Result<Stri
     })
 }
 
-fn deadline(after: Duration) -> Instant {
+pub(crate) fn deadline(after: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(after).or_else(|| now.checked_add(Duration::from_secs(86_400))).unwrap_or(now)
 }
@@ -351,7 +364,7 @@ fn build(config: &NetConfig, resolver: &Resolver, reach: Reach) -> Result<reqwes
 }
 
 /// TLS 1.2 and 1.3 by ring, against Mozilla's roots as shipped in the binary.
-fn tls(settings: &NetConfig) -> Result<rustls::ClientConfig, NetError> {
+pub(crate) fn tls(settings: &NetConfig) -> Result<rustls::ClientConfig, NetError> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for root in &settings.extra_roots {
         roots.add(root.clone().into()).map_err(|e| NetError::Setup {

@@ -1,5 +1,5 @@
 //! Owns: every outbound connection of the node; the address table, DNS, limits, retries.
-//! Speaks: HTTP/1.1 and 2 over TLS, DNS, the error envelope of XRPC.
+//! Speaks: HTTP/1.1 and 2 and WebSocket over TLS, DNS, the error envelope of XRPC.
 //! Knows nothing about: DIDs, repos, blobs, the store.
 //! Start reading at: [`Client`], then `target.rs` (what may be asked) and `address.rs` (what may be reached).
 //!
@@ -32,6 +32,7 @@ mod pace;
 mod response;
 mod retry;
 mod target;
+mod ws;
 mod xrpc;
 
 pub use address::{Reach, is_public};
@@ -42,3 +43,4 @@ pub use error::NetError;
 pub use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 pub use pace::{Pace, Pause, SystemPace};
 pub use response::Response;
+pub use ws::{WsOptions, WsStream};
