@@ -165,6 +165,29 @@ mod tests {
         assert!(matches!(writer(dir.path(), &options), Err(StoreError::TooNew { found: 99, .. })));
     }
 
+    /// A data directory of before the index of lexicons has it once it is opened.
+    #[test]
+    fn the_index_of_lexicons_is_counted_by_its_migration() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+        for sql in &MIGRATIONS[..2] {
+            old.execute_batch(sql).unwrap();
+        }
+        old.execute_batch(
+            "PRAGMA user_version=2;
+             INSERT INTO record VALUES (1, 1, 'a', 5, x'', NULL), (1, 1, 'b', 7, x'', NULL), (1, 2, 'a', 6, x'', NULL),
+               (2, 1, 'a', 9, x'', NULL);",
+        )
+        .unwrap();
+        drop(old);
+        let conn = writer(dir.path(), &Options::default()).unwrap();
+        let mut select = conn.prepare("SELECT repo, coll, records, first, last FROM lexicon").unwrap();
+        let rows =
+            select.query_map([], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?])).unwrap();
+        let rows: Vec<[i64; 5]> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows, [[1, 1, 2, 5, 7], [1, 2, 1, 6, 6], [2, 1, 1, 9, 9]]);
+    }
+
     #[test]
     fn pragmas_that_only_creation_can_set_are_set() {
         let dir = tempfile::tempdir().unwrap();
