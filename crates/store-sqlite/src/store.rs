@@ -344,6 +344,11 @@ impl Store for SqliteStore {
         self.read("look who names a blob", move |c| read::blobs::referers(c, &did, &cid)).await
     }
 
+    async fn blob_named(&self, did: &Did, cid: &Cid) -> StoreResult<bool> {
+        let (did, cid) = (did.clone(), *cid);
+        self.read("look who names a blob", move |c| read::blobs::named(c, &did, &cid)).await
+    }
+
     async fn plc_log(&self, did: &Did) -> StoreResult<Vec<PlcRow>> {
         let did = did.clone();
         self.read("read a PLC log", move |c| read::logs::plc(c, &did)).await
@@ -362,6 +367,11 @@ impl Store for SqliteStore {
     async fn evidence(&self, did: &Did, limit: usize) -> StoreResult<Vec<Evidence>> {
         let did = did.clone();
         self.read("read evidence", move |c| read::logs::evidence(c, &did, limit)).await
+    }
+
+    async fn evidence_of(&self, did: &Did, kind: &str, limit: usize) -> StoreResult<Vec<Evidence>> {
+        let (did, kind) = (did.clone(), kind.to_owned());
+        self.read("read evidence", move |c| read::logs::evidence_of(c, &did, &kind, limit)).await
     }
 
     async fn findings(&self, did: &Did, limit: usize) -> StoreResult<Vec<Finding>> {

@@ -200,6 +200,10 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreResult<Vec<BlobRow>>;
     /// Records of the live repo that name a blob.
     async fn blob_referers(&self, did: &Did, cid: &Cid) -> StoreResult<Vec<RecordPath>>;
+    /// Whether a record of the live repo names a blob.
+    async fn blob_named(&self, did: &Did, cid: &Cid) -> StoreResult<bool> {
+        Ok(!self.blob_referers(did, cid).await?.is_empty())
+    }
     /// The mirrored PLC log of a DID in order; empty when there is none.
     async fn plc_log(&self, did: &Did) -> StoreResult<Vec<PlcRow>>;
     /// When the mirrored PLC log was last fetched.
@@ -208,6 +212,8 @@ pub trait Store: Send + Sync + 'static {
     async fn identity(&self, did: &Did) -> StoreResult<Option<IdentityRow>>;
     /// Evidence about an account, newest first.
     async fn evidence(&self, did: &Did, limit: usize) -> StoreResult<Vec<Evidence>>;
+    /// Evidence of one kind about an account, newest first.
+    async fn evidence_of(&self, did: &Did, kind: &str, limit: usize) -> StoreResult<Vec<Evidence>>;
     /// Findings about an account, by kind and subject.
     async fn findings(&self, did: &Did, limit: usize) -> StoreResult<Vec<Finding>>;
     /// One worker.

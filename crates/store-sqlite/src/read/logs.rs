@@ -43,17 +43,28 @@ pub(crate) fn evidence(conn: &Connection, did: &Did, limit: usize) -> Outcome<Ve
     let mut select = conn.prepare_cached(
         "SELECT id, at, kind, detail, data FROM evidence WHERE did = ?1 ORDER BY id DESC LIMIT ?2",
     )?;
-    let rows = select.query_map(params![did.as_str(), len(limit)], |r| {
-        Ok(Evidence {
-            id: r.get(0)?,
-            did: did.clone(),
-            at: r.get(1)?,
-            kind: r.get(2)?,
-            detail: r.get(3)?,
-            data: r.get(4)?,
-        })
-    })?;
+    let rows = select.query_map(params![did.as_str(), len(limit)], |r| evidence_row(did, r))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Evidence of one kind, newest first.
+pub(crate) fn evidence_of(conn: &Connection, did: &Did, kind: &str, limit: usize) -> Outcome<Vec<Evidence>> {
+    let mut select = conn.prepare_cached(
+        "SELECT id, at, kind, detail, data FROM evidence WHERE did = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![did.as_str(), kind, len(limit)], |r| evidence_row(did, r))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn evidence_row(did: &Did, r: &Row<'_>) -> rusqlite::Result<Evidence> {
+    Ok(Evidence {
+        id: r.get(0)?,
+        did: did.clone(),
+        at: r.get(1)?,
+        kind: r.get(2)?,
+        detail: r.get(3)?,
+        data: r.get(4)?,
+    })
 }
 
 /// Findings.
