@@ -9,7 +9,6 @@ use super::Status;
 
 /// What is to be done about an event.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large ones are the frequent ones, and live for one call")]
 pub enum Decision<'a> {
     /// It is the next commit, proved and signed: store its changes and its head.
     Apply {

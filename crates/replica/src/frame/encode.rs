@@ -23,7 +23,7 @@ pub(super) fn frame(frame: &Frame<'_>) -> Vec<u8> {
 }
 
 fn header(out: &mut Vec<u8>, op: i64, kind: Option<&str>) {
-    write_map(out, 1 + usize::from(kind.is_some()));
+    write_map(out, 1_usize.saturating_add(usize::from(kind.is_some())));
     if let Some(kind) = kind {
         text(out, "t", kind);
     }
@@ -41,7 +41,7 @@ fn commit(frame: &Commit<'_>) -> Vec<u8> {
     let event = &frame.event;
     let room = event.blocks.len().saturating_add(event.ops.len().saturating_mul(160)).saturating_add(400);
     let mut out = begin("#commit", room);
-    write_map(&mut out, 11 + usize::from(event.prev_data.is_some()));
+    write_map(&mut out, 11_usize.saturating_add(usize::from(event.prev_data.is_some())));
     write_text(&mut out, "ops");
     write_array(&mut out, event.ops.len());
     for op in &event.ops {
@@ -68,7 +68,7 @@ fn commit(frame: &Commit<'_>) -> Vec<u8> {
 }
 
 fn op(out: &mut Vec<u8>, op: &EventOp) {
-    write_map(out, 3 + usize::from(op.prev.is_some()));
+    write_map(out, 3_usize.saturating_add(usize::from(op.prev.is_some())));
     match &op.cid {
         Some(cid) => link(out, "cid", cid),
         None => null(out, "cid"),
@@ -98,7 +98,7 @@ fn sync(frame: &Sync<'_>) -> Vec<u8> {
 
 fn identity(frame: &Identity<'_>) -> Vec<u8> {
     let mut out = begin("#identity", 256);
-    write_map(&mut out, 3 + usize::from(frame.handle.is_some()));
+    write_map(&mut out, 3_usize.saturating_add(usize::from(frame.handle.is_some())));
     text(&mut out, "did", frame.did.as_str());
     number(&mut out, frame.seq);
     text(&mut out, "time", frame.time);
@@ -110,7 +110,7 @@ fn identity(frame: &Identity<'_>) -> Vec<u8> {
 
 fn account(frame: &Account<'_>) -> Vec<u8> {
     let mut out = begin("#account", 256);
-    write_map(&mut out, 4 + usize::from(frame.status.is_some()));
+    write_map(&mut out, 4_usize.saturating_add(usize::from(frame.status.is_some())));
     text(&mut out, "did", frame.did.as_str());
     number(&mut out, frame.seq);
     text(&mut out, "time", frame.time);
@@ -146,7 +146,7 @@ fn unknown(frame: &Unknown<'_>) -> Vec<u8> {
 
 /// `name` and `error` are both shorter than `message`.
 fn words(out: &mut Vec<u8>, name: &str, word: &str, message: Option<&str>) {
-    write_map(out, 1 + usize::from(message.is_some()));
+    write_map(out, 1_usize.saturating_add(usize::from(message.is_some())));
     text(out, name, word);
     if let Some(message) = message {
         text(out, "message", message);
