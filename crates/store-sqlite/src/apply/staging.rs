@@ -169,6 +169,12 @@ impl Apply {
             Some(live) if replaced.is_some() => live.line,
             Some(_) => self.next_line(account)?,
         };
+        if line != live.as_ref().map_or(0, |live| live.line) {
+            // Nothing of a new line has been pruned.
+            self.conn
+                .prepare_cached("UPDATE account SET horizon = NULL WHERE id = ?1")?
+                .execute([account])?;
+        }
         self.conn.prepare_cached("UPDATE repo SET role = ?2, line = ?3 WHERE id = ?1")?.execute(params![
             repo.0,
             role(how.role),

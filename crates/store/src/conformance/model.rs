@@ -14,6 +14,10 @@ struct Owner {
     live: Option<(RepoId, Tid)>,
     /// Every state that was live, by rev.
     states: BTreeMap<Tid, Records>,
+    /// Older states of the live line were pruned.
+    horizon: Option<Tid>,
+    /// Lines that were left when an older head was accepted.
+    left: Vec<(RepoId, BTreeMap<Tid, Records>)>,
     /// Collections by the rev that fetched or changed them last.
     touched: BTreeMap<String, Tid>,
 }
@@ -60,17 +64,25 @@ impl Model {
                 Ok(())
             }
             Unit::StageBuckets { .. } => Ok(()),
-            Unit::Flip { did, repo, expect, head, .. } => {
+            Unit::Flip { did, repo, expect, head, accept_older, .. } => {
                 let (owner, rev, _) = self.staging.get(repo).ok_or(ErrorKind::NotFound)?;
                 if owner != did {
                     return Err(ErrorKind::NotFound);
                 }
                 let account = self.owners.get_mut(did).ok_or(ErrorKind::NotFound)?;
                 let live = account.live.map(|(_, rev)| rev);
-                if *rev != head.rev || live != *expect || live.is_some_and(|live| head.rev <= live) {
+                let older = live.is_some_and(|live| head.rev <= live);
+                if *rev != head.rev || live != *expect || (older && !accept_older) {
                     return Err(ErrorKind::Conflict);
                 }
                 if let Some((_, rev, records)) = self.staging.remove(repo) {
+                    let same = account.states.get(&rev) == Some(&records) && live == Some(rev);
+                    if let Some((left, _)) = account.live.filter(|_| older && !same) {
+                        let horizon = account.horizon.take();
+                        let mut states = std::mem::take(&mut account.states);
+                        states.retain(|rev, _| horizon.is_none_or(|horizon| *rev >= horizon));
+                        account.left.push((left, states));
+                    }
                     account.live = Some((*repo, rev));
                     account.touch(records.keys(), rev);
                     account.states.insert(rev, records);
@@ -96,6 +108,14 @@ impl Model {
                 account.live = Some((repo, head.rev));
                 account.touch(changes.iter().map(|c| &c.key), head.rev);
                 account.states.insert(head.rev, state);
+                Ok(())
+            }
+            Unit::Prune { did, before: Some(before), .. } => {
+                let account = self.owners.get_mut(did).ok_or(ErrorKind::NotFound)?;
+                if account.live.is_none_or(|(_, live)| *before > live) {
+                    return Err(ErrorKind::Conflict);
+                }
+                account.horizon = account.horizon.max(Some(*before));
                 Ok(())
             }
             Unit::DropRepo { repo, .. } => {
@@ -129,7 +149,15 @@ impl Model {
     }
 
     pub(super) fn revs(&self, did: &Did) -> Vec<Tid> {
-        self.owners.get(did).map(|o| o.states.keys().copied().collect()).unwrap_or_default()
+        self.owners
+            .get(did)
+            .map(|o| o.states.keys().copied().filter(|rev| o.horizon.is_none_or(|h| *rev >= h)).collect())
+            .unwrap_or_default()
+    }
+
+    /// Lines that were left, by the repo that was live then.
+    pub(super) fn left(&self, did: &Did) -> Vec<(RepoId, BTreeMap<Tid, Records>)> {
+        self.owners.get(did).map(|o| o.left.clone()).unwrap_or_default()
     }
 
     pub(super) fn staging(&self) -> Vec<(RepoId, Did, Tid, Records)> {

@@ -80,18 +80,16 @@ impl Run {
                     let live = self.model.live(&owner).map(|(_, rev)| rev);
                     let expect = if self.dice.below(5) == 0 { Some(self.rev()) } else { live };
                     let head = Box::new(head(&owner, at, root));
-                    Unit::Flip {
-                        did: owner,
-                        repo,
-                        expect,
-                        head,
-                        role: Model::ROLE,
-                        accept_older: false,
-                        at: 0,
+                    let accept_older = self.dice.below(4) == 0;
+                    if accept_older {
+                        // Lines part where everything before is history already.
+                        self.fold();
                     }
+                    Unit::Flip { did: owner, repo, expect, head, role: Model::ROLE, accept_older, at: 0 }
                 }
                 None => return,
             },
+            5 if self.dice.below(4) == 0 => self.prune(who),
             5 => {
                 self.fold();
                 return;
@@ -99,6 +97,14 @@ impl Run {
             _ => self.commit(who),
         };
         self.apply(unit);
+    }
+
+    fn prune(&mut self, who: Did) -> Unit {
+        let revs = self.model.revs(&who);
+        let at = usize::try_from(self.dice.below(1 + revs.len() as u64)).unwrap();
+        let before = Some(revs.get(at).copied().unwrap_or_else(|| self.rev()));
+        let line = block_on(self.rig.store.live_repo(&who)).unwrap().map_or(0, |repo| repo.line);
+        Unit::Prune { did: who, line, before }
     }
 
     fn pick_staging(
@@ -176,6 +182,12 @@ impl Run {
             let spine = block_on(view::load_spine(&*self.rig.store, &repo)).unwrap();
             assert_eq!(spine.root(), tree(state.iter()).0, "seed {}", self.seed);
             if self.replaced.is_empty() {
+                for (left, states) in self.model.left(&who) {
+                    for (at, state) in states {
+                        let got = self.rig.state(left, Some(at));
+                        assert_eq!(got, state, "seed {}: a line that was left, at {at}", self.seed);
+                    }
+                }
                 for at in self.model.revs(&who) {
                     let got = self.rig.state(repo.id, Some(at));
                     assert_eq!(got, self.model.state(&who, at), "seed {}: state at {at}", self.seed);
