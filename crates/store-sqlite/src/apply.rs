@@ -12,6 +12,7 @@ mod needles;
 mod prune;
 mod purge;
 mod staging;
+mod watch;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -140,6 +141,9 @@ impl Apply {
             Unit::ResolveFindings { did, kind, subject } => {
                 self.resolve_findings(did, kind, subject.as_deref()).map(done)
             }
+            Unit::PutAlert(row) => self.put_alert(row).map(done),
+            Unit::ForgetAlerts { before } => self.forget_alerts(*before).map(done),
+            Unit::PutSamples { rows, keep_from } => self.put_samples(rows, *keep_from).map(done),
             Unit::PutWorker(row) => self.put_worker(row).map(done),
             Unit::DropWorker { name } => self.drop_worker(name).map(done),
             Unit::PutSetting { name, value } => self.put_setting(name, value.as_deref()).map(done),

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_account.sql"),
     include_str!("../migrations/0003_lexicon.sql"),
     include_str!("../migrations/0004_history.sql"),
+    include_str!("../migrations/0005_watch.sql"),
 ];
 
 /// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.

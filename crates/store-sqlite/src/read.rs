@@ -9,3 +9,4 @@ pub(crate) mod records;
 pub(crate) mod repo;
 pub(crate) mod stats;
 mod walk;
+pub(crate) mod watch;

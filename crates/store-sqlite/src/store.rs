@@ -379,6 +379,28 @@ impl Store for SqliteStore {
         self.read("read findings", move |c| read::logs::findings(c, &did, limit)).await
     }
 
+    async fn all_findings(
+        &self,
+        after: Option<&p2pds_store::AfterFinding>,
+        limit: usize,
+    ) -> StoreResult<Vec<Finding>> {
+        let after = after.cloned();
+        self.read("list findings", move |c| read::watch::all_findings(c, after.as_ref(), limit)).await
+    }
+
+    async fn alerts(&self, open_only: bool, limit: usize) -> StoreResult<Vec<p2pds_store::AlertRow>> {
+        self.read("list alerts", move |c| read::watch::alerts(c, open_only, limit)).await
+    }
+
+    async fn samples(&self, did: Option<&Did>, since: i64) -> StoreResult<Vec<p2pds_store::SampleRow>> {
+        let did = did.cloned();
+        self.read("list samples", move |c| read::watch::samples(c, did.as_ref(), since)).await
+    }
+
+    async fn first_samples(&self, since: i64) -> StoreResult<Vec<p2pds_store::SampleRow>> {
+        self.read("list samples", move |c| read::watch::first_samples(c, since)).await
+    }
+
     async fn worker(&self, name: &str) -> StoreResult<Option<WorkerRow>> {
         let name = name.to_owned();
         self.read("read a worker's state", move |c| read::logs::worker(c, &name)).await

@@ -24,6 +24,7 @@ mod purge;
 mod random;
 mod staging;
 mod trees;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     trees::run(&factory);
     blobs::run(&factory);
     logs::run(&factory);
+    watch::run(&factory);
     lexicons::run(&factory);
     limits::run(&factory);
     purge::run(&factory);

@@ -25,6 +25,7 @@ mod port;
 mod rows;
 mod unit;
 pub mod view;
+mod watch;
 
 pub use account::{Account, AccountPatch, AccountStatus, Intent, Keep, Origin, Serve, VerifiedState};
 pub use commit::{commit_cid, commit_of};
@@ -39,3 +40,4 @@ pub use rows::{
 pub use unit::{
     Applied, BucketChange, BucketUpdate, CHUNK_BYTES, CHUNK_ROWS, Change, StagedRow, Unit, Version,
 };
+pub use watch::{AfterFinding, AlertRow, SampleRow};

@@ -216,6 +216,18 @@ pub trait Store: Send + Sync + 'static {
     async fn evidence_of(&self, did: &Did, kind: &str, limit: usize) -> StoreResult<Vec<Evidence>>;
     /// Findings about an account, by kind and subject.
     async fn findings(&self, did: &Did, limit: usize) -> StoreResult<Vec<Finding>>;
+    /// Findings of all accounts by account, kind and subject, beginning after `after`.
+    async fn all_findings(
+        &self,
+        after: Option<&crate::AfterFinding>,
+        limit: usize,
+    ) -> StoreResult<Vec<Finding>>;
+    /// Alerts, newest first: those that last, or all that are not forgotten.
+    async fn alerts(&self, open_only: bool, limit: usize) -> StoreResult<Vec<crate::AlertRow>>;
+    /// Samples since a time (microseconds since 1970), oldest first: of an account, or of the node.
+    async fn samples(&self, did: Option<&Did>, since: i64) -> StoreResult<Vec<crate::SampleRow>>;
+    /// The oldest sample since a time of each account that has one.
+    async fn first_samples(&self, since: i64) -> StoreResult<Vec<crate::SampleRow>>;
     /// One worker.
     async fn worker(&self, name: &str) -> StoreResult<Option<WorkerRow>>;
     /// All workers by name.

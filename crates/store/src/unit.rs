@@ -251,6 +251,20 @@ pub enum Unit {
         /// Subject.
         subject: Option<String>,
     },
+    /// Stores an alert, in place of the one with the same id.
+    PutAlert(crate::AlertRow),
+    /// Forgets alerts that were over before this time; those that last stay.
+    ForgetAlerts {
+        /// Microseconds since 1970.
+        before: i64,
+    },
+    /// Stores at most [`CHUNK_ROWS`] samples, and forgets older ones of the same accounts.
+    PutSamples {
+        /// The samples.
+        rows: Vec<crate::SampleRow>,
+        /// Older ones are forgotten, microseconds since 1970.
+        keep_from: i64,
+    },
     /// Stores a worker's state.
     PutWorker(WorkerRow),
     /// Removes a worker's state.
@@ -302,6 +316,8 @@ impl Unit {
             Self::AddEvidence(row) => Some(&row.did),
             Self::PutFinding(row) => Some(&row.did),
             Self::PutWorker(row) => row.did.as_ref(),
+            Self::PutAlert(row) => row.did.as_ref(),
+            Self::ForgetAlerts { .. } | Self::PutSamples { .. } => None,
             Self::DropWorker { .. } | Self::PutSetting { .. } => None,
             Self::PatchAccount { did, .. }
             | Self::BeginStaging { did, .. }
@@ -376,6 +392,9 @@ impl Unit {
                     }
                 }
                 Ok(())
+            }
+            Self::PutSamples { rows, .. } if rows.len() > CHUNK_ROWS => {
+                invalid(format!("{} samples, at most {CHUNK_ROWS}", rows.len()))
             }
             Self::Flip { role, .. } if !matches!(role, Role::Archived | Role::Hosted) => {
                 invalid(format!("a flip into role {role:?}"))

@@ -29,6 +29,8 @@ const BY_DID: &[(&str, &str)] = &[
         "did = ?1 AND (kind, subject) IN (SELECT kind, subject FROM finding WHERE did = ?1 LIMIT ?2)",
     ),
     ("worker", "did = ?1 AND ?2 > 0"),
+    ("alert", "id IN (SELECT id FROM alert WHERE did = ?1 LIMIT ?2)"),
+    ("sample", "did = ?1 AND at IN (SELECT at FROM sample WHERE did = ?1 LIMIT ?2)"),
 ];
 
 impl Apply {
