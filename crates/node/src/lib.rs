@@ -16,18 +16,19 @@
     )
 )]
 
+pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod http;
 pub mod logging;
+pub mod metrics;
 pub mod node;
 pub mod operator;
 pub mod progress;
 pub mod words;
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use cli::context::Context;
@@ -67,7 +68,7 @@ fn start(parsed: Parsed) -> Result<Exit, Stopped> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let file = parsed.cli.global.config.clone();
-    let loaded = Config::load(parsed.settings, env, file.as_deref(), Path::new(config::SYSTEM_FILE))
+    let loaded = Config::load_here(parsed.settings, env, file.as_deref())
         .map_err(|error| Stopped::usage(error.to_string(), "`p2pds config reference` lists every setting"))?;
     let serving = matches!(parsed.cli.command, None | Some(Command::Serve(_)));
     logging::start(&loaded, serving)

@@ -2,21 +2,23 @@
 
 pub mod engine;
 pub mod health;
+pub mod jobs;
 pub mod lock;
 pub mod notify;
 pub mod supervise;
+pub mod watchdog;
 pub mod workers;
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use crate::cli::VERSION;
 use crate::cli::context::Context;
-use crate::config::Config;
 use crate::http::{self, Door};
+use crate::metrics::{self, door::router as metrics_page, sample::Sampler};
 use crate::node::engine::Engine;
 use crate::node::health::Health;
 use crate::node::lock::Lock;
@@ -32,17 +34,22 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     let config = &context.loaded.config;
     // Signals count from here on, so that a stop during the start is orderly too.
     let signals = supervise::signals()?;
+    metrics::start();
     let engine = Arc::new(Engine::open(config).await?);
-    let listener = listen(config).await?;
+    let listener = listen(config.http.bind, config.http.port).await?;
+    let metrics_listener = match config.metrics.port {
+        Some(port) => Some(listen(config.metrics.bind, port).await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
     let bound = socket::bind(&engine.dir)?;
     for warning in &context.loaded.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(event = "node.setting", "{warning}");
     }
     if !context.global.quiet {
         banner(context, &engine, address).await?;
     }
-    tracing::info!(%address, dir = %engine.dir.display(), version = VERSION, "started");
+    tracing::info!(event = "node.started", %address, dir = %engine.dir.display(), version = VERSION, "started");
 
     let mut supervisor = Supervisor::default();
     let door = Arc::new(Door {
@@ -51,16 +58,24 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         address,
     });
     supervisor.spawn("http", http::serve(listener, http::router(door), supervisor.stop_handle()));
-    supervisor.spawn("operator", server::serve(bound, Arc::clone(&engine), supervisor.stop_handle()));
+    let sampler = Arc::new(Sampler::new(Arc::clone(&engine.store), engine.dir.clone()));
+    if let Some(listener) = metrics_listener {
+        let page = metrics_page(Arc::clone(&sampler));
+        supervisor.spawn("metrics", http::serve(listener, page, supervisor.stop_handle()));
+    }
+    supervisor.spawn("metrics-tidy", metrics::door::tidy(supervisor.stop_handle()));
+    supervisor
+        .spawn("operator", server::serve(bound, Arc::clone(&engine), sampler, supervisor.stop_handle()));
     supervisor.spawn("resume", resume(Arc::clone(&engine), supervisor.stop_handle()));
-    for job in workers::jobs(config) {
+    supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));
+    for job in jobs::all(&engine) {
         supervisor.spawn(job.name(), workers::run(job, Arc::clone(&engine), supervisor.stop_handle()));
     }
     notify::tell("READY=1");
     let result = supervisor.run(signals).await;
     notify::tell("STOPPING=1");
     engine.close().await?;
-    tracing::info!("stopped");
+    tracing::info!(event = "node.stopped", "stopped");
     drop(lock);
     result
 }
@@ -70,15 +85,15 @@ async fn resume(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
     tokio::select! {
         () = stop.wait() => return Ok(()),
         result = engine.resume() => if let Err(error) = result {
-            tracing::warn!("what an earlier process left could not be finished now: {error:#}");
+            tracing::warn!(event = "node.resume", "what an earlier process left could not be finished now: {error:#}");
         },
     }
     stop.wait().await;
     Ok(())
 }
 
-async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
-    let address = SocketAddr::new(config.http.bind, config.http.port);
+async fn listen(bind: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(bind, port);
     TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AddrInUse => {

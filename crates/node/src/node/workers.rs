@@ -1,19 +1,25 @@
 //! Background work: what is due is found in the store, done, and noted in the store.
 //!
-//! A worker takes no input when it is activated, and may be killed anywhere or run twice: the
-//! operations themselves resume. What it is doing stands in its row, for `p2pds workers`.
+//! The jobs say what accounts need (`jobs.rs`), the scheduler makes a list of it
+//! (`p2pds_archive::schedule`), and the runner here carries the list out. A worker takes no input
+//! when it is activated and may be killed anywhere: the operations themselves resume. What it is
+//! doing, what failed and until when it leaves that alone stand in rows of the store.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use p2pds_archive::{Progress, VerifyOptions};
-use p2pds_store::{Account, BlobFilter, Origin, Unit, WorkerRow};
+use p2pds_archive::schedule::{self, Busy, Need, Plan, Rule, Setback, Subject};
+use p2pds_archive::{Asked, Progress};
+use p2pds_store::{Account, Unit, WorkerRow};
 use p2pds_syntax::Did;
+use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
 use crate::node::engine::Engine;
+use crate::node::jobs::{Job, Task, Trouble};
 use crate::node::supervise::Stop;
 use crate::words::{self, now_micros};
 
@@ -23,302 +29,435 @@ const PAGE: usize = 500;
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// Longest time between two looks at what is due.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
+/// Begins the names of rows that hold what failed: `retry:sync:did:plc:...`.
+pub const RETRY: &str = "retry:";
 
-/// A kind of background work and how often each account needs it.
-#[derive(Debug, Clone)]
-pub struct Job {
-    kind: Kind,
-    every: Duration,
-    /// Accounts worked on at a time.
-    parallel: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sync,
-    Blobs,
-    Verify,
-    Hygiene,
-}
-
-impl Job {
-    /// Name in `p2pds workers`, logs and the supervisor.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Sync => "sync",
-            Kind::Blobs => "blobs",
-            Kind::Verify => "verify",
-            Kind::Hygiene => "hygiene",
-        }
-    }
-
-    fn doing(&self) -> &'static str {
-        match self.kind {
-            Kind::Sync => "syncing",
-            Kind::Blobs => "fetching missing blobs of",
-            Kind::Verify => "verifying",
-            Kind::Hygiene => "cleaning",
-        }
-    }
-}
-
-/// The jobs of a node.
+/// The setting that says that the operator paused a worker.
 #[must_use]
-pub fn jobs(config: &Config) -> Vec<Job> {
-    let archive = &config.archive;
-    vec![
-        Job { kind: Kind::Sync, every: archive.sync_interval, parallel: 4 },
-        Job { kind: Kind::Blobs, every: archive.blob_retry_interval, parallel: 2 },
-        Job { kind: Kind::Verify, every: archive.verify_interval, parallel: 1 },
-        Job { kind: Kind::Hygiene, every: Duration::from_secs(24 * 3_600), parallel: 1 },
-    ]
+pub fn pause_setting(worker: &str) -> String {
+    format!("worker.{worker}.paused")
 }
 
-/// One thing to do.
-#[derive(Debug, Clone)]
-enum Task {
-    /// For an archived account.
-    Account(Box<Account>),
-    /// An account of the configuration that is not archived yet.
-    Add(String),
-    /// For the store as a whole.
-    Store,
+/// What a worker's row says beside its state, for `p2pds workers`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notes {
+    /// Due, and waiting for a free place or for its host.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waiting: u64,
+    /// Left alone for a while after failures.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retrying: u64,
+    /// Why the next run is when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
-impl Task {
-    fn name(&self) -> String {
-        match self {
-            Self::Account(account) => account.handle.clone().unwrap_or_else(|| account.did.to_string()),
-            Self::Add(name) => name.clone(),
-            Self::Store => "the database".to_owned(),
-        }
-    }
-}
-
-/// What is due now, and when the next thing will be (microseconds since 1970).
-#[derive(Debug, Default)]
-struct Due {
-    now: Vec<Task>,
-    next: Option<i64>,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Runs a job until the node stops.
 ///
 /// # Errors
 /// The store does not answer any more.
-pub async fn run(job: Job, engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
-    let worker = Worker { job, engine, tried: Mutex::default() };
-    let look =
-        worker.job.every.checked_div(10).unwrap_or(LONGEST_LOOK).clamp(Duration::from_secs(1), LONGEST_LOOK);
-    let mut last_error = worker.engine.store.worker(worker.job.name()).await?.and_then(|row| row.last_error);
-    let mut noted = None;
+pub async fn run(job: Arc<dyn Job>, engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
+    let bell = engine.archive.wakes().bell(job.name());
+    let mut runner = Runner::new(job, engine).await?;
+    let mut running: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
+    let mut notes = tokio::time::interval(NOTE_EVERY);
+    notes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let due = worker.due(now_micros()).await?;
-        if due.now.is_empty() {
-            if noted != Some(due.next) {
-                worker.note("idle", 0, 0, last_error.as_deref(), due.next).await?;
-                noted = Some(due.next);
-            }
-            tokio::select! {
-                () = stop.wait() => return Ok(()),
-                () = tokio::time::sleep(look) => continue,
-            }
+        let plan = runner.look(now_micros()).await?;
+        for turn in &plan.start {
+            running.extend(runner.start(turn, now_micros()));
         }
-        noted = None;
+        runner.note(&plan, false).await;
+        let pause = runner.pause(&plan, now_micros());
         tokio::select! {
             // Dropping the work is safe: it resumes at the next start.
             () = stop.wait() => {
-                worker.note("stopped with the node, goes on at its next start", 0, 0, last_error.as_deref(), None).await?;
+                drop(running);
+                runner.stopped().await;
                 return Ok(());
             }
-            outcome = worker.work(due.now, last_error.clone()) => last_error = outcome?,
+            Some(ended) = running.next(), if !running.is_empty() => runner.ended(ended).await?,
+            () = bell.notified() => runner.hear().await?,
+            _ = notes.tick(), if !running.is_empty() => runner.note(&plan, true).await,
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-struct Worker {
-    job: Job,
-    engine: Arc<Engine>,
-    /// When a task was last tried, so that one that fails early is not tried at once again.
-    tried: Mutex<HashMap<String, i64>>,
+/// How a task ended.
+struct Ended {
+    task: Task,
+    outcome: Result<(), Trouble>,
 }
 
-impl Worker {
-    /// Does everything that is due. Gives the last error, if there was one.
-    async fn work(&self, tasks: Vec<Task>, mut last_error: Option<String>) -> anyhow::Result<Option<String>> {
-        let total = u64::try_from(tasks.len()).unwrap_or(u64::MAX);
-        let mut done: u64 = 0;
-        let mut failed = None;
-        let current: Arc<Mutex<String>> = Arc::default();
-        // Boxed and collected first: a closure in the stream would keep the whole from being `Send`.
-        let tasks: Vec<_> =
-            tasks.into_iter().map(|task| self.one(task, Arc::clone(&current)).boxed()).collect();
-        let mut running = futures::stream::iter(tasks).buffer_unordered(self.job.parallel);
-        let mut notes = tokio::time::interval(NOTE_EVERY);
-        loop {
-            tokio::select! {
-                ended = running.next() => match ended {
-                    None => break,
-                    Some(Ok(())) => done = done.saturating_add(1),
-                    Some(Err(error)) => {
-                        done = done.saturating_add(1);
-                        failed = Some(error.clone());
-                        last_error = Some(error);
-                    }
-                },
-                _ = notes.tick() => {
-                    let state = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    let state = if state.is_empty() { "starting".to_owned() } else { state };
-                    self.note(&state, done, total, last_error.as_deref(), None).await?;
-                }
+struct Runner {
+    job: Arc<dyn Job>,
+    rule: Rule,
+    engine: Arc<Engine>,
+    paused: bool,
+    busy: Busy,
+    /// What there is to do, and what of it the scheduler sees.
+    tasks: Vec<Task>,
+    subjects: Vec<Subject>,
+    /// When the store was last looked at.
+    looked: Option<i64>,
+    setbacks: HashMap<String, Setback>,
+    /// When a thing that names its own time was last done: it is left alone for an interval.
+    ran: HashMap<String, i64>,
+    /// In words, what each running task is doing.
+    doing: Arc<Mutex<HashMap<String, String>>>,
+    /// Since something was last due.
+    done: u64,
+    last_error: Option<String>,
+    written: Option<WorkerRow>,
+}
+
+impl Runner {
+    async fn new(job: Arc<dyn Job>, engine: Arc<Engine>) -> anyhow::Result<Self> {
+        let last_error = engine.store.worker(job.name()).await?.and_then(|row| row.last_error);
+        let prefix = format!("{RETRY}{}:", job.name());
+        let mut setbacks = HashMap::new();
+        for row in engine.store.workers().await? {
+            if let Some(key) = row.name.strip_prefix(&prefix)
+                && let Ok(setback) = serde_json::from_str::<Setback>(&row.notes)
+            {
+                setbacks.insert(key.to_owned(), setback);
             }
         }
-        Ok(failed)
-    }
-
-    /// Does one task; the error is in plain words.
-    async fn one(&self, task: Task, current: Arc<Mutex<String>>) -> Result<(), String> {
-        let name = task.name();
-        {
-            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-            tried.insert(name.clone(), now_micros());
-        }
-        let doing = format!("{} {name}", self.job.doing());
-        *current.lock().unwrap_or_else(PoisonError::into_inner) = doing.clone();
-        let progress = Progress::to(move |event| {
-            let text = match event.total {
-                Some(total) => format!(
-                    "{doing}: {} {} of {}",
-                    event.phase.as_str(),
-                    words::count(event.done),
-                    words::count(total)
-                ),
-                None => format!("{doing}: {}", event.phase.as_str()),
-            };
-            *current.lock().unwrap_or_else(PoisonError::into_inner) = text;
-        });
-        let result = self.act(&task, &progress).await;
-        result.map_err(|error| {
-            let text = format!("{name}: {error:#}");
-            tracing::warn!(worker = self.job.name(), error = text, "background work failed");
-            text
+        let rule = job.rule();
+        Ok(Self {
+            job,
+            rule,
+            engine,
+            paused: false,
+            busy: Busy::default(),
+            tasks: Vec::new(),
+            subjects: Vec::new(),
+            looked: None,
+            setbacks,
+            ran: HashMap::new(),
+            doing: Arc::default(),
+            done: 0,
+            last_error,
+            written: None,
         })
     }
 
-    async fn act(&self, task: &Task, progress: &Progress) -> anyhow::Result<()> {
-        let archive = &self.engine.archive;
-        match (self.job.kind, task) {
-            (Kind::Sync, Task::Account(account)) => {
-                archive.sync_quietly(&account.did, progress).await?;
-            }
-            (Kind::Sync, Task::Add(name)) => {
-                archive.add(name, progress).await?;
-            }
-            (Kind::Blobs, Task::Account(account)) => {
-                archive.sync_quietly(&account.did, progress).await?;
-            }
-            (Kind::Verify, Task::Account(account)) => {
-                let options = VerifyOptions { read_data: true, repair: true };
-                let report = archive.verify(&account.did, options, progress).await?;
-                if !report.ok {
-                    anyhow::bail!("damage was found; `p2pds verify {}` shows it", account.did);
-                }
-            }
-            (Kind::Hygiene, _) => self.engine.store.hygiene(now_micros()).await?,
-            (_, Task::Add(_) | Task::Store) => {}
+    /// Reads from the store what there is to do, when it is time for that, and plans.
+    async fn look(&mut self, now: i64) -> anyhow::Result<Plan> {
+        let pause = self.look_pause();
+        // A clock that was set back must not keep the worker from looking.
+        let fresh = self.looked.is_some_and(|at| at <= now && at.saturating_add(pause) > now);
+        if !fresh {
+            self.looked = Some(now);
+            let setting = pause_setting(self.job.name());
+            self.paused = self.engine.store.setting(&setting).await?.is_some();
+            self.read_all(now).await?;
         }
-        Ok(())
+        if self.paused {
+            return Ok(Plan::default());
+        }
+        self.busy.forget(&self.rule, now);
+        Ok(schedule::plan(&self.rule, &self.subjects, &self.busy, now))
     }
 
-    async fn due(&self, now: i64) -> anyhow::Result<Due> {
-        let mut due = Due::default();
-        if self.job.kind == Kind::Hygiene {
-            let stats = self.engine.store.stats().await?;
-            let at = stats.last_hygiene_at.map_or(0, |at| self.later(at));
-            if stats.hygiene_due.is_some() {
-                self.sort_in(&mut due, Task::Store, at, now);
-            }
-            return Ok(due);
-        }
-        let mut wanted: Vec<&String> = match self.job.kind {
-            Kind::Sync => self.engine.config.archive.accounts.iter().collect(),
-            _ => Vec::new(),
-        };
+    /// Time between two looks, in microseconds.
+    fn look_pause(&self) -> i64 {
+        let tenth = self.rule.every.checked_div(10).unwrap_or(LONGEST_LOOK);
+        micros(tenth.clamp(Duration::from_secs(1), LONGEST_LOOK))
+    }
+
+    async fn read_all(&mut self, now: i64) -> anyhow::Result<()> {
+        let asked: std::collections::HashSet<String> =
+            self.subjects.iter().filter(|s| s.asked).map(|s| s.name.clone()).collect();
+        (self.tasks, self.subjects) = (Vec::new(), Vec::new());
         let mut after: Option<Did> = None;
         loop {
             let page = self.engine.store.accounts(after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.did.clone());
             for account in page {
-                wanted.retain(|name| *name != account.did.as_str() && Some(*name) != account.handle.as_ref());
-                if let Some(at) = self.due_at(&account, now).await? {
-                    self.sort_in(&mut due, Task::Account(Box::new(account)), at, now);
+                let asked = asked.contains(account.did.as_str());
+                self.put_account(account, asked, now).await?;
+            }
+        }
+        for (name, need) in self.job.others(&self.engine, now).await? {
+            self.put(Task::Other(name), None, 0, need, false);
+        }
+        Ok(())
+    }
+
+    async fn put_account(&mut self, account: Account, asked: bool, now: i64) -> anyhow::Result<()> {
+        if account.purging {
+            return Ok(());
+        }
+        let need = self.job.account(&self.engine, &account, now).await?;
+        // What is asked for is done although nothing seems to be needed; what is paused is not.
+        let need = match need {
+            Some(need) => need,
+            None if asked && !account.paused => Need::at(now, "asked for"),
+            None => return Ok(()),
+        };
+        let host = account.pds.as_deref().map(schedule::host_of);
+        let priority = account.priority;
+        self.put(Task::Account(Box::new(account), asked), host, priority, need, asked);
+        Ok(())
+    }
+
+    fn put(&mut self, task: Task, host: Option<String>, priority: i32, need: Need, asked: bool) {
+        let key = task.key();
+        let setback = self.setbacks.get(key).copied();
+        let need = match (need, self.ran.get(key)) {
+            (Need::At(at, why), Some(ran)) => {
+                Need::At(at.max(ran.saturating_add(micros(self.rule.every))), why)
+            }
+            (need, _) => need,
+        };
+        self.subjects.push(Subject { name: key.to_owned(), host, priority, need, setback, asked });
+        self.tasks.push(task);
+    }
+
+    /// Hears what was asked for.
+    async fn hear(&mut self) -> anyhow::Result<()> {
+        let Asked { accounts, all } = self.engine.archive.wakes().take(self.job.name());
+        if all {
+            self.looked = None;
+        }
+        for did in accounts {
+            self.forget(did.as_str());
+            if let Some(account) = self.engine.store.account(&did).await? {
+                self.put_account(account, true, now_micros()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, key: &str) {
+        if let Some(at) = self.subjects.iter().position(|subject| subject.name == key) {
+            self.subjects.swap_remove(at);
+            self.tasks.swap_remove(at);
+        }
+    }
+
+    /// Begins a task.
+    fn start(&mut self, turn: &schedule::Turn, now: i64) -> Option<BoxFuture<'static, Ended>> {
+        let subject = self.subjects.get_mut(turn.index)?;
+        let task = self.tasks.get(turn.index)?.clone();
+        self.busy.begin(subject, now);
+        subject.asked = false;
+        let (job, engine) = (Arc::clone(&self.job), Arc::clone(&self.engine));
+        let (doing, key) = (Arc::clone(&self.doing), task.key().to_owned());
+        let words = format!("{} {} ({})", job.doing(), task.name(), turn.why);
+        put_words(&doing, &key, words.clone());
+        let progress = Progress::to(move |event| {
+            let text = match event.total {
+                Some(total) => format!(
+                    "{words}: {} {} of {}",
+                    event.phase.as_str(),
+                    words::count(event.done),
+                    words::count(total)
+                ),
+                None => format!("{words}: {}", event.phase.as_str()),
+            };
+            put_words(&doing, &key, text);
+        });
+        Some(
+            async move {
+                let outcome = job.act(&engine, &task, &progress).await;
+                Ended { task, outcome }
+            }
+            .boxed(),
+        )
+    }
+
+    /// Notes how a task ended.
+    async fn ended(&mut self, ended: Ended) -> anyhow::Result<()> {
+        let Ended { task, outcome } = ended;
+        let key = task.key().to_owned();
+        self.busy.end(&key);
+        self.done = self.done.saturating_add(1);
+        self.doing.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let now = now_micros();
+        self.ran.insert(key.clone(), now);
+        let name = self.job.name();
+        let outcome_word = match outcome {
+            Ok(()) => {
+                if self.setbacks.remove(&key).is_some() {
+                    self.keep(Unit::DropWorker { name: self.retry_name(&key) }).await;
+                }
+                if self.setbacks.is_empty() {
+                    self.last_error = None;
+                }
+                "ok"
+            }
+            Err(trouble) => {
+                let words = format!("{}: {}", task.name(), trouble.words);
+                if !trouble.quiet {
+                    tracing::warn!(
+                        event = "worker.failed",
+                        worker = name,
+                        error = words,
+                        "background work failed"
+                    );
+                }
+                self.set_back(&task, &trouble, now).await;
+                self.last_error = Some(words);
+                "failed"
+            }
+        };
+        metrics::counter!("p2pds_worker_runs_total", "worker" => name, "outcome" => outcome_word)
+            .increment(1);
+        self.forget(&key);
+        match task {
+            Task::Account(account, _) => {
+                if let Some(account) = self.engine.store.account(&account.did).await? {
+                    self.put_account(account, false, now).await?;
+                } else {
+                    self.ran.remove(&key);
                 }
             }
+            // Looked for again with the next look.
+            Task::Other(_) => {}
         }
-        for name in wanted {
-            self.sort_in(&mut due, Task::Add(name.clone()), 0, now);
-        }
-        Ok(due)
+        Ok(())
     }
 
-    /// When an account needs this job; `None` when it does not.
-    async fn due_at(&self, account: &Account, now: i64) -> anyhow::Result<Option<i64>> {
-        if account.purging {
-            return Ok(None);
+    fn retry_name(&self, key: &str) -> String {
+        format!("{RETRY}{}:{key}", self.job.name())
+    }
+
+    async fn set_back(&mut self, task: &Task, trouble: &Trouble, now: i64) {
+        let key = task.key();
+        let setback = Setback::after(self.setbacks.get(key).copied(), trouble.level, now, trouble.until);
+        self.setbacks.insert(key.to_owned(), setback);
+        let row = WorkerRow {
+            name: self.retry_name(key),
+            did: match task {
+                Task::Account(account, _) => Some(account.did.clone()),
+                Task::Other(_) => None,
+            },
+            state: format!(
+                "left alone after {}",
+                words::plural(setback.failures.into(), "failure", "failures")
+            ),
+            done: 0,
+            total: 0,
+            notes: serde_json::to_string(&setback).unwrap_or_default(),
+            last_error: Some(trouble.words.clone()),
+            next_run: Some(setback.next(key)),
+            updated_at: now,
+        };
+        self.keep(Unit::PutWorker(row)).await;
+    }
+
+    /// How long to wait if nothing happens.
+    fn pause(&self, plan: &Plan, now: i64) -> Duration {
+        let look = self.looked.unwrap_or(now).saturating_add(self.look_pause());
+        let next = if self.paused { look } else { plan.next.map_or(look, |next| next.min(look)) };
+        let micros = next.saturating_sub(now).max(1_000);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(1_000))
+    }
+
+    /// Writes the worker's row when it has changed in more than its progress, or when `anyway`.
+    async fn note(&mut self, plan: &Plan, anyway: bool) {
+        let name = self.job.name();
+        let running = u64::try_from(self.busy.len()).unwrap_or(u64::MAX);
+        let waiting = u64::try_from(plan.waiting).unwrap_or(u64::MAX);
+        let retrying = u64::try_from(self.setbacks.len()).unwrap_or(u64::MAX);
+        metrics::gauge!("p2pds_worker_due", "worker" => name).set(waiting as f64);
+        metrics::gauge!("p2pds_worker_waiting", "worker" => name).set(retrying as f64);
+        let idle = running == 0 && waiting == 0;
+        if idle {
+            self.done = 0;
         }
-        let reachable = account.origin == Origin::Network && !account.paused;
-        Ok(match self.job.kind {
-            Kind::Sync if reachable => Some(account.last_attempt_at.map_or(0, |at| self.later(at))),
-            Kind::Blobs if reachable && account.blobs_missing > 0 => {
-                let ready = self.engine.store.blobs(&account.did, BlobFilter::Due(now), None, 1).await?;
-                (!ready.is_empty()).then_some(now)
-            }
-            Kind::Verify if account.rev.is_some() => {
-                Some(self.later(account.last_verified_at.unwrap_or(account.added_at)))
-            }
-            _ => None,
-        })
+        let state = match (self.paused, idle) {
+            (true, true) => "paused".to_owned(),
+            (true, false) => format!("pausing after {}", self.words()),
+            (false, true) => "idle".to_owned(),
+            (false, false) => self.words(),
+        };
+        let total = if idle { 0 } else { self.done.saturating_add(running).saturating_add(waiting) };
+        let next_run = plan.next.filter(|_| idle && !self.paused);
+        let reason = next_run.and_then(|at| self.reason(at));
+        let notes = Notes { waiting, retrying, reason };
+        let row = WorkerRow {
+            name: name.to_owned(),
+            did: None,
+            state,
+            done: self.done,
+            total,
+            notes: serde_json::to_string(&notes).unwrap_or_default(),
+            last_error: self.last_error.clone(),
+            next_run,
+            updated_at: now_micros(),
+        };
+        let changed = self.written.as_ref().is_none_or(|old| {
+            (old.total == 0) != (row.total == 0)
+                || (idle && (&old.state, old.next_run, &old.notes) != (&row.state, row.next_run, &row.notes))
+                || old.last_error != row.last_error
+        });
+        if changed || anyway {
+            self.keep(Unit::PutWorker(row.clone())).await;
+            self.written = Some(row);
+        }
     }
 
-    fn later(&self, at: i64) -> i64 {
-        at.saturating_add(i64::try_from(self.job.every.as_micros()).unwrap_or(i64::MAX))
+    /// What runs, in words.
+    fn words(&self) -> String {
+        let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
+        match doing.values().min() {
+            None => "waiting for a host's turn".to_owned(),
+            Some(one) if doing.len() == 1 => one.clone(),
+            Some(one) => format!("{one}; and {} more", doing.len().saturating_sub(1)),
+        }
     }
 
-    fn sort_in(&self, due: &mut Due, task: Task, at: i64, now: i64) {
-        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner).get(&task.name()).copied();
-        let at = at.max(tried.map_or(0, |at| self.later(at)));
-        if at <= now {
-            due.now.push(task);
+    /// Why the next run is at this time.
+    fn reason(&self, at: i64) -> Option<String> {
+        let due = |subject: &&Subject| subject.due(&self.rule).0 == at;
+        let (index, subject) = self.subjects.iter().enumerate().find(|(_, subject)| due(subject))?;
+        let name = self.tasks.get(index)?.name();
+        Some(format!("{name}, {}", subject.due(&self.rule).1))
+    }
+
+    async fn stopped(&mut self) {
+        let state = if self.busy.is_empty() {
+            "stopped with the node"
         } else {
-            due.next = Some(due.next.map_or(at, |next| next.min(at)));
-        }
-    }
-
-    async fn note(
-        &self,
-        state: &str,
-        done: u64,
-        total: u64,
-        last_error: Option<&str>,
-        next_run: Option<i64>,
-    ) -> anyhow::Result<()> {
+            "stopped with the node, goes on at its next start"
+        };
         let row = WorkerRow {
             name: self.job.name().to_owned(),
             did: None,
             state: state.to_owned(),
-            done,
-            total,
+            done: 0,
+            total: 0,
             notes: "{}".to_owned(),
-            last_error: last_error.map(ToOwned::to_owned),
-            next_run,
+            last_error: self.last_error.clone(),
+            next_run: None,
             updated_at: now_micros(),
         };
-        // A full disk must not stop the node: the row is for looking at.
-        if let Err(error) = self.engine.store.apply(Unit::PutWorker(row)).await {
-            tracing::warn!(worker = self.job.name(), %error, "the worker's state could not be noted");
-        }
-        Ok(())
+        self.keep(Unit::PutWorker(row)).await;
     }
+
+    /// Writes a row that is for looking at: a full disk must not stop the node.
+    async fn keep(&self, unit: Unit) {
+        if let Err(error) = self.engine.store.apply(unit).await {
+            tracing::warn!(event = "worker.unnoted", worker = self.job.name(), %error, "the worker's state could not be noted");
+        }
+    }
+}
+
+fn put_words(doing: &Mutex<HashMap<String, String>>, key: &str, words: String) {
+    doing.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), words);
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
