@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +39,16 @@ impl BlobReader {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Changes whenever somebody writes to the file: inode, length, time of the last change.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`].
+    pub fn stamp(&self) -> Result<(u64, u64, i64), BlobError> {
+        let known = self.file.metadata().map_err(BlobError::io("open", &self.path))?;
+        let nanos = known.mtime().saturating_mul(1_000_000_000).saturating_add(known.mtime_nsec());
+        Ok((known.ino(), known.len(), nanos))
     }
 
     /// Bytes of the range that are still to come.

@@ -14,9 +14,12 @@
     )
 )]
 
+mod blob;
 mod blocklist;
 mod car;
 mod gate;
+mod index;
+mod list;
 mod lexicon;
 mod refusal;
 mod repo;
@@ -28,14 +31,16 @@ mod walk;
 use std::sync::Arc;
 
 use p2pds_blobs::{BlobReader, Blobs};
-use p2pds_ipld::Cid;
-use p2pds_store::{BlobRow, BlobState, Head, RecordRow, RecordsQuery, Repo, Store};
+use p2pds_store::{BlobRow, Head, RecordRow, RecordsQuery, Repo, Store};
 use p2pds_syntax::{Did, RecordPath};
 
+pub use blob::BlobStream;
 pub use blocklist::BlockedCid;
 pub use car::Car;
 pub use gate::{Viewer, may_read};
 pub use lexicon::{LexiconStats, Lexicons};
+pub use index::Indexed;
+pub use list::{BlobPage, Description, Order};
 pub use refusal::Refusal;
 pub use repo::LeftOut;
 pub use view::{Proved, View};
@@ -52,6 +57,8 @@ pub struct Reading {
 #[derive(Default)]
 struct Shared {
     spines: spines::Spines,
+    hashed: blob::Hashed,
+    index: index::Index,
     blocked: tokio::sync::RwLock<Option<blocklist::BlockList>>,
 }
 
@@ -139,25 +146,5 @@ impl Reading {
         // The page may have ended for its bytes: only an empty one is the end for sure.
         let next = records.last().map(|row| row.key.clone());
         Ok(Page { head, records, next })
-    }
-
-    /// A blob.
-    ///
-    /// # Errors
-    /// [`Refusal`]: not named by any record, not held, gone at its source.
-    pub async fn blob(&self, viewer: Viewer, did: &Did, cid: &Cid) -> Result<Blob, Refusal> {
-        let account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
-        may_read(viewer, &account)?;
-        let row = self.store.blob(did, cid).await?;
-        let row = row.ok_or_else(|| Refusal::NoBlob { did: did.clone(), cid: *cid })?;
-        if row.state != BlobState::Held {
-            return Err(Refusal::BlobNotHeld { did: did.clone(), cid: *cid });
-        }
-        let bytes = self.blobs.read(did, cid, None).await?;
-        let bytes = bytes.ok_or_else(|| Refusal::Damaged {
-            did: did.clone(),
-            what: format!("blob {cid} (its file is gone)"),
-        })?;
-        Ok(Blob { row, bytes })
     }
 }

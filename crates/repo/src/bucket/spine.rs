@@ -145,6 +145,11 @@ impl Spine {
         self.nodes.get(cid).map(Vec::as_slice)
     }
 
+    /// CIDs of all nodes above the runs.
+    pub fn nodes(&self) -> impl Iterator<Item = &Cid> {
+        self.nodes.keys()
+    }
+
     /// Indexes of the buckets that may hold a node or record with this CID. Look at [`Spine::node`] first.
     #[must_use]
     pub fn find(&self, cid: &Cid) -> Vec<usize> {

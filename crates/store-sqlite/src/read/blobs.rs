@@ -70,6 +70,16 @@ pub(crate) fn page(
     Ok(found)
 }
 
+/// Whether a record of the live repo names a blob.
+pub(crate) fn named(conn: &Connection, did: &Did, cid: &Cid) -> Outcome<bool> {
+    let Some(account) = account(conn, did)? else { return Ok(false) };
+    let mut select = conn.prepare_cached(
+        "SELECT 1 FROM blob_ref f
+         WHERE f.repo = (SELECT id FROM repo WHERE account = ?1 AND role < 2) AND f.cid = ?2 LIMIT 1",
+    )?;
+    Ok(select.exists(params![account, blob_cid(cid)])?)
+}
+
 /// Records of the live repo that name a blob.
 pub(crate) fn referers(conn: &Connection, did: &Did, cid: &Cid) -> Outcome<Vec<RecordPath>> {
     let Some(account) = account(conn, did)? else { return Ok(Vec::new()) };
