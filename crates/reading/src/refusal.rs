@@ -82,6 +82,20 @@ pub enum Refusal {
         /// What is damaged.
         what: String,
     },
+    /// The state of before is not kept any more.
+    #[error(
+        "revision {rev} of {did} was seen, and has been forgotten since: only the current state and what it replaced \
+         recently are kept (`p2pds archive keep {did} all` keeps everything from now on)"
+    )]
+    Pruned {
+        /// The account.
+        did: Did,
+        /// The revision.
+        rev: p2pds_syntax::Tid,
+    },
+    /// A replaced repo is being folded into the history.
+    #[error("the history of {0} is being put in order after a fetch; ask again in a moment")]
+    Folding(Did),
     /// The head moved while it was read.
     #[error("{0} was updated while it was being read; read it again")]
     Moved(Did),
@@ -109,6 +123,7 @@ impl Refusal {
             | Self::NoRecord { .. }
             | Self::NoBlock { .. }
             | Self::NoBlob { .. }
+            | Self::Pruned { .. }
             | Self::BlobNotHeld { .. } => ErrorKind::NotFound,
             Self::NotServed(_)
             | Self::OwnerRefuses(_)
@@ -117,7 +132,7 @@ impl Refusal {
             | Self::NotVerified(_) => ErrorKind::Denied,
             Self::Full(_) => ErrorKind::Limited,
             Self::Damaged { .. } => ErrorKind::Corrupt,
-            Self::Moved(_) => ErrorKind::Conflict,
+            Self::Moved(_) | Self::Folding(_) => ErrorKind::Conflict,
             Self::Gone => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
             Self::Blobs(error) => error.kind(),
