@@ -65,7 +65,12 @@ impl Archive {
         self.sync_for(did, Which::Due, progress).await
     }
 
-    async fn sync_for(&self, did: &Did, which: Which, progress: &Progress) -> ArchiveResult<Summary> {
+    pub(crate) async fn sync_for(
+        &self,
+        did: &Did,
+        which: Which,
+        progress: &Progress,
+    ) -> ArchiveResult<Summary> {
         let begun = Instant::now();
         let progress = progress.about(did);
         let _guard = self.inner().locks().enter(did).await;
@@ -78,6 +83,7 @@ impl Archive {
                 Err(error) => Err(error),
             },
             Err(DirectoryError::Tombstoned { at, .. }) => {
+                self.inner().judge_identity_quietly(did).await;
                 let outcome = self.inner().tombstoned(did, &at).await?;
                 self.inner()
                     .summary(
@@ -122,6 +128,7 @@ impl Inner {
         let now = Some(Some(self.now()));
         self.patch(did, AccountPatch { last_attempt_at: now, ..AccountPatch::default() }).await?;
         self.working(did, &format!("syncing with {host}"), json!({"host": host})).await?;
+        self.judge_identity_quietly(did).await;
         let outcome = self.bring_parts(identity, host, status, which, progress).await;
         let rested = self.rested(did).await;
         match outcome {

@@ -32,6 +32,14 @@ pub enum ArchiveError {
     /// There is no such record.
     #[error("{0} is not in this archive: it does not exist, or has been deleted since")]
     NoRecord(String),
+    /// There is no such operation in the log of the account.
+    #[error("{cid} is no operation in the stored log of {did}; `p2pds plc log {did}` lists them")]
+    NoOperation {
+        /// The account.
+        did: Did,
+        /// As it was asked for.
+        cid: String,
+    },
     /// The identity could not be resolved.
     #[error("{name} could not be resolved: {cause}")]
     Identity {
@@ -140,7 +148,9 @@ impl ArchiveError {
             Self::BadName(_) | Self::NotOneRecord(_) | Self::BadFile { .. } | Self::Rejected { .. } => {
                 ErrorKind::Invalid
             }
-            Self::NotArchived(_) | Self::NoRecord(_) | Self::NoHost { .. } => ErrorKind::NotFound,
+            Self::NotArchived(_) | Self::NoOperation { .. } | Self::NoRecord(_) | Self::NoHost { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Identity { kind, .. } => *kind,
             Self::Host { source, .. } => source.kind(),
             Self::NoRoom { .. } | Self::Quota { .. } => ErrorKind::Limited,

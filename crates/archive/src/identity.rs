@@ -18,6 +18,11 @@ const KNOWN_HOST_KEYS: [&str; 2] = [
     "did:key:zQ3shpKnbdPx3g3CmPf5cRVTPe1HtSwVn5ish3wSnDPQCbLJK",
 ];
 
+/// Whether a rotation key is one that a large host gives all its accounts.
+pub(crate) fn is_known_host_key(key: &str) -> bool {
+    KNOWN_HOST_KEYS.contains(&key)
+}
+
 impl Inner {
     /// Resolves a name both ways.
     pub(crate) async fn resolve(&self, name: &AtIdentifier) -> ArchiveResult<Identity> {

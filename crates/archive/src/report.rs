@@ -2,6 +2,7 @@
 
 mod account;
 mod found;
+mod identity;
 mod outcome;
 mod verify;
 
@@ -9,5 +10,6 @@ pub use account::{
     AccountLine, BlobNote, CollectionLine, Details, EvidenceNote, FindingNote, HeadNote, PlcNote, RecordView,
 };
 pub use found::{Found, HandleNote, HandleSituation, KeyNote, KeySituation, KeyState};
+pub use identity::{Announcement, IdentityHistory, OperationLine, UndoLine, Verdict, Watched, WebVersion};
 pub use outcome::{ImportReport, Outcome, RemoveReport, Summary, Traces};
 pub use verify::{Check, CheckName, CheckResult, VerifyOptions, VerifyReport};

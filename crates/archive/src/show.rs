@@ -175,7 +175,8 @@ impl Inner {
     }
 
     async fn finding_notes(&self, did: &Did) -> ArchiveResult<Vec<FindingNote>> {
-        let findings = self.store().findings(did, Details::MAX_NOTES).await?;
+        let mut findings = self.store().findings(did, Details::MAX_NOTES).await?;
+        crate::watch::refresh_details(self, did, &mut findings).await?;
         let note = |finding: p2pds_store::Finding| FindingNote {
             kind: finding.kind,
             subject: finding.subject,

@@ -79,6 +79,22 @@ impl Asking<'_> {
         }
     }
 
+    /// Compares what another directory says with what is stored.
+    pub(crate) async fn compare(&self, did: &Did, asked: &str) -> Result<(), DirectoryError> {
+        let Some(known) = mirror::stored(self.store, did).await? else { return Ok(()) };
+        let why = match self.fetch_log(did, asked).await {
+            Ok(Fetched::Log(log)) => {
+                return mirror::disagreement(self.store, asked, &known, &log, self.now_micros).await;
+            }
+            Ok(Fetched::NoLog(why)) if !why.is_transient() => why.to_string(),
+            Err(DirectoryError::Log { source, .. }) => source.to_string(),
+            Err(DirectoryError::FutureLog { at, .. }) => format!("its last operation is dated {at}"),
+            Err(e @ (DirectoryError::Store(_) | DirectoryError::Closed)) => return Err(e),
+            Ok(Fetched::NoLog(_)) | Err(_) => return Ok(()),
+        };
+        mirror::broken(self.store, did, asked, &why, self.now_micros).await
+    }
+
     async fn fetch_log(&self, did: &Did, asked: &str) -> Result<Fetched, DirectoryError> {
         let options = GetOptions::json(self.config.max_log_bytes);
         let url = format!("{asked}/{did}/log/audit");

@@ -21,6 +21,10 @@ const MAX_EVIDENCE: usize = 256 * 1024;
 pub(crate) const FORK: &str = "plc-fork";
 /// A directory has fewer operations than it had.
 pub(crate) const SHORTER: &str = "plc-log-shorter";
+/// A further directory has operations that the one asked first has not.
+pub(crate) const LONGER: &str = "plc-log-longer";
+/// How far a copy of a directory may lag behind it, in microseconds: an hour.
+const MIRROR_LAG_MICROS: i64 = 3_600_000_000;
 /// A directory's log is missing or breaks the rules although a valid one was seen before.
 pub(crate) const BROKEN: &str = "plc-log-broken";
 /// A recovery made operations void that had counted. Evidence only: it is legitimate, and worth knowing.
@@ -84,6 +88,49 @@ pub(crate) async fn reconcile(
         LogChange::Forked { at } => {
             note_fork(store, asked, &old, &new, at, now_micros).await?;
             Ok((Arc::new(old), true))
+        }
+    }
+}
+
+/// Compares the answer of a further directory with the stored log. Operations that either has had for less than the
+/// slack are no disagreement: copies lag.
+pub(crate) async fn disagreement(
+    store: &dyn Store,
+    asked: &str,
+    known: &Log,
+    other: &Log,
+    now_micros: i64,
+) -> Result<(), DirectoryError> {
+    let settled = |log: &Log, from: usize| {
+        let first = log.entries().get(from);
+        first.is_some_and(|e| e.created_at.unix_micros() < now_micros.saturating_sub(MIRROR_LAG_MICROS))
+    };
+    let (have, has) = (known.entries().len(), other.entries().len());
+    match plc::compare(known, other) {
+        LogChange::Forked { at } => note_fork(store, asked, known, other, at, now_micros).await,
+        LogChange::Shorter if settled(known, has) => {
+            let detail = format!(
+                "{asked} lists {has} operations for this account, {have} are known and valid: it has lost some, or \
+                 withholds them; the longer log is kept"
+            );
+            finding(store, known.did(), SHORTER, asked, detail, now_micros).await
+        }
+        LogChange::Extended(more) if settled(other, have) => {
+            let detail = format!(
+                "{asked} lists {more} valid operations more than the directory that is asked first gave: that one \
+                 withholds them, or has lost them. They are not taken over: compare with a third directory, and ask the \
+                 owner"
+            );
+            let proof = Some(plc::write_audit(other.entries())).filter(|bytes| bytes.len() <= MAX_EVIDENCE);
+            let known_already = store.findings(known.did(), 1000).await?;
+            if !known_already.iter().any(|f| f.kind == LONGER && f.subject == asked) {
+                let facts = json!({"source": asked, "more": more, "offered": other.head().to_string()});
+                evidence(store, known.did(), LONGER, facts.to_string(), proof, now_micros).await?;
+            }
+            finding(store, known.did(), LONGER, asked, detail, now_micros).await
+        }
+        LogChange::Same | LogChange::Shorter | LogChange::Extended(_) => {
+            resolve_findings(store, known.did(), asked).await
         }
     }
 }
@@ -187,7 +234,7 @@ async fn finding(
 /// The source is in order again.
 async fn resolve_findings(store: &dyn Store, did: &Did, asked: &str) -> Result<(), DirectoryError> {
     let open = tolerate(store.findings(did, 1000).await)?;
-    for kind in [SHORTER, BROKEN, FORK] {
+    for kind in [SHORTER, LONGER, BROKEN, FORK] {
         if open.iter().any(|f| f.kind == kind && f.subject == asked) {
             let unit = Unit::ResolveFindings {
                 did: did.clone(),

@@ -100,6 +100,16 @@ impl Directory {
         Ok(Some(identity))
     }
 
+    /// Asks another directory, or a mirror of the same, for the log of a did:plc and compares it with the stored one.
+    /// Where they disagree is a finding about that directory. Nothing is taken over from it. An account whose log is not
+    /// stored, and a directory that does not answer, are no findings.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Store`].
+    pub async fn compare(&self, did: &Did, origin: &str) -> Result<(), DirectoryError> {
+        self.0.asking().compare(did, origin.trim_end_matches('/')).await
+    }
+
     /// Forgets what is remembered, failures too, so that the next question is asked: for a person who tries again.
     /// What the store holds is kept.
     pub fn forget(&self, who: &AtIdentifier) {
