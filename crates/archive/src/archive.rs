@@ -20,6 +20,7 @@ use crate::progress::{Phase, Progress, Unit as Counted};
 use crate::quota::Quotas;
 use crate::spool::Spool;
 use crate::wake::Wakes;
+use crate::watch::Watch;
 
 /// What an archive works with.
 pub struct ArchiveDeps {
@@ -48,7 +49,9 @@ pub(crate) struct Inner {
     spool: Spool,
     pub(crate) wakes: Wakes,
     conditions: Conditions,
+    watch: Watch,
     quotas: Quotas,
+    pub(crate) live: crate::live::Attached,
 }
 
 impl fmt::Debug for Archive {
@@ -68,8 +71,10 @@ impl Archive {
             locks: Locks::default(),
             spool,
             wakes: Wakes::default(),
+            watch: Watch::default(),
             conditions: Conditions::default(),
             quotas: Quotas::default(),
+            live: crate::live::Attached::default(),
         }))
     }
 
@@ -258,6 +263,10 @@ impl Inner {
 
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.quotas
+    }
+
+    pub(crate) fn watching(&self) -> &Watch {
+        &self.watch
     }
 
     pub(crate) fn locks(&self) -> &Locks {

@@ -29,6 +29,8 @@ const GIVE_UP_AFTER: u64 = 20;
 /// Which of the missing blobs to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
+    /// None of them: somebody else sees to them.
+    Nothing,
     /// Those whose next try is due.
     Due,
     /// All missing ones, whatever their next try: somebody asked for it.
@@ -194,6 +196,7 @@ impl Inner {
 
 fn filters(which: Which, now: i64) -> Vec<BlobFilter> {
     match which {
+        Which::Nothing => Vec::new(),
         Which::Due => vec![BlobFilter::Due(now)],
         Which::Missing => vec![BlobFilter::Missing],
         Which::GoneToo => vec![BlobFilter::Missing, BlobFilter::Gone],

@@ -28,6 +28,7 @@ mod host;
 mod identity;
 mod import;
 mod judge;
+pub mod live;
 mod locks;
 mod progress;
 mod quota;
@@ -42,6 +43,7 @@ mod take;
 mod update;
 mod verify;
 mod wake;
+mod watch;
 mod words;
 
 pub use archive::{Archive, ArchiveDeps};
@@ -54,9 +56,11 @@ pub use locks::AccountGuard;
 pub use progress::{Counter, Phase, Progress, ProgressEvent, Stage, Unit};
 pub use quota::{Full, QUOTA_FINDING, Recount};
 pub use report::{
-    AccountLine, BlobNote, Check, CheckName, CheckResult, CollectionLine, Details, EvidenceNote, FindingNote,
-    Found, HandleNote, HandleSituation, HeadNote, ImportReport, KeyNote, KeySituation, KeyState, Outcome,
-    PlcNote, RecordView, RemoveReport, Summary, Traces, VerifyOptions, VerifyReport,
+    AccountLine, Announcement, BlobNote, Check, CheckName, CheckResult, CollectionLine, Details,
+    EvidenceNote, FindingNote, Found, HandleNote, HandleSituation, HeadNote, IdentityHistory, ImportReport,
+    KeyNote, KeySituation, KeyState, OperationLine, Outcome, PlcNote, RecordView, RemoveReport, Summary,
+    Traces, UndoLine, Verdict, VerifyOptions, VerifyReport, Watched, WebVersion,
 };
 pub use wake::{Asked, Wakes};
+pub use watch::{TOMBSTONE, UNEXPECTED, WEB_CHANGED};
 pub use words::{count, plural, size, when};

@@ -4,39 +4,59 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use p2pds_syntax::Did;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// The accounts being worked on. Idle accounts cost nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
-    by_did: Mutex<HashMap<Did, Weak<AsyncMutex<()>>>>,
+    by_did: Mutex<HashMap<Did, Weak<RwLock<()>>>>,
 }
 
 /// Held while an account is worked on.
 #[derive(Debug)]
 pub struct AccountGuard {
-    _guard: OwnedMutexGuard<()>,
+    _guard: OwnedRwLockWriteGuard<()>,
+}
+
+/// Held by live following, whose steps go on beside each other and stand back for operations on the whole account.
+#[derive(Debug)]
+pub(crate) struct SharedGuard {
+    _guard: OwnedRwLockReadGuard<()>,
 }
 
 impl Locks {
     /// Waits for the account.
     pub(crate) async fn enter(&self, did: &Did) -> AccountGuard {
         let lock = self.of(did);
-        AccountGuard { _guard: lock.lock_owned().await }
+        AccountGuard { _guard: lock.write_owned().await }
+    }
+
+    /// Waits until no operation works on the whole account.
+    pub(crate) async fn share(&self, did: &Did) -> SharedGuard {
+        let lock = self.of(did);
+        SharedGuard { _guard: lock.read_owned().await }
+    }
+
+    /// The same without waiting.
+    pub(crate) fn try_share(&self, did: &Did) -> Option<SharedGuard> {
+        self.of(did).try_read_owned().ok().map(|guard| SharedGuard { _guard: guard })
     }
 
     /// Takes the account if nobody works on it.
     pub(crate) fn try_enter(&self, did: &Did) -> Option<AccountGuard> {
-        self.of(did).try_lock_owned().ok().map(|guard| AccountGuard { _guard: guard })
+        self.of(did).try_write_owned().ok().map(|guard| AccountGuard { _guard: guard })
     }
 
-    fn of(&self, did: &Did) -> Arc<AsyncMutex<()>> {
+    fn of(&self, did: &Did) -> Arc<RwLock<()>> {
         let mut by_did = self.by_did.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = by_did.get(did).and_then(Weak::upgrade) {
             return lock;
         }
-        by_did.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::new(AsyncMutex::new(()));
+        // Idle ones are forgotten when the table would grow, so that this happens seldom.
+        if by_did.len() == by_did.capacity() {
+            by_did.retain(|_, lock| lock.strong_count() > 0);
+        }
+        let lock = Arc::new(RwLock::new(()));
         by_did.insert(did.clone(), Arc::downgrade(&lock));
         lock
     }
@@ -55,6 +75,21 @@ mod tests {
         assert!(locks.try_enter(&b).is_some(), "another account is free");
         drop(held);
         assert!(locks.try_enter(&a).is_some());
-        assert!(locks.by_did.lock().unwrap().len() <= 2, "idle accounts are forgotten");
+        for n in 0..1_000 {
+            drop(locks.try_enter(&Did::parse(&format!("did:web:a{n}.example")).unwrap()));
+        }
+        assert!(locks.by_did.lock().unwrap().len() < 10, "idle accounts are forgotten");
+    }
+
+    #[tokio::test]
+    async fn live_steps_share_and_stand_back() {
+        let locks = Locks::default();
+        let a = Did::parse("did:web:a.example").unwrap();
+        let (one, two) = (locks.share(&a).await, locks.try_share(&a).unwrap());
+        assert!(locks.try_enter(&a).is_none());
+        drop((one, two));
+        let whole = locks.enter(&a).await;
+        assert!(locks.try_share(&a).is_none());
+        drop(whole);
     }
 }

@@ -132,7 +132,9 @@ impl Inner {
         let doing = self.store().worker(&worker_name(&account.did)).await?.map(|worker| worker.state);
         let rev_at = account.rev.map(|rev| i64::try_from(rev.micros()).unwrap_or(i64::MAX));
         let words = safety(&account);
+        let live = self.live.note(&account.did);
         Ok(AccountLine {
+            live,
             handle: account.handle,
             host: account.pds,
             status: account.status.as_str().to_owned(),

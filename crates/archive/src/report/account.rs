@@ -4,6 +4,7 @@ use p2pds_syntax::Did;
 use serde::{Deserialize, Serialize};
 
 use super::found::KeySituation;
+use crate::live::LiveNote;
 
 /// A line of `archive list`. Times are microseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct AccountLine {
     pub removing: bool,
     /// What an unfinished operation is doing, if one was interrupted or runs.
     pub doing: Option<String>,
+    /// How it is followed, while a node runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveNote>,
     /// In one sentence: how safe it is.
     pub words: String,
 }

@@ -1,0 +1,276 @@
+//! The parts of live following and the tasks that they run in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use p2pds_store::{Account, Origin};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::config::LiveConfig;
+use super::followed::{Followed, Slot};
+use super::plan::{Plan, Source, Wanted, plan};
+use super::stream::Stream;
+use crate::archive::{Archive, Inner as ArchiveInner};
+use crate::error::ArchiveResult;
+
+/// The name by which other parts tell it that accounts have changed.
+pub(crate) const JOB: &str = "live";
+
+/// Work that the service's own task runs beside everything else.
+pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Live following of all archived accounts.
+#[derive(Clone)]
+pub struct Live(pub(super) Arc<Service>);
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("followed", &self.0.followed.len()).finish_non_exhaustive()
+    }
+}
+
+/// What all parts share.
+pub(crate) struct Service {
+    pub(super) archive: Archive,
+    pub(super) config: LiveConfig,
+    pub(super) followed: Followed,
+    /// Bytes of events that may wait.
+    pub(super) waiting: Arc<Semaphore>,
+    /// Proofs that may be computed at a time.
+    pub(super) provers: Arc<Semaphore>,
+    /// Accounts fetched anew at a time, and questions asked at a time.
+    pub(super) resyncs: Arc<Semaphore>,
+    pub(super) asking: Arc<Semaphore>,
+    /// The same for each host.
+    pub(super) per_host: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    pub(super) streams: Mutex<BTreeMap<Source, Arc<Stream>>>,
+    /// Hosts whose streams are too busy, and until when they are left alone (microseconds since 1970).
+    pub(super) busy: Mutex<BTreeMap<String, i64>>,
+    /// Told when the list of accounts or hosts may have changed.
+    pub(super) changed: Arc<Notify>,
+    work: mpsc::UnboundedSender<Work>,
+    queue: Mutex<Option<mpsc::UnboundedReceiver<Work>>>,
+    /// Set when the node stops: nothing new is begun.
+    pub(super) stopping: std::sync::atomic::AtomicBool,
+}
+
+impl Live {
+    /// Live following for an archive. Nothing happens before [`Live::run`].
+    #[must_use]
+    pub fn new(archive: Archive, config: LiveConfig) -> Self {
+        let (work, queue) = mpsc::unbounded_channel();
+        let service = Arc::new(Service {
+            followed: Followed::default(),
+            waiting: Arc::new(Semaphore::new(config.waiting_bytes.clamp(8 << 20, Semaphore::MAX_PERMITS))),
+            provers: Arc::new(Semaphore::new(config.provers.max(1))),
+            resyncs: Arc::new(Semaphore::new(config.resyncs.max(1))),
+            asking: Arc::new(Semaphore::new(16)),
+            per_host: Mutex::default(),
+            streams: Mutex::default(),
+            busy: Mutex::default(),
+            changed: archive.wakes().bell(JOB),
+            work,
+            queue: Mutex::new(Some(queue)),
+            stopping: std::sync::atomic::AtomicBool::new(false),
+            archive,
+            config,
+        });
+        service.archive.inner().live.set(&service);
+        Self(service)
+    }
+
+    /// Follows accounts until `stop` resolves, then lets what is under way become durable and notes where it stopped.
+    ///
+    /// # Errors
+    /// The list of accounts cannot be read.
+    pub async fn run(&self, stop: impl Future<Output = ()>) -> ArchiveResult<()> {
+        let service = &self.0;
+        let queue = lock(&service.queue).take();
+        let Some(mut queue) = queue else {
+            stop.await;
+            return Ok(());
+        };
+        let mut tasks = JoinSet::new();
+        let mut stop = std::pin::pin!(stop);
+        let mut rescan = tokio::time::interval(std::time::Duration::from_secs(60));
+        rescan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let clock = Arc::clone(service);
+        tasks.spawn(async move { clock.keep_time().await });
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(work) = queue.recv() => { tasks.spawn(work); }
+                Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
+                () = service.changed.notified() => service.rescan().await?,
+                _ = rescan.tick() => service.rescan().await?,
+            }
+        }
+        service.stop(&mut queue, &mut tasks).await;
+        Ok(())
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        // One account's trouble is not the others'. What it left open is asked for again after the next start.
+        tracing::error!(event = "live.panic", %error, "a task of live following panicked: this is a defect in p2pds");
+    }
+}
+
+impl Service {
+    pub(super) fn archive(&self) -> &ArchiveInner {
+        self.archive.inner()
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.archive().now()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Runs something beside everything else.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // After the end nobody takes it, which is what an end is.
+        let _ = self.work.send(Box::pin(work));
+    }
+
+    /// Up to `share` of a time, to spread what would come all at once.
+    pub(super) fn jitter(&self, time: std::time::Duration) -> std::time::Duration {
+        use std::hash::{BuildHasher as _, Hasher as _};
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let random = u32::try_from(random >> 32).unwrap_or(0);
+        time.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+
+    /// Reads which accounts there are, decides where each is heard, and starts and stops streams accordingly.
+    async fn rescan(self: &Arc<Self>) -> ArchiveResult<()> {
+        if !self.config.enabled {
+            return Ok(());
+        }
+        let accounts = self.archive().all_accounts().await?;
+        let wanted: Vec<Wanted> = accounts.iter().filter_map(wanted).collect();
+        let now = self.now();
+        let busy: BTreeSet<String> = {
+            let mut busy = lock(&self.busy);
+            busy.retain(|_, until| *until > now);
+            busy.keys().cloned().collect()
+        };
+        let plan = plan(&wanted, &busy, &self.config);
+        self.follow(&plan, &wanted, now).await
+    }
+
+    async fn follow(self: &Arc<Self>, plan: &Plan, wanted: &[Wanted], now: i64) -> ArchiveResult<()> {
+        let names: BTreeSet<&str> = wanted.iter().map(|account| account.did.as_str()).collect();
+        self.followed.retain(|did| names.contains(did));
+        let hosts: BTreeMap<&str, &str> =
+            wanted.iter().map(|account| (account.did.as_str(), account.host.as_str())).collect();
+        for account in &plan.polled {
+            self.followed.put(&account.did, &account.host, None, now);
+        }
+        // Streams that are not wanted any more end first: their accounts are asked for by the others from now on.
+        let ended: Vec<Arc<Stream>> = {
+            let mut streams = lock(&self.streams);
+            let gone: Vec<Source> =
+                streams.keys().filter(|source| !plan.streams.contains_key(source)).cloned().collect();
+            gone.iter().filter_map(|source| streams.remove(source)).collect()
+        };
+        for stream in ended {
+            stream.end();
+        }
+        let mut fresh = Vec::new();
+        for (source, dids) in &plan.streams {
+            let stream = self.stream(source).await?;
+            stream.listen_for(dids.len());
+            // An account that this stream did not bring until now is compared at once; at a start that goes on from a
+            // noted position, there is no hurry.
+            let covered = stream.is_fresh() && stream.cursor().durable().is_some();
+            for did in dids {
+                let host = hosts.get(did.as_str()).copied().unwrap_or_default();
+                let (slot, new) = self.followed.put(did, host, Some(&stream.source), now);
+                if new && covered {
+                    let later = self.jitter(self.config.compare_every);
+                    slot.lock().ask_at = now.saturating_add(micros(later));
+                    fresh.push(slot);
+                }
+            }
+            stream.start(self);
+        }
+        if !fresh.is_empty() {
+            self.spawn(Arc::clone(self).recall(fresh));
+        }
+        metrics::gauge!("p2pds_live_accounts").set(count(self.followed.len()));
+        metrics::gauge!("p2pds_live_streams").set(count(plan.streams.len()));
+        Ok(())
+    }
+
+    /// The stream of a source; a new one goes on where its row says.
+    async fn stream(&self, source: &Source) -> ArchiveResult<Arc<Stream>> {
+        if let Some(stream) = lock(&self.streams).get(source) {
+            return Ok(Arc::clone(stream));
+        }
+        let stream = Arc::new(Stream::restored(self, source.clone()).await?);
+        lock(&self.streams).insert(source.clone(), Arc::clone(&stream));
+        Ok(stream)
+    }
+
+    /// Lets what is under way end, for a few seconds, and notes where each stream stopped.
+    async fn stop(&self, queue: &mut mpsc::UnboundedReceiver<Work>, tasks: &mut JoinSet<()>) {
+        const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+        self.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+        let streams: Vec<Arc<Stream>> = lock(&self.streams).values().cloned().collect();
+        streams.iter().for_each(|stream| stream.end());
+        let deadline = tokio::time::Instant::now() + GRACE;
+        // Only what was begun is waited for; what waits is asked for again after the next start.
+        queue.close();
+        while !self.is_still() {
+            match tokio::time::timeout_at(deadline, tasks.join_next()).await {
+                Ok(Some(ended)) => report(ended),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        tasks.shutdown().await;
+        for stream in streams {
+            stream.note(self, "stopped with the node").await;
+        }
+    }
+
+    /// Whether no account's task runs.
+    fn is_still(&self) -> bool {
+        !self.followed.all().iter().any(|slot| slot.lock().running)
+    }
+
+    /// Where the accounts of a source are.
+    pub(super) fn heard_by(&self, source: &Source) -> Vec<Arc<Slot>> {
+        let mut slots = self.followed.all();
+        slots.retain(|slot| slot.lock().source.as_deref() == Some(source));
+        slots
+    }
+}
+
+/// An account that is followed; `None` for one that is not.
+fn wanted(account: &Account) -> Option<Wanted> {
+    let follow = account.origin == Origin::Network && !account.paused && !account.purging;
+    // Without a first copy there is nothing to follow: adding it is what brings one.
+    let host = account.pds.as_ref().filter(|_| follow && account.rev.is_some())?;
+    Some(Wanted { did: account.did.clone(), host: host.clone() })
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn micros(time: std::time::Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge")]
+pub(super) fn count(n: usize) -> f64 {
+    n as f64
+}
