@@ -17,6 +17,8 @@ pub struct Xrpc {
     pub reading: Reading,
     /// Settings.
     pub config: XrpcConfig,
+    /// Sums of the index of lexicons.
+    pub lexicons: crate::org_p2pds::lexicon::Index,
 }
 
 impl std::fmt::Debug for Xrpc {
@@ -29,7 +31,7 @@ impl Xrpc {
     /// A door to what `reading` gives out.
     #[must_use]
     pub fn new(reading: Reading, config: XrpcConfig) -> Self {
-        Self { reading, config }
+        Self { reading, config, lexicons: Default::default() }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::routing::{MethodRouter, get};
 
 use crate::com_atproto::sync;
 use crate::door::Xrpc;
+use crate::org_p2pds::{lexicon, plc};
 
 /// What a caller may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,13 @@ const fn query(nsid: &'static str, route: fn() -> MethodRouter<Arc<Xrpc>>) -> Me
 }
 
 /// What is served.
-pub const METHODS: &[Method] =
-    &[query("com.atproto.sync.getLatestCommit", || get(sync::get_latest_commit::handle))];
+pub const METHODS: &[Method] = &[
+    query("com.atproto.sync.getLatestCommit", || get(sync::get_latest_commit::handle)),
+    query("org.p2pds.lexicon.list", || get(lexicon::list::handle)),
+    query("org.p2pds.lexicon.search", || get(lexicon::search::handle)),
+    query("org.p2pds.lexicon.stats", || get(lexicon::stats::handle)),
+    query("org.p2pds.plc.getLog", || get(plc::get_log::handle)),
+];
 
 /// What is not, and why.
 pub const ABSENT: &[(&str, &str)] = &[];

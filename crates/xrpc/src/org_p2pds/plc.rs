@@ -1,0 +1,3 @@
+//! `org.p2pds.plc`.
+
+pub mod get_log;
