@@ -61,6 +61,7 @@ pub use report::{
     KeyNote, KeySituation, KeyState, OperationLine, Outcome, PlcNote, RecordView, RemoveReport, Summary,
     Traces, UndoLine, Verdict, VerifyOptions, VerifyReport, Watched, WebVersion,
 };
+pub use verify::scrub::{Pace, Paced, Scrub, Step};
 pub use wake::{Asked, Wakes};
 pub use watch::{TOMBSTONE, UNEXPECTED, WEB_CHANGED};
 pub use words::{count, plural, size, when};

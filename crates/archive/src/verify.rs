@@ -5,6 +5,7 @@
 
 mod blobs;
 mod mend;
+pub(crate) mod scrub;
 mod tree;
 
 use p2pds_crypto::PublicKey;

@@ -309,6 +309,11 @@ impl Store for SqliteStore {
         self.read("read buckets", move |c| read::repo::buckets(c, repo, prefixes)).await
     }
 
+    async fn bucket_page(&self, repo: RepoId, from: &[u8], limit: usize) -> StoreResult<Vec<BucketRow>> {
+        let from = from.to_vec();
+        self.read("read buckets", move |c| read::repo::bucket_page(c, repo, &from, limit)).await
+    }
+
     async fn bucket_candidates(&self, repo: RepoId, prefix: [u8; 4]) -> StoreResult<Vec<Vec<u8>>> {
         self.read("look for a block", move |c| read::repo::candidates(c, repo, prefix)).await
     }

@@ -181,6 +181,8 @@ pub trait Store: Send + Sync + 'static {
     /// All buckets of a repo in order; `prefixes` is left empty unless it is asked for, because
     /// planning does not need it and it is 20 times as large as the rest.
     async fn buckets(&self, repo: RepoId, prefixes: bool) -> StoreResult<Vec<BucketRow>>;
+    /// At most `limit` buckets with their prefixes, beginning with the one at `from`.
+    async fn bucket_page(&self, repo: RepoId, from: &[u8], limit: usize) -> StoreResult<Vec<BucketRow>>;
     /// First keys of the buckets that may hold the block with this digest prefix (a node of the
     /// bucket, or a record in it), those that are dirty included.
     async fn bucket_candidates(&self, repo: RepoId, prefix: [u8; 4]) -> StoreResult<Vec<Vec<u8>>>;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use p2pds_ipld::Cid;
 use p2pds_repo::bucket::{Bucket, BucketBuilder, Built, Spine};
+use p2pds_store::view::refresh;
 use p2pds_store::{BucketRow, Head, RecordsQuery, Repo, Store};
 use tokio::runtime::Handle;
 
@@ -40,6 +41,10 @@ struct Pass {
 
 impl Inner {
     pub(super) async fn read_index(&self, repo: &Repo, _head: &Head) -> ArchiveResult<Index> {
+        // What commits have marked is computed first; if that shows drift, the marks stay and are found below.
+        if let Err(error) = refresh(&**self.store(), repo).await {
+            tracing::debug!(%error, "the index is not up to date");
+        }
         let rows = match damage_or(self.store().buckets(repo.id, true).await)? {
             Ok(rows) => rows,
             Err(why) => return Ok(Index { rows: Vec::new(), spine_root: Err(why) }),
@@ -133,7 +138,7 @@ fn walk(store: &Arc<dyn Store>, runtime: &Handle, repo: &Repo, counter: &Counter
 
 /// Whether the list of blobs has every blob that a record names: without its line there, a blob would be neither
 /// checked nor exported, and nobody would miss it.
-fn blobs_listed(
+pub(super) fn blobs_listed(
     store: &Arc<dyn Store>,
     runtime: &Handle,
     repo: &Repo,
@@ -212,7 +217,7 @@ fn differing(index: &Index, built: &[Bucket]) -> Vec<String> {
     out
 }
 
-fn same(row: &BucketRow, bucket: &Bucket) -> bool {
+pub(super) fn same(row: &BucketRow, bucket: &Bucket) -> bool {
     row.lo_cid == bucket.lo_cid
         && row.n == bucket.n
         && row.layer_root == bucket.layer_root

@@ -92,7 +92,26 @@ pub(crate) fn buckets(conn: &Connection, repo: RepoId, prefixes: bool) -> Outcom
         "SELECT lo, lo_cid, n, layer, root, dirty, rev, NULL FROM bucket WHERE repo = ?1 ORDER BY lo"
     };
     let mut select = conn.prepare_cached(sql)?;
-    let mut rows = select.query([repo.0])?;
+    read_buckets(select.query([repo.0])?)
+}
+
+/// Some buckets of a repo, with their prefixes.
+pub(crate) fn bucket_page(
+    conn: &Connection,
+    repo: RepoId,
+    from: &[u8],
+    limit: usize,
+) -> Outcome<Vec<BucketRow>> {
+    owner(conn, repo)?;
+    let mut select = conn.prepare_cached(
+        "SELECT b.lo, b.lo_cid, b.n, b.layer, b.root, b.dirty, b.rev, iif(b.dirty, NULL, c.cids) FROM bucket b
+           LEFT JOIN bucket_cids c ON c.id = (b.repo << 32) + b.cids
+           WHERE b.repo = ?1 AND b.lo >= ?2 ORDER BY b.lo LIMIT ?3",
+    )?;
+    read_buckets(select.query(params![repo.0, from, len(limit)])?)
+}
+
+fn read_buckets(mut rows: rusqlite::Rows<'_>) -> Outcome<Vec<BucketRow>> {
     let mut found = Vec::new();
     let damaged = |e: rusqlite::types::FromSqlError| StoreError::Damaged(format!("a bucket: {e}"));
     while let Some(r) = rows.next()? {
