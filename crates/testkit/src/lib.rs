@@ -25,6 +25,7 @@ pub mod oracle;
 pub mod program;
 pub mod random;
 pub mod source;
+pub mod stream;
 pub mod sweep;
 pub mod synthetic;
 

@@ -181,6 +181,11 @@ impl MadeUp {
         self.key.public_key().to_did_key()
     }
 
+    /// The key that signs its commits.
+    pub(crate) fn signer(&self) -> &PrivateKey {
+        &self.key
+    }
+
     /// Signs a content as revision `step` (0, 1, 2, ...).
     #[must_use]
     pub fn sign(&self, step: u64, content: &Content) -> State {
