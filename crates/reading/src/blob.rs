@@ -84,7 +84,12 @@ impl Reading {
         Ok(Blob { row, bytes })
     }
 
-    async fn open_blob(&self, did: &Did, cid: &Cid, range: Option<Range<u64>>) -> Result<BlobReader, Refusal> {
+    async fn open_blob(
+        &self,
+        did: &Did,
+        cid: &Cid,
+        range: Option<Range<u64>>,
+    ) -> Result<BlobReader, Refusal> {
         let bytes = self.blobs.read(did, cid, range).await?;
         let gone = || Refusal::Damaged { did: did.clone(), what: format!("blob {cid} (its file is gone)") };
         bytes.ok_or_else(gone)

@@ -174,7 +174,8 @@ impl Reading {
     pub fn served(&self, after: Option<&Did>, collection: Option<&str>, limit: usize) -> Vec<Did> {
         let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let has = |entry: &Entry| {
-            collection.is_none_or(|name| entry.collections.binary_search_by(|have| have.as_str().cmp(name)).is_ok())
+            collection
+                .is_none_or(|name| entry.collections.binary_search_by(|have| have.as_str().cmp(name)).is_ok())
         };
         self.shared.index.read(|known| {
             let all = known.entries.range::<Did, _>((from, std::ops::Bound::Unbounded));
@@ -228,7 +229,8 @@ impl Reading {
             let own = known.entries.get(&account.did).map_or(0, |entry| entry.prefixes.len());
             known.blocks.saturating_sub(own)
         });
-        let expected = usize::try_from(account.records.saturating_add(account.blobs_held)).unwrap_or(usize::MAX);
+        let expected =
+            usize::try_from(account.records.saturating_add(account.blobs_held)).unwrap_or(usize::MAX);
         if others.saturating_add(expected) > most {
             done.left_out = done.left_out.saturating_add(1);
             self.shared.index.write(|known| known.drop(&account.did));
@@ -240,7 +242,9 @@ impl Reading {
                 self.shared.index.write(|known| known.put(&account.did, entry));
             }
             Err(Refusal::Moved(_)) => {}
-            Err(refusal) => tracing::debug!(did = %account.did, %refusal, "an account could not be indexed now"),
+            Err(refusal) => {
+                tracing::debug!(did = %account.did, %refusal, "an account could not be indexed now")
+            }
         }
     }
 
@@ -285,7 +289,12 @@ impl Reading {
         Ok(all)
     }
 
-    async fn computed(&self, seen: &View, row: BucketRow, until: Option<&[u8]>) -> Result<BucketRow, Refusal> {
+    async fn computed(
+        &self,
+        seen: &View,
+        row: BucketRow,
+        until: Option<&[u8]>,
+    ) -> Result<BucketRow, Refusal> {
         let rows = self.rows_at(seen, &row.lo, until, false).await?;
         let keys: Vec<(&[u8], Cid)> = rows.iter().map(|row| (row.key.as_bytes(), row.cid)).collect();
         let bucket = p2pds_repo::bucket::rebuild(&row.lo, &keys);

@@ -2,7 +2,7 @@
 
 use p2pds_ipld::Cid;
 use p2pds_store::{BlobFilter, BlobRow, BlobState, RecordRow, RecordsQuery};
-use p2pds_syntax::{Did, Nsid, Tid};
+use p2pds_syntax::{Did, Nsid, RecordPath, Tid};
 
 use crate::Reading;
 use crate::gate::Viewer;
@@ -11,6 +11,8 @@ use crate::view::View;
 
 /// Blobs looked at for one page at most.
 const MOST_LOOKED_AT: usize = 4_000;
+/// Bytes of bodies after which a page of records ends.
+const PAGE_BYTES: usize = 4 << 20;
 /// Records looked at for one blob at most.
 const MOST_REFERERS: usize = 100;
 
@@ -21,6 +23,15 @@ pub enum Order {
     Ascending,
     /// Greatest record key first: with TIDs the newest.
     Descending,
+}
+
+/// A page of records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordPage {
+    /// The records, with their bodies.
+    pub rows: Vec<RecordRow>,
+    /// The last key looked at, when there may be more beyond it.
+    pub next: Option<String>,
 }
 
 /// A page of blobs.
@@ -50,6 +61,10 @@ fn end_of(collection: &Nsid) -> Vec<u8> {
     format!("{collection}0").into_bytes()
 }
 
+fn bytes(rows: &[RecordRow]) -> usize {
+    rows.iter().map(|row| row.body.as_ref().map_or(0, Vec::len)).sum()
+}
+
 impl Reading {
     /// At most `limit` records of one collection beyond a record key. Blocked, damaged and lost ones are left out.
     ///
@@ -62,58 +77,81 @@ impl Reading {
         collection: &Nsid,
         (beyond, order): (Option<&str>, Order),
         limit: usize,
-    ) -> Result<Vec<RecordRow>, Refusal> {
-        let low = format!("{collection}/").into_bytes();
-        let query = RecordsQuery {
-            max_rows: limit,
-            max_bytes: 8 << 20,
-            at: Some(seen.head.rev),
-            until: Some(end_of(collection)),
-            from: low.clone(),
-            ..RecordsQuery::all(seen.repo.id)
+    ) -> Result<RecordPage, Refusal> {
+        let (mut rows, full) = match order {
+            Order::Ascending => self.first_rows(seen, collection, beyond, limit).await?,
+            Order::Descending => self.last_rows(seen, collection, beyond, limit).await?,
         };
-        let query = match (order, beyond) {
-            (Order::Ascending, None) => query,
-            (Order::Ascending, Some(rkey)) => {
-                RecordsQuery { from: format!("{collection}/{rkey}").into_bytes(), inclusive: false, ..query }
-            }
-            (Order::Descending, beyond) => {
-                let until = beyond.map_or_else(|| end_of(collection), |rkey| format!("{collection}/{rkey}").into_bytes());
-                match self.last_keys(seen, &low, &until, limit).await? {
-                    Some(from) => RecordsQuery { from, until: Some(until), ..query },
-                    None => return Ok(Vec::new()),
-                }
-            }
-        };
-        let mut rows = self.store.records(query).await?;
-        if order == Order::Descending {
-            rows.reverse();
-        }
+        let next = rows.last().filter(|_| full).map(|row| row.key.rkey().to_owned());
         let list = self.block_list().await?;
         let shown = |row: &RecordRow| viewer == Viewer::Operator || !list.contains_key(&row.cid);
-        rows.retain(|row| !row.damaged && shown(row));
-        Ok(rows)
+        rows.retain(|row| !row.damaged && row.body.is_some() && shown(row));
+        Ok(RecordPage { rows, next })
     }
 
-    /// The least of the last `limit` keys from `low` up to `until`. Buckets are read from the end.
-    async fn last_keys(&self, seen: &View, low: &[u8], until: &[u8], limit: usize) -> Result<Option<Vec<u8>>, Refusal> {
-        let (mut index, mut left, mut least) = (seen.spine.bucket_of(until), limit, None);
-        loop {
-            let Some((lo, hi)) = seen.spine.range(index) else { return Ok(least) };
+    async fn first_rows(
+        &self,
+        seen: &View,
+        collection: &Nsid,
+        beyond: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<RecordRow>, bool), Refusal> {
+        let query = RecordsQuery {
+            from: format!("{collection}/{}", beyond.unwrap_or_default()).into_bytes(),
+            inclusive: beyond.is_none(),
+            until: Some(end_of(collection)),
+            max_rows: limit,
+            max_bytes: PAGE_BYTES,
+            at: Some(seen.head.rev),
+            ..RecordsQuery::all(seen.repo.id)
+        };
+        let rows = self.store.records(query).await?;
+        let full = rows.len() >= limit || bytes(&rows) >= PAGE_BYTES;
+        Ok((rows, full))
+    }
+
+    async fn last_rows(
+        &self,
+        seen: &View,
+        collection: &Nsid,
+        beyond: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<RecordRow>, bool), Refusal> {
+        let until =
+            beyond.map_or_else(|| end_of(collection), |rkey| format!("{collection}/{rkey}").into_bytes());
+        let keys = self.last_keys(seen, format!("{collection}/").as_bytes(), &until, limit).await?;
+        let mut rows: Vec<RecordRow> = Vec::with_capacity(keys.len());
+        for key in &keys {
+            rows.extend(self.row_at(seen, key).await?);
+            if bytes(&rows) >= PAGE_BYTES {
+                return Ok((rows, true));
+            }
+        }
+        Ok((rows, keys.len() >= limit))
+    }
+
+    /// The last `limit` keys from `low` up to `until`, greatest first. Buckets are read from the end.
+    async fn last_keys(
+        &self,
+        seen: &View,
+        low: &[u8],
+        until: &[u8],
+        limit: usize,
+    ) -> Result<Vec<RecordPath>, Refusal> {
+        let (mut index, mut keys) = (seen.spine.bucket_of(until), Vec::new());
+        while let Some((lo, hi)) = seen.spine.range(index) {
             let (from, to) = (lo.max(low), hi.map_or(until, |hi| hi.min(until)));
             if from < to {
                 let rows = self.rows_at(seen, from, Some(to), false).await?;
-                let first = rows.len().saturating_sub(left);
-                if let Some(row) = rows.get(first) {
-                    least = Some(row.key.as_bytes().to_vec());
-                }
-                left = left.saturating_sub(rows.len());
+                let left = limit.saturating_sub(keys.len());
+                keys.extend(rows.into_iter().rev().take(left).map(|row| row.key));
             }
-            if left == 0 || lo <= low {
-                return Ok(least);
+            if keys.len() >= limit || lo <= low {
+                break;
             }
             index = index.saturating_sub(1);
         }
+        Ok(keys)
     }
 
     /// Blobs that can be had, after a CID; with `since` only those that a record names which appeared after that rev.

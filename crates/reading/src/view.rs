@@ -81,14 +81,13 @@ impl Reading {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn proof(&self, viewer: Viewer, did: &Did, path: &RecordPath) -> Result<Proved, Refusal> {
-        let seen = self.view(viewer, did).await?;
+    pub async fn proof(&self, viewer: Viewer, seen: &View, path: &RecordPath) -> Result<Proved, Refusal> {
         let proof = view::proof(self.store.as_ref(), &seen.repo, &seen.spine, path.as_bytes()).await;
         let Proof { value, nodes } = match proof {
             Ok(proof) => proof,
             Err(error) => return Err(self.moved_or(&seen.repo, &seen.head, error.to_string()).await),
         };
-        let commit = (seen.head.commit, self.commit_of(&seen)?);
+        let commit = (seen.head.commit, self.commit_of(seen)?);
         let list = self.block_list().await?;
         let blocked = |cid: &Cid| viewer != Viewer::Operator && list.contains_key(cid);
         let refused =
@@ -99,9 +98,9 @@ impl Reading {
         let record = match value {
             None => None,
             Some(cid) => {
-                let row = self.row_at(&seen, path).await?;
+                let row = self.row_at(seen, path).await?;
                 let body = row.filter(|row| row.cid == cid && !row.damaged).and_then(|row| row.body);
-                let gone = || Refusal::Damaged { did: did.clone(), what: format!("record {path}") };
+                let gone = || Refusal::Damaged { did: seen.repo.did.clone(), what: format!("record {path}") };
                 Some((cid, body.ok_or_else(gone)?))
             }
         };
@@ -136,16 +135,39 @@ impl Reading {
     /// # Errors
     /// [`Refusal`].
     pub async fn block(&self, viewer: Viewer, did: &Did, cid: &Cid) -> Result<Vec<u8>, Refusal> {
-        self.not_blocked(viewer, cid).await?;
         let seen = self.view(viewer, did).await?;
-        self.block_in(&seen, cid).await
+        self.served_block(viewer, &seen, cid).await
     }
 
     /// As [`Reading::block`], in a view that was opened before.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn block_in(&self, seen: &View, cid: &Cid) -> Result<Vec<u8>, Refusal> {
+    pub async fn served_block(&self, viewer: Viewer, seen: &View, cid: &Cid) -> Result<Vec<u8>, Refusal> {
+        self.not_blocked(viewer, cid).await?;
+        self.block_in(seen, cid).await
+    }
+
+    /// One record of a view that was opened before.
+    ///
+    /// # Errors
+    /// [`Refusal`]; damaged bytes are never given out.
+    pub async fn served_record(
+        &self,
+        viewer: Viewer,
+        seen: &View,
+        path: &RecordPath,
+    ) -> Result<RecordRow, Refusal> {
+        let none = || Refusal::NoRecord { did: seen.repo.did.clone(), path: path.clone() };
+        let row = self.row_at(seen, path).await?.ok_or_else(none)?;
+        self.not_blocked(viewer, &row.cid).await?;
+        if row.damaged {
+            return Err(Refusal::Damaged { did: seen.repo.did.clone(), what: format!("record {path}") });
+        }
+        Ok(row)
+    }
+
+    pub(crate) async fn block_in(&self, seen: &View, cid: &Cid) -> Result<Vec<u8>, Refusal> {
         if seen.head.commit == *cid {
             return self.commit_of(seen);
         }

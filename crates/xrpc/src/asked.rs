@@ -50,8 +50,24 @@ impl FromRequestParts<Arc<Xrpc>> for Asked {
     }
 }
 
+/// Where a request comes from: the other end of the connection, or what a trusted proxy there says of it.
+pub(crate) fn from(door: &Xrpc, peer: Option<&PeerAddress>, headers: &HeaderMap) -> IpAddr {
+    let mut address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let trusted = |address| door.config.trusted_proxies.iter().any(|net| net.contains(address));
+    let lists = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
+    // The nearest proxy wrote last. What stands before the first address that is no trusted proxy is anybody's word.
+    for said in lists.flat_map(|list| list.rsplit(',')).map(str::trim) {
+        if !trusted(address) {
+            break;
+        }
+        let Ok(before) = said.parse() else { break };
+        address = before;
+    }
+    address
+}
+
 /// Whoever shows a peer's token is a peer. A token that nobody has is refused, not ignored.
-fn viewer(door: &Xrpc, headers: &HeaderMap) -> Result<Viewer, XrpcError> {
+pub(crate) fn viewer(door: &Xrpc, headers: &HeaderMap) -> Result<Viewer, XrpcError> {
     let Some(given) = headers.get(header::AUTHORIZATION) else { return Ok(Viewer::Public) };
     let token = given.to_str().ok().and_then(|text| text.split_once(' '));
     let token =
@@ -68,6 +84,15 @@ fn viewer(door: &Xrpc, headers: &HeaderMap) -> Result<Viewer, XrpcError> {
         "AuthenticationRequired",
         "this mirror knows no such credentials; public data needs none",
     ))
+}
+
+#[cfg(test)]
+impl Asked {
+    /// A request from an address, for tests.
+    pub(crate) fn made_up(from: IpAddr) -> Self {
+        let (params, headers, host) = (Params::default(), HeaderMap::new(), String::new());
+        Self { viewer: Viewer::Public, from, params, headers, host }
+    }
 }
 
 fn host(parts: &Parts) -> String {

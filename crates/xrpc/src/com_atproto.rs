@@ -1,3 +1,4 @@
 //! The methods under `com.atproto`.
 
+pub mod repo;
 pub mod sync;

@@ -1,5 +1,7 @@
 //! What the public door is told at its start.
 
+use std::net::IpAddr;
+
 /// Settings of the door; the node's `[serving]` section says what each is for.
 #[derive(Debug, Clone)]
 pub struct XrpcConfig {
@@ -9,10 +11,85 @@ pub struct XrpcConfig {
     pub mirror_hostname: Option<String>,
     /// The node hosts no accounts, so that every name of it is a mirror.
     pub archive_only: bool,
+    /// Whether blocks and blobs are given out to those who name no account: RASL and the gateway.
+    pub gateway: bool,
+    /// Whether requests are counted.
+    pub rate_limits: bool,
+    /// Requests of one caller in five minutes.
+    pub requests: u32,
+    /// CIDs that are not served here, asked for by one caller in five minutes without naming an account.
+    pub unknown_cids: u32,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Net>,
 }
 
 impl Default for XrpcConfig {
     fn default() -> Self {
-        Self { peer_tokens: Vec::new(), mirror_hostname: None, archive_only: true }
+        Self {
+            peer_tokens: Vec::new(),
+            mirror_hostname: None,
+            archive_only: true,
+            gateway: true,
+            rate_limits: true,
+            requests: 3_000,
+            unknown_cids: 600,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// An address, or a range of them: `192.0.2.0/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Net {
+    base: IpAddr,
+    bits: u32,
+}
+
+impl Net {
+    /// Reads it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (base, bits) = match text.split_once('/') {
+            Some((base, bits)) => (base, Some(bits.parse::<u32>().ok()?)),
+            None => (text, None),
+        };
+        let base: IpAddr = base.trim().parse().ok()?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(most);
+        (bits <= most).then_some(Self { base, bits })
+    }
+
+    /// Whether an address is in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                let shift = 32_u32.saturating_sub(self.bits);
+                base.to_bits().checked_shr(shift) == address.to_bits().checked_shr(shift)
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                let shift = 128_u32.saturating_sub(self.bits);
+                base.to_bits().checked_shr(shift) == address.to_bits().checked_shr(shift)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nets() {
+        let within = |net: &str, address: &str| Net::parse(net).unwrap().contains(address.parse().unwrap());
+        assert!(within("192.0.2.0/24", "192.0.2.77") && !within("192.0.2.0/24", "192.0.3.1"));
+        assert!(within("192.0.2.1", "192.0.2.1") && !within("192.0.2.1", "192.0.2.2"));
+        assert!(within("::1", "::1") && within("fd00::/8", "fdab::1") && !within("fd00::/8", "fe80::1"));
+        assert!(within("0.0.0.0/0", "203.0.113.9") && !within("0.0.0.0/0", "::1"));
+        assert!(within("127.0.0.1", "::ffff:127.0.0.1"));
+        for wrong in ["", "192.0.2.0/33", "::/129", "example.com", "192.0.2.0/x", "/8"] {
+            assert!(Net::parse(wrong).is_none(), "{wrong}");
+        }
     }
 }

@@ -1,15 +1,23 @@
-//! The door itself: what all methods share, and the routes.
+//! The door itself: what all methods share, the routes, and what happens to every request before and after its method.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::http::Uri;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use p2pds_reading::Reading;
+use axum::routing::{any, get};
+use p2pds_reading::{Reading, Viewer};
 
+use crate::asked::{PeerAddress, from, viewer};
+use crate::by_cid::{ipfs, rasl};
 use crate::config::XrpcConfig;
 use crate::error::XrpcError;
-use crate::table::METHODS;
+use crate::limits::{Left, Limits, WINDOW};
+use crate::reply;
+use crate::table::{METHODS, Reason, absent};
 
 /// What the methods share.
 pub struct Xrpc {
@@ -19,6 +27,8 @@ pub struct Xrpc {
     pub config: XrpcConfig,
     /// Sums of the index of lexicons.
     pub lexicons: crate::org_p2pds::lexicon::Index,
+    /// What callers may cost.
+    pub(crate) limits: Limits,
 }
 
 impl std::fmt::Debug for Xrpc {
@@ -31,23 +41,97 @@ impl Xrpc {
     /// A door to what `reading` gives out.
     #[must_use]
     pub fn new(reading: Reading, config: XrpcConfig) -> Self {
-        Self { reading, config, lexicons: Default::default() }
+        let limits = Limits::new(&config);
+        Self { reading, config, lexicons: Default::default(), limits }
     }
 }
 
-/// All public routes. The host name was checked before; requests carry a [`PeerAddress`](crate::PeerAddress).
+/// All public routes. The host name was checked before; requests carry a [`PeerAddress`].
 pub fn router(door: Arc<Xrpc>) -> Router {
     let mut router = Router::new();
     for method in METHODS {
         router = router.route(&format!("/xrpc/{}", method.nsid), (method.route)());
     }
-    router.route("/xrpc/{*method}", axum::routing::any(unknown)).with_state(door)
+    router
+        .route("/xrpc/{*method}", any(unknown))
+        .route("/.well-known/rasl/{cid}", get(rasl::handle))
+        .route("/ipfs/{cid}", get(ipfs::handle))
+        .layer(middleware::from_fn_with_state(Arc::clone(&door), around))
+        .with_state(door)
 }
 
 async fn unknown(uri: Uri) -> Response {
-    let nsid = uri.path().trim_start_matches("/xrpc/");
-    let known = crate::table::ABSENT.iter().any(|(absent, _)| *absent == nsid);
-    let message =
-        if known { "this archive node does not serve this method" } else { "no such method is known here" };
+    let message = match absent(uri.path().trim_start_matches("/xrpc/")) {
+        Some(Reason::Hosting) => "this node archives accounts and hosts none: ask the account's own host",
+        Some(Reason::OtherService) => "this node archives accounts: this method is another service's",
+        Some(Reason::Replaced) => "this method was replaced by another one, which is served here",
+        None => "no such method is known here",
+    };
     XrpcError::not_implemented(message).into_response()
+}
+
+/// Counts the request, answers preflights, and gives every answer the headers that keep browsers from running it.
+async fn around(State(door): State<Arc<Xrpc>>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<PeerAddress>().copied();
+    let address = from(&door, peer.as_ref(), request.headers());
+    let counted = match viewer(&door, request.headers()) {
+        Ok(Viewer::Peer) => Ok(None),
+        _ => door.limits.request(address, Instant::now()),
+    };
+    let mut response = match counted {
+        Err(error) => error.into_response(),
+        Ok(left) => {
+            let mut response =
+                if request.method() == Method::OPTIONS { preflight() } else { next.run(request).await };
+            if let Some(left) = left {
+                say_left(&mut response, left);
+            }
+            response
+        }
+    };
+    reply::guarded(&mut response);
+    metrics::counter!("p2pds_serving_requests_total", "status" => class(response.status())).increment(1);
+    response
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        429 => "limited",
+        200..=299 => "ok",
+        300..=399 => "unchanged",
+        400..=499 => "refused",
+        _ => "failed",
+    }
+}
+
+fn say_left(response: &mut Response, left: Left) {
+    let fields = [
+        ("ratelimit-limit", left.limit.to_string()),
+        ("ratelimit-remaining", left.remaining.to_string()),
+        ("ratelimit-reset", left.reset.to_string()),
+        ("ratelimit-policy", format!("{};w={}", left.limit, WINDOW.as_secs())),
+    ];
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// Any web page may ask: see [`reply::guarded`].
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let fixed = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*, authorization"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    for (name, value) in fields_of(fixed) {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+fn fields_of<const N: usize>(fixed: [(HeaderName, &'static str); N]) -> [(HeaderName, HeaderValue); N] {
+    fixed.map(|(name, value)| (name, HeaderValue::from_static(value)))
 }

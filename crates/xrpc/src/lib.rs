@@ -16,15 +16,19 @@
 )]
 
 mod asked;
+mod by_cid;
 mod com_atproto;
 mod config;
 mod door;
 mod error;
+mod limits;
 mod org_p2pds;
+mod reply;
 mod table;
 
 pub use asked::{Asked, Params, PeerAddress};
-pub use config::XrpcConfig;
+pub use config::{Net, XrpcConfig};
 pub use door::{Xrpc, router};
 pub use error::XrpcError;
-pub use table::{ABSENT, Credentials, METHODS, Method};
+pub use reply::MIRROR;
+pub use table::{ABSENT, Credentials, METHODS, Method, Reason};

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use crate::asked::Asked;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
+use crate::reply;
 
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
-    let did = asked.params.did("did")?;
-    let (_, head) = door.reading.repo(asked.viewer, &did).await?;
-    Ok(Json(json!({ "cid": head.commit.to_string(), "rev": head.rev.to_string() })).into_response())
+    let seen = door.reading.view(asked.viewer, &asked.params.did("did")?).await?;
+    Ok(reply::json(&seen, json!({ "cid": seen.head.commit.to_string(), "rev": seen.head.rev.to_string() })))
 }

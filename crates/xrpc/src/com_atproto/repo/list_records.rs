@@ -1,0 +1,36 @@
+//! `com.atproto.repo.listRecords`: records of one collection, newest key first.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use p2pds_reading::Order;
+use p2pds_syntax::{Nsid, Rkey};
+use serde_json::{Map, Value, json};
+
+use super::{account, view};
+use crate::asked::Asked;
+use crate::door::Xrpc;
+use crate::error::XrpcError;
+use crate::reply;
+
+/// Answers it.
+pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
+    let did = account(&door, &asked.params.at_identifier("repo")?)?;
+    let collection = Nsid::parse(asked.params.need("collection")?)
+        .map_err(|_| XrpcError::invalid("collection must be a valid nsid"))?;
+    let limit = asked.params.limit(50, 100)?;
+    let order = if asked.params.flag("reverse")? { Order::Ascending } else { Order::Descending };
+    let cursor = asked.params.get("cursor");
+    if cursor.is_some_and(|rkey| Rkey::parse(rkey).is_err()) {
+        return Err(XrpcError::invalid("cursor must be the last record key of the page before"));
+    }
+    let _held = door.limits.heavy(&asked).await?;
+    let seen = door.reading.view(asked.viewer, &did).await?;
+    let page = door.reading.list(asked.viewer, &seen, &collection, (cursor, order), limit).await?;
+    let records: Vec<Value> = page.rows.iter().filter_map(|row| view(&did, row)).collect();
+    let mut body = Map::new();
+    body.extend(page.next.map(|rkey| ("cursor".to_owned(), json!(rkey))));
+    body.insert("records".to_owned(), records.into());
+    Ok(reply::json(&seen, body.into()))
+}
