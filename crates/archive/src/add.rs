@@ -147,6 +147,9 @@ impl Inner {
                     ..AccountPatch::default()
                 };
                 self.patch(did, patch).await?;
+                if !self.live.follows(did) {
+                    self.wakes.job(crate::live::JOB);
+                }
                 self.summary(did, updated, brought, begun).await
             }
             Err(error) => {

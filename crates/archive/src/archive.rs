@@ -192,7 +192,9 @@ impl Archive {
     /// [`ArchiveError::NotArchived`], store failures.
     pub async fn pause(&self, did: &Did, paused: bool) -> ArchiveResult<()> {
         self.0.account(did).await?;
-        self.0.patch(did, AccountPatch { paused: Some(paused), ..AccountPatch::default() }).await
+        self.0.patch(did, AccountPatch { paused: Some(paused), ..AccountPatch::default() }).await?;
+        self.0.wakes.job(crate::live::JOB);
+        Ok(())
     }
 
     /// Finishes what an earlier process left: purges, staged repos that will never be flipped, replaced repos that are
@@ -259,6 +261,10 @@ impl Inner {
 
     pub(crate) fn config(&self) -> &ArchiveConfig {
         &self.config
+    }
+
+    pub(crate) fn conditions(&self) -> &Conditions {
+        &self.conditions
     }
 
     pub(crate) fn quotas(&self) -> &Quotas {

@@ -30,4 +30,5 @@ mod tree;
 pub use config::LiveConfig;
 pub(crate) use report::Attached;
 pub use report::{LiveNote, SourceNote};
+pub(crate) use service::JOB;
 pub use service::Live;

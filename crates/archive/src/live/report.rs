@@ -52,6 +52,11 @@ impl Attached {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
+    /// Whether an account is followed.
+    pub(crate) fn follows(&self, did: &Did) -> bool {
+        self.get().is_some_and(|service| service.followed.get(did.as_str()).is_some())
+    }
+
     /// How an account is followed; `None` when nothing follows it.
     pub(crate) fn note(&self, did: &Did) -> Option<LiveNote> {
         self.get()?.note_of(did)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use p2pds_store::{Account, Origin};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -95,17 +96,15 @@ impl Live {
         };
         let mut tasks = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
-        let mut rescan = tokio::time::interval(std::time::Duration::from_secs(60));
-        rescan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let clock = Arc::clone(service);
-        tasks.spawn(async move { clock.keep_time().await });
+        // A store that does not answer at the start is worth stopping for.
+        service.rescan().await?;
+        tasks.spawn(Arc::clone(service).keep_time());
+        tasks.spawn(Arc::clone(service).keep_list());
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 Some(work) = queue.recv() => { tasks.spawn(work); }
                 Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
-                () = service.changed.notified() => service.rescan().await?,
-                _ = rescan.tick() => service.rescan().await?,
             }
         }
         service.stop(&mut queue, &mut tasks).await;
@@ -142,11 +141,28 @@ impl Service {
     }
 
     /// Up to `share` of a time, to spread what would come all at once.
-    pub(super) fn jitter(&self, time: std::time::Duration) -> std::time::Duration {
+    pub(super) fn jitter(&self, time: Duration) -> Duration {
         use std::hash::{BuildHasher as _, Hasher as _};
         let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let random = u32::try_from(random >> 32).unwrap_or(0);
         time.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+
+    /// Looks at the list of accounts when it changes, and now and then.
+    async fn keep_list(self: Arc<Self>) {
+        const NOW_AND_THEN: Duration = Duration::from_secs(60);
+        loop {
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(NOW_AND_THEN) => {}
+            }
+            let begun = tokio::time::Instant::now();
+            if let Err(error) = self.rescan().await {
+                tracing::warn!(event = "live.accounts", %error, "the list of accounts could not be read now");
+            }
+            // Many changes in a row are looked at together, so that long lists do not take the machine.
+            tokio::time::sleep((begun.elapsed().saturating_mul(10)).max(Duration::from_millis(50))).await;
+        }
     }
 
     /// Reads which accounts there are, decides where each is heard, and starts and stops streams accordingly.
@@ -222,7 +238,7 @@ impl Service {
 
     /// Lets what is under way end, for a few seconds, and notes where each stream stopped.
     async fn stop(&self, queue: &mut mpsc::UnboundedReceiver<Work>, tasks: &mut JoinSet<()>) {
-        const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+        const GRACE: Duration = Duration::from_secs(5);
         self.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
         let streams: Vec<Arc<Stream>> = lock(&self.streams).values().cloned().collect();
         streams.iter().for_each(|stream| stream.end());
@@ -266,7 +282,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn micros(time: std::time::Duration) -> i64 {
+pub(super) fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
