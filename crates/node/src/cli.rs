@@ -11,8 +11,10 @@ pub mod doctor;
 pub mod drill;
 pub mod exit;
 pub mod export;
+pub mod health;
 pub mod import;
 pub mod output;
+pub mod plc;
 pub mod serve;
 pub mod shell;
 pub mod show;
@@ -27,6 +29,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
+use crate::config::layers::SET;
 
 /// The package version, and the commit when the builder named one.
 pub const VERSION: &str = env!("P2PDS_VERSION");
@@ -69,6 +72,10 @@ pub struct Global {
     /// Configuration file (TOML).
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
     pub config: Option<PathBuf>,
+    /// Any setting by its name, such as --set archive.sync_interval=30m; may be given more than once.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = set, help_heading = "Settings",
+          hide_short_help = true)]
+    pub set: Vec<(String, String)>,
     /// Print the result as JSON on standard output.
     #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
@@ -115,10 +122,14 @@ pub enum Command {
     Import(import::Args),
     /// Prove that an archive restores, from the archive alone.
     Drill(drill::Args),
+    /// The history of an identity, and what is expected of it: log, announce, ack.
+    Plc(plc::Args),
     /// What runs in the background: state, progress, last error, next run.
     Workers(workers::Args),
     /// Look for what is wrong with this machine or setup, and say how to fix it.
     Doctor(doctor::Args),
+    /// Ask the node on this machine whether it is ready; for containers and scripts.
+    Health(health::Args),
     /// Show the configuration and where each value comes from.
     Config(config::Args),
     /// Print a completion script for a shell.
@@ -188,6 +199,12 @@ fn value_name(flag: &str) -> &'static str {
     }
 }
 
+/// Splits the value of `--set`.
+fn set(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected SECTION.KEY=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
 /// Parses a command line.
 ///
 /// # Errors
@@ -201,6 +218,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::E
         if let Some(value) = matches.get_one::<String>(flag) {
             settings.insert(setting.name(), value.clone());
         }
+    }
+    for (name, value) in &cli.global.set {
+        settings.insert(format!("{SET}{name}"), value.clone());
     }
     Ok(Parsed { cli, settings })
 }

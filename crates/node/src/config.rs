@@ -1,10 +1,14 @@
 //! Configuration: one struct per section, working defaults, and for every value its origin.
 //!
-//! Order: flags, environment, the file named by `--config`, `/etc/p2pds/config.toml`, defaults.
+//! Order: flags, environment, credentials of the service manager, `.env`, the file named by `--config`,
+//! `/etc/p2pds/config.toml`, defaults.
 //! Unknown keys in files are refused by name; unknown `PDS_*` and `P2PDS_*` variables give one
 //! warning each, because an environment is shared with other programs.
 
+mod envfile;
+mod file;
 pub mod layers;
+mod names;
 pub mod reference;
 pub mod section;
 pub mod sections;
@@ -15,9 +19,10 @@ use std::path::{Path, PathBuf};
 
 pub use layers::{ConfigError, Layers, Resolved};
 use section::{SectionInfo, SettingInfo};
-pub use sections::{ArchiveSection, HttpSection, LogSection, NetworkSection, NodeSection};
-
-use crate::words;
+pub use sections::{
+    ArchiveSection, HttpSection, LiveSection, LogSection, MetricsSection, NetworkSection, NodeSection,
+    ServingSection, WatchSection,
+};
 
 /// The file read when it exists, below `--config`.
 pub const SYSTEM_FILE: &str = "/etc/p2pds/config.toml";
@@ -33,6 +38,14 @@ pub struct Config {
     pub network: NetworkSection,
     /// `[archive]`.
     pub archive: ArchiveSection,
+    /// `[live]`.
+    pub live: LiveSection,
+    /// `[serving]`.
+    pub serving: ServingSection,
+    /// `[watch]`.
+    pub watch: WatchSection,
+    /// `[metrics]`.
+    pub metrics: MetricsSection,
     /// `[log]`.
     pub log: LogSection,
 }
@@ -55,12 +68,31 @@ impl Config {
         HttpSection::SECTION,
         NetworkSection::SECTION,
         ArchiveSection::SECTION,
+        LiveSection::SECTION,
+        ServingSection::SECTION,
+        WatchSection::SECTION,
+        MetricsSection::SECTION,
         LogSection::SECTION,
     ];
 
     /// All settings, in reference order.
     pub fn settings() -> impl Iterator<Item = &'static SettingInfo> {
         Self::SECTIONS.iter().flat_map(|section| section.settings)
+    }
+
+    /// Resolves the configuration for a process: like [`load`](Self::load), and from `.env` in the
+    /// working directory.
+    ///
+    /// # Errors
+    /// The first value or key that is wrong, by name and place.
+    pub fn load_here(
+        flags: BTreeMap<String, String>,
+        env: BTreeMap<String, String>,
+        file: Option<&Path>,
+    ) -> Result<Loaded, ConfigError> {
+        let mut layers = Layers::new(flags, env);
+        layers.add_env_file(Some(Path::new(envfile::NAME)))?;
+        Self::resolve(layers, file, Path::new(SYSTEM_FILE))
     }
 
     /// Resolves the configuration from flags, environment and files.
@@ -74,6 +106,12 @@ impl Config {
         system_file: &Path,
     ) -> Result<Loaded, ConfigError> {
         let mut layers = Layers::new(flags, env);
+        layers.add_env_file(None)?;
+        Self::resolve(layers, file, system_file)
+    }
+
+    fn resolve(mut layers: Layers, file: Option<&Path>, system_file: &Path) -> Result<Loaded, ConfigError> {
+        layers.check_sets(Self::SECTIONS)?;
         let named = file.map(Path::to_owned).or_else(|| layers.env("P2PDS_CONFIG").map(PathBuf::from));
         if let Some(path) = named {
             layers.add_file(&path, Self::SECTIONS)?;
@@ -82,13 +120,25 @@ impl Config {
             layers.add_file(system_file, Self::SECTIONS)?;
         }
         let mut resolved = Vec::new();
-        let config = Self {
+        let mut config = Self {
             node: NodeSection::load(&layers, &mut resolved)?,
             http: HttpSection::load(&layers, &mut resolved)?,
             network: NetworkSection::load(&layers, &mut resolved)?,
             archive: ArchiveSection::load(&layers, &mut resolved)?,
+            live: LiveSection::load(&layers, &mut resolved)?,
+            serving: ServingSection::load(&layers, &mut resolved)?,
+            watch: WatchSection::load(&layers, &mut resolved)?,
+            metrics: MetricsSection::load(&layers, &mut resolved)?,
             log: LogSection::load(&layers, &mut resolved)?,
         };
+        if config.http.hostname.is_none()
+            && let Some(url) = &config.http.public_url
+        {
+            config.http.hostname = Some(url.host().to_owned());
+            if let Some(shown) = resolved.iter_mut().find(|r| r.name == "http.hostname") {
+                (shown.value, shown.origin) = (url.host().to_owned(), "setting http.public_url".to_owned());
+            }
+        }
         let warnings = sections::warnings(&layers, &config);
         Ok(Loaded { config, resolved, warnings })
     }
@@ -98,40 +148,6 @@ impl Config {
     pub fn data_dir(&self) -> PathBuf {
         std::path::absolute(&self.node.data_dir).unwrap_or_else(|_| self.node.data_dir.clone())
     }
-}
-
-/// Names that the test suite sets for itself.
-const TEST_NAMES: &[&str] =
-    &["P2PDS_BIN", "P2PDS_NIGHTLY", "P2PDS_ORACLE", "P2PDS_REQUIRE_SHARED", "P2PDS_SHARED"];
-
-/// Names that are read outside the sections: `--config`, and the builder's name for its commit.
-const OTHER_NAMES: &[&str] = &["P2PDS_COMMIT", "P2PDS_CONFIG"];
-
-/// One warning for each variable that looks like ours and is not used.
-fn unused_names(layers: &Layers) -> Vec<String> {
-    let known: Vec<&str> = Config::settings().flat_map(|setting| setting.env).copied().collect();
-    let mut warnings = Vec::new();
-    for name in layers.env_names() {
-        let ours = name.starts_with("P2PDS_") || name.starts_with("PDS_");
-        let secret_file = name.strip_suffix("_FILE").is_some_and(|n| known.contains(&n));
-        if !ours
-            || known.contains(&name)
-            || secret_file
-            || TEST_NAMES.contains(&name)
-            || OTHER_NAMES.contains(&name)
-        {
-            continue;
-        }
-        warnings.push(if sections::LATER_NAMES.contains(&name) {
-            format!("{name} is set, but this version does not host accounts yet: it is not used")
-        } else {
-            let hint = words::nearest(name, known.iter().copied())
-                .map(|near| format!("; did you mean {near}?"))
-                .unwrap_or_default();
-            format!("{name} is set, but no setting has that name: it is not used{hint}")
-        });
-    }
-    warnings
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod node;
 pub mod operator;
 pub mod progress;
+pub mod serving;
 pub mod words;
 
 use std::io::Write as _;
@@ -91,8 +92,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Export(args) => cli::export::run(context, args).await,
         Command::Import(args) => cli::import::run(context, args).await,
         Command::Drill(args) => cli::drill::run(context, args).await,
+        Command::Plc(args) => cli::plc::run(context, args).await,
         Command::Workers(args) => cli::workers::run(context, args).await,
         Command::Doctor(args) => cli::doctor::run(context, args).await,
+        Command::Health(args) => cli::health::run(context, &args),
         Command::Config(args) => cli::config::run(context, &args),
         Command::Completions(args) => cli::shell::completions(&args),
         Command::Man(args) => cli::shell::man(&args),

@@ -5,6 +5,7 @@ pub mod health;
 pub mod jobs;
 pub mod lock;
 pub mod notify;
+pub mod scrub;
 pub mod supervise;
 pub mod watchdog;
 pub mod workers;
@@ -13,6 +14,8 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use p2pds_archive::Following;
+use p2pds_archive::live::Live;
 use tokio::net::TcpListener;
 
 use crate::cli::VERSION;
@@ -24,7 +27,7 @@ use crate::node::health::Health;
 use crate::node::lock::Lock;
 use crate::node::supervise::{Stop, Supervisor};
 use crate::operator::{Failure, server, socket};
-use crate::words;
+use crate::{serving, words};
 
 /// Runs a node on the data directory whose lock is handed in, until it is told to stop.
 ///
@@ -55,9 +58,12 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     let door = Arc::new(Door {
         health: Arc::new(Health::new(Arc::clone(&engine.store))),
         hostname: config.http.hostname.as_ref().map(|name| name.to_ascii_lowercase()),
+        mirror_hostname: config.serving.mirror_hostname.as_ref().map(|name| name.to_ascii_lowercase()),
         address,
     });
-    supervisor.spawn("http", http::serve(listener, http::router(door), supervisor.stop_handle()));
+    let routes = http::router(door, serving::door(&engine));
+    supervisor.spawn("http", http::serve(listener, routes, supervisor.stop_handle()));
+    supervisor.spawn("serving-index", serving::index(Arc::clone(&engine), supervisor.stop_handle()));
     let sampler = Arc::new(Sampler::new(Arc::clone(&engine.store), engine.dir.clone()));
     if let Some(listener) = metrics_listener {
         let page = metrics_page(Arc::clone(&sampler));
@@ -68,9 +74,14 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         .spawn("operator", server::serve(bound, Arc::clone(&engine), sampler, supervisor.stop_handle()));
     supervisor.spawn("resume", resume(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));
+    supervisor.spawn(scrub::NAME, scrub::run(Arc::clone(&engine), supervisor.stop_handle()));
     for job in jobs::all(&engine) {
         supervisor.spawn(job.name(), workers::run(job, Arc::clone(&engine), supervisor.stop_handle()));
     }
+    if config.watch.plc_stream {
+        supervisor.spawn("plc-stream", follow_directory(Arc::clone(&engine), supervisor.stop_handle()));
+    }
+    supervisor.spawn("live", live(Arc::clone(&engine), supervisor.stop_handle()));
     notify::tell("READY=1");
     let result = supervisor.run(signals).await;
     notify::tell("STOPPING=1");
@@ -78,6 +89,31 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     tracing::info!(event = "node.stopped", "stopped");
     drop(lock);
     result
+}
+
+/// Follows the accounts as they change.
+async fn live(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
+    let live = Live::new(engine.archive.clone(), engine::live_config(&engine.config));
+    live.run(stop.wait()).await.map_err(Failure::from)?;
+    Ok(())
+}
+
+/// Follows the operations of the PLC directory. A store that does not answer now is asked again.
+async fn follow_directory(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
+    const PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+    let how = Following::default();
+    loop {
+        tokio::select! {
+            () = stop.wait() => return Ok(()),
+            ended = engine.archive.follow_directory(&how) => if let Err(error) = ended {
+                tracing::warn!(event = "plc.follow-failed", %error, "following the PLC directory has stopped; it is begun again");
+            },
+        }
+        tokio::select! {
+            () = stop.wait() => return Ok(()),
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
 }
 
 /// Finishes what an earlier process left half done, beside everything else.

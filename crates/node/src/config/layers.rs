@@ -1,4 +1,5 @@
-//! Where values come from, in order: flags, environment, `--config` file, system file, defaults.
+//! Where values come from, in order: flags, environment, credentials of the service manager, environment
+//! file, `--config` file, system file, defaults.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,11 @@ use serde::Serialize;
 
 use crate::config::section::{SectionInfo, SettingInfo};
 use crate::config::setting::Setting;
+use crate::config::{envfile, file};
 use crate::words;
+
+/// Begins the name of a setting given as `--set section.key=value` among the flags.
+pub const SET: &str = "--set ";
 
 /// Why a configuration was refused. Each message names the setting and where it was found.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +30,26 @@ pub enum ConfigError {
         shape: String,
     },
     /// A file has a key or section that no setting has.
-    #[error("{path}: there is no setting `{name}`{hint}", path = path.display())]
+    #[error("{place}: there is no setting `{name}`{hint}")]
     Unknown {
-        /// The file.
-        path: PathBuf,
+        /// File and line.
+        place: Place,
         /// `section.key` or `[section]`.
         name: String,
         /// `; did you mean …?` or nothing.
         hint: String,
     },
+    /// `--set` names a setting that does not exist.
+    #[error("--set {name}: there is no setting of that name{hint}")]
+    UnknownSet {
+        /// What was named.
+        name: String,
+        /// `; did you mean …?` or nothing.
+        hint: String,
+    },
+    /// A line of an environment file that is none.
+    #[error("{0}: expected NAME=value, a comment or nothing")]
+    NotEnv(Place),
     /// A file cannot be read.
     #[error("cannot read {path}: {error}", path = path.display())]
     Unreadable {
@@ -55,6 +71,21 @@ pub enum ConfigError {
     Together(String),
 }
 
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, line {}", self.path.display(), self.line)
+    }
+}
+
 /// The place a value was found in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -62,8 +93,12 @@ pub enum Origin {
     Flag(String),
     /// An environment variable.
     Env(String),
+    /// A file that the service manager put into `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// A variable in an environment file.
+    EnvFile(Place, String),
     /// A configuration file.
-    File(PathBuf),
+    File(Place),
     /// Nothing was said.
     Default,
 }
@@ -73,7 +108,9 @@ impl std::fmt::Display for Origin {
         match self {
             Self::Flag(name) => write!(f, "flag --{name}"),
             Self::Env(name) => write!(f, "environment {name}"),
-            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Credential(name) => write!(f, "credential {name}"),
+            Self::EnvFile(place, name) => write!(f, "environment {name} in {place}"),
+            Self::File(place) => write!(f, "file {place}"),
             Self::Default => f.write_str("default"),
         }
     }
@@ -95,7 +132,9 @@ pub struct Resolved {
 pub struct Layers {
     flags: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
-    files: Vec<(PathBuf, BTreeMap<String, String>)>,
+    env_file: Option<(PathBuf, envfile::Values)>,
+    files: Vec<(PathBuf, file::Values)>,
+    warnings: Vec<String>,
 }
 
 impl Layers {
@@ -104,18 +143,73 @@ impl Layers {
     #[must_use]
     pub fn new(flags: BTreeMap<String, String>, env: BTreeMap<String, String>) -> Self {
         let env = env.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        Self { flags, env, files: Vec::new() }
+        Self { flags, env, ..Self::default() }
     }
 
-    /// The value of an environment variable that is not a setting, such as `P2PDS_CONFIG`.
+    /// The value of a variable that is not a setting, such as `P2PDS_CONFIG`.
     #[must_use]
     pub fn env(&self, name: &str) -> Option<&str> {
-        self.env.get(name).map(String::as_str)
+        let in_file = || Some(self.env_file.as_ref()?.1.get(name)?.0.as_str());
+        self.env.get(name).map(String::as_str).or_else(in_file)
     }
 
-    /// Names of all variables that are set.
+    /// Names of all variables that are set, in the environment or in the environment file.
     pub fn env_names(&self) -> impl Iterator<Item = &str> {
-        self.env.keys().map(String::as_str)
+        let in_file = self.env_file.iter().flat_map(|(_, values)| values.keys());
+        let names: std::collections::BTreeSet<&str> =
+            self.env.keys().chain(in_file).map(String::as_str).collect();
+        names.into_iter()
+    }
+
+    /// What was strange about the sources themselves.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Adds the environment file: the one that `P2PDS_ENV_FILE` names, else `usual` if it is there.
+    ///
+    /// # Errors
+    /// The named one cannot be read, or has lines of another sort.
+    pub fn add_env_file(&mut self, usual: Option<&Path>) -> Result<(), ConfigError> {
+        let named = self.env.get("P2PDS_ENV_FILE").map(PathBuf::from);
+        let Some(path) = named.as_deref().or(usual.filter(|path| path.is_file())) else { return Ok(()) };
+        let shown = path.display();
+        if named.is_none() && !envfile::is_ours(path) {
+            self.warnings.push(format!(
+                "{shown} is not read: others than its owner can change it, or it is not yours; P2PDS_ENV_FILE={shown} reads it all the same"
+            ));
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        let (values, strange) = envfile::parse(&text);
+        if let Some(line) = strange.first() {
+            let place = Place { path: path.to_owned(), line: *line };
+            if named.is_some() {
+                return Err(ConfigError::NotEnv(place));
+            }
+            self.warnings.push(format!("{place}: expected NAME=value; the line is not used"));
+        }
+        self.env_file = Some((path.to_owned(), values));
+        Ok(())
+    }
+
+    /// Checks the names given with `--set`.
+    ///
+    /// # Errors
+    /// One that no setting has.
+    pub fn check_sets(&self, sections: &[SectionInfo]) -> Result<(), ConfigError> {
+        let names: Vec<String> = sections.iter().flat_map(|s| s.settings).map(SettingInfo::name).collect();
+        for name in self.flags.keys().filter_map(|flag| flag.strip_prefix(SET)) {
+            if !names.iter().any(|known| known == name) {
+                let hint = words::nearest(name, names.iter().map(String::as_str))
+                    .map(|near| format!("; did you mean {near}?"))
+                    .unwrap_or_default();
+                return Err(ConfigError::UnknownSet { name: name.to_owned(), hint });
+            }
+        }
+        Ok(())
     }
 
     /// Adds a file below the layers already there. Unknown sections and keys are refused.
@@ -125,7 +219,7 @@ impl Layers {
     pub fn add_file(&mut self, path: &Path, sections: &[SectionInfo]) -> Result<(), ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        let values = parse_file(path, &text, sections)?;
+        let values = file::parse(path, &text, sections)?;
         self.files.push((path.to_owned(), values));
         Ok(())
     }
@@ -161,25 +255,64 @@ impl Layers {
         if let (Some(flag), Some(text)) = (info.flag, self.flags.get(name)) {
             return Ok((Origin::Flag(flag.to_owned()), text.clone()));
         }
-        for variable in info.env {
-            if let Some(text) = self.env.get(*variable) {
-                return Ok((Origin::Env((*variable).to_owned()), text.clone()));
-            }
-            let variable = format!("{variable}_FILE");
-            if let Some(path) = self.env.get(&variable).filter(|_| info.secret) {
-                return Ok((Origin::Env(variable), secret_file(Path::new(path))?));
-            }
+        if let Some(text) = self.flags.get(&format!("{SET}{name}")) {
+            return Ok((Origin::Flag(format!("set {name}")), text.clone()));
+        }
+        if let Some((variable, text)) = in_env(info, |variable| self.env.get(variable).cloned())? {
+            return Ok((Origin::Env(variable), text));
+        }
+        if let Some(found) = self.credential(info, name)? {
+            return Ok(found);
+        }
+        if let Some((path, values)) = &self.env_file
+            && let Some((variable, text)) = in_env(info, |variable| Some(values.get(variable)?.0.clone()))?
+        {
+            let line = values.get(&variable).map_or(0, |(_, line)| *line);
+            return Ok((Origin::EnvFile(Place { path: path.clone(), line }, variable), text));
         }
         for (path, values) in &self.files {
-            if let Some(text) = values.get(name) {
-                return Ok((Origin::File(path.clone()), text.clone()));
+            let place = |line: usize| Origin::File(Place { path: path.clone(), line });
+            if let Some((text, line)) = values.get(name) {
+                return Ok((place(*line), text.clone()));
             }
-            if let Some(file) = values.get(&format!("{name}_file")).filter(|_| info.secret) {
-                return Ok((Origin::File(path.clone()), secret_file(Path::new(file))?));
+            if let Some((file, line)) = values.get(&format!("{name}_file")).filter(|_| info.secret) {
+                return Ok((place(*line), secret_file(Path::new(file))?));
             }
         }
         Ok((Origin::Default, info.default.to_owned()))
     }
+
+    /// A secret that systemd put into `$CREDENTIALS_DIRECTORY` (`LoadCredential=`), by the setting's name or one of its
+    /// names in the environment.
+    fn credential(&self, info: &SettingInfo, name: &str) -> Result<Option<(Origin, String)>, ConfigError> {
+        let Some(dir) = self.env.get("CREDENTIALS_DIRECTORY").filter(|_| info.secret) else {
+            return Ok(None);
+        };
+        for name in std::iter::once(&name).chain(info.env) {
+            let path = Path::new(dir).join(name);
+            if path.is_file() {
+                return Ok(Some((Origin::Credential((*name).to_owned()), secret_file(&path)?)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first of a setting's variables that is set, or of those that name a secret's file.
+fn in_env(
+    info: &SettingInfo,
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(String, String)>, ConfigError> {
+    for variable in info.env {
+        if let Some(text) = get(variable) {
+            return Ok(Some(((*variable).to_owned(), text)));
+        }
+        let variable = format!("{variable}_FILE");
+        if let Some(path) = get(&variable).filter(|_| info.secret) {
+            return Ok(Some((variable, secret_file(Path::new(&path))?)));
+        }
+    }
+    Ok(None)
 }
 
 /// The contents of a secret's file without the final line break that editors add.
@@ -187,71 +320,4 @@ fn secret_file(path: &Path) -> Result<String, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
-}
-
-fn parse_file(
-    path: &Path,
-    text: &str,
-    sections: &[SectionInfo],
-) -> Result<BTreeMap<String, String>, ConfigError> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error| ConfigError::NotToml { path: path.to_owned(), error: Box::new(error) })?;
-    let mut values = BTreeMap::new();
-    for (section_name, value) in &table {
-        let section = sections.iter().find(|section| section.name == section_name);
-        let (Some(section), Some(entries)) = (section, value.as_table()) else {
-            return Err(unknown_section(path, section_name, sections));
-        };
-        for (key, value) in entries {
-            let known = section
-                .settings
-                .iter()
-                .any(|s| s.key == key || (s.secret && key.strip_suffix("_file") == Some(s.key)));
-            if !known {
-                return Err(unknown_key(path, section, key));
-            }
-            let name = format!("{section_name}.{key}");
-            let text = toml_text(value).ok_or_else(|| ConfigError::Value {
-                name: name.clone(),
-                origin: Origin::File(path.to_owned()),
-                value: value.to_string(),
-                shape: "a single value or a list of them".to_owned(),
-            })?;
-            values.insert(name, text);
-        }
-    }
-    Ok(values)
-}
-
-fn unknown_section(path: &Path, name: &str, sections: &[SectionInfo]) -> ConfigError {
-    let home = sections.iter().find(|s| s.settings.iter().any(|setting| setting.key == name));
-    let hint = match home {
-        Some(section) => format!("; did you mean `{name}` under [{}]?", section.name),
-        None => words::nearest(name, sections.iter().map(|s| s.name))
-            .map(|near| format!("; did you mean [{near}]?"))
-            .unwrap_or_default(),
-    };
-    ConfigError::Unknown { path: path.to_owned(), name: name.to_owned(), hint }
-}
-
-fn unknown_key(path: &Path, section: &SectionInfo, key: &str) -> ConfigError {
-    let hint = words::nearest(key, section.settings.iter().map(|s| s.key))
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default();
-    ConfigError::Unknown { path: path.to_owned(), name: format!("{}.{key}", section.name), hint }
-}
-
-fn toml_text(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(n) => Some(n.to_string()),
-        toml::Value::Float(n) => Some(n.to_string()),
-        toml::Value::Boolean(b) => Some(b.to_string()),
-        toml::Value::Array(items) => {
-            let items: Option<Vec<String>> = items.iter().map(toml_text).collect();
-            Some(items?.join(","))
-        }
-        toml::Value::Datetime(_) | toml::Value::Table(_) => None,
-    }
 }

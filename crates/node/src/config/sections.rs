@@ -4,10 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use p2pds_xrpc::Net;
+
 use super::layers::Layers;
 use super::section::section;
-use super::setting::{LogFormat, Size};
-use super::{Config, unused_names};
+use super::setting::{LogFormat, Secret, Size, WebUrl};
+use super::{Config, names};
 
 section! {
     /// Where the node keeps its things.
@@ -29,6 +31,9 @@ section! {
         /// Public host name. Requests for other names are refused, except localhost and
         /// plain IP addresses.
         hostname: Option<String> = "", flag "hostname", env ["P2PDS_HOSTNAME", "PDS_HOSTNAME"];
+        /// URL under which others reach this node, such as https://archive.example.com. Its host
+        /// name is the public host name when none is set.
+        public_url: Option<WebUrl> = "", flag "public-url", env ["P2PDS_PUBLIC_URL", "PUBLIC_URL"];
     }
 }
 
@@ -62,15 +67,108 @@ section! {
         sync_interval: Duration = "1h", env ["P2PDS_SYNC_INTERVAL"];
         /// How often a running node tries missing blobs again.
         blob_retry_interval: Duration = "15m", env ["P2PDS_BLOB_RETRY_INTERVAL"];
-        /// How often a running node verifies each archive from its stored bytes.
+        /// How often a running node begins to read and check everything that is stored. It goes on
+        /// until all is done, so it may take longer.
         verify_interval: Duration = "7d", env ["P2PDS_VERIFY_INTERVAL"];
+        /// Share of one processor core that this may take, in percent. When it would not end in
+        /// verify_deadline, it takes up to four times as much.
+        verify_share: u32 = "5", env ["P2PDS_VERIFY_SHARE"];
+        /// Time within which everything is to be checked once; an alert says when that cannot be.
+        verify_deadline: Duration = "30d", env ["P2PDS_VERIFY_DEADLINE"];
         /// Blobs fetched at a time for one account.
         blob_concurrency: u32 = "6", env ["P2PDS_BLOB_CONCURRENCY"];
         /// Most bytes of blobs kept for one account; 0 is no limit. Blobs past it are listed as
         /// missing, with the reason.
         blob_quota: Size = "0", env ["P2PDS_BLOB_QUOTA"];
+        /// Most bytes (records and blobs) kept for one account; 0 is no limit. At nine tenths of it
+        /// no new blobs are fetched, at the whole nothing new at all; what is held stays. An
+        /// account's own limit, set with `p2pds archive quota`, goes before it.
+        quota_per_account: Size = "0", env ["P2PDS_QUOTA_PER_ACCOUNT"];
+        /// Most bytes (records and blobs) kept of all accounts together; 0 is no limit.
+        quota_total: Size = "0", env ["P2PDS_QUOTA_TOTAL"];
         /// Disk space that archives leave free.
         keep_free: Size = "1GB", env ["P2PDS_KEEP_FREE"];
+    }
+}
+
+section! {
+    /// Live following: archived accounts are kept current as they change.
+    pub struct LiveSection in "live" {
+        /// Follow accounts as they change. Without it they are fetched every `archive.sync_interval`.
+        enabled: bool = "true", env ["P2PDS_LIVE_ENABLED", "FIREHOSE_ENABLED"];
+        /// A relay, such as wss://relay.example, to follow when there are many accounts. Without one,
+        /// each account is heard from its own host.
+        relay: Option<String> = "", env ["P2PDS_LIVE_RELAY", "FIREHOSE_URL"];
+        /// How many accounts are many. A relay sends the events of the whole network, whoever is
+        /// followed: expect a terabyte a month and more (`p2pds workers` shows what it is).
+        relay_from: u32 = "500", env ["P2PDS_LIVE_RELAY_FROM"];
+        /// A host's own stream has the events of all its accounts. When it brings more than so many
+        /// a second, the accounts there are polled instead.
+        host_rate: u32 = "20", env ["P2PDS_LIVE_HOST_RATE"];
+        /// Hosts listened to at a time; accounts on further hosts are polled.
+        max_streams: u32 = "200", env ["P2PDS_LIVE_MAX_STREAMS"];
+        /// Shortest time between two questions for the head of a polled account; it grows while
+        /// nothing changes.
+        poll_least: Duration = "30s", env ["P2PDS_LIVE_POLL_LEAST"];
+        /// Longest such time.
+        poll_most: Duration = "1h", env ["P2PDS_LIVE_POLL_MOST"];
+        /// How often the heads that a stream led to are compared with what the accounts' hosts say, so
+        /// that a stream that leaves events out is noticed.
+        compare_every: Duration = "30m", env ["P2PDS_LIVE_COMPARE_EVERY"];
+    }
+}
+
+section! {
+    /// Serving archived accounts to others. Nothing is served until `p2pds archive serve` says so,
+    /// account by account.
+    pub struct ServingSection in "serving" {
+        /// Tokens of the peers to whom you serve what is set to `peers`: they send one as
+        /// `Authorization: Bearer TOKEN`. Give each peer its own, of 24 random characters or more.
+        peer_tokens: Vec<Secret> = "", env ["P2PDS_PEER_TOKENS"];
+        /// A second host name, under which this node is asked as a mirror.
+        mirror_hostname: Option<String> = "", env ["P2PDS_MIRROR_HOSTNAME"];
+        /// Give blocks and blobs of served accounts to those who know only a CID:
+        /// `/.well-known/rasl/` and `/ipfs/`.
+        gateway: bool = "true", env ["P2PDS_GATEWAY"];
+        /// Limit how much one address may ask.
+        rate_limits: bool = "true", env ["P2PDS_RATE_LIMITS", "RATE_LIMIT_ENABLED", "PDS_RATE_LIMITS_ENABLED"];
+        /// Requests of one address in five minutes.
+        requests: u32 = "3000", env ["P2PDS_REQUESTS"];
+        /// CIDs that nobody served here has, asked for by one address in five minutes.
+        unknown_cids: u32 = "600", env ["P2PDS_UNKNOWN_CIDS"];
+        /// Reverse proxies (addresses or ranges such as 10.0.0.0/8) whose X-Forwarded-For header
+        /// is believed. Behind a proxy that is not named here, all callers count as one.
+        trusted_proxies: Vec<Net> = "", env ["P2PDS_TRUSTED_PROXIES"];
+        /// Blocks and blobs of served accounts that can be found by CID alone. Each takes six bytes
+        /// of memory; accounts past it are served by their DID only.
+        index_blocks: u32 = "20000000", env ["P2PDS_INDEX_BLOCKS"];
+    }
+}
+
+section! {
+    /// Watching identities: PLC operations that nobody announced, and directories that disagree.
+    pub struct WatchSection in "watch" {
+        /// How often the PLC log (or did:web document) of each archived account is fetched again,
+        /// spread over the time.
+        plc_refresh: Duration = "6h", env ["P2PDS_PLC_REFRESH"];
+        /// Follow the directory's export as well, so that an operation is known within seconds
+        /// instead of hours. Costs what all operations of the network weigh: about 1 kB each,
+        /// a few a second.
+        plc_stream: bool = "true", env ["P2PDS_PLC_STREAM"];
+        /// Origins of further did:plc directories or mirrors of it. Their answers are compared
+        /// with the directory's: what differs is shown, and nothing is taken over from them.
+        plc_mirrors: Vec<String> = "", env ["P2PDS_PLC_MIRRORS"];
+    }
+}
+
+section! {
+    /// The page of metrics for Prometheus. The operator socket serves it in any case.
+    pub struct MetricsSection in "metrics" {
+        /// Address to serve /metrics on, when a port is set. It has no password: leave it on an
+        /// address that only your Prometheus reaches.
+        bind: IpAddr = "127.0.0.1", env ["P2PDS_METRICS_BIND"];
+        /// Port to serve /metrics on; not served over TCP without one.
+        port: Option<u16> = "", env ["P2PDS_METRICS_PORT"];
     }
 }
 
@@ -85,37 +183,10 @@ section! {
     }
 }
 
-/// Names of the reference server's configuration that belong to hosting, which comes later. They
-/// are accepted so that its environment file can be used as it is, and said to be unused.
-pub(super) const LATER_NAMES: &[&str] = &[
-    "PDS_ACCEPTING_REPO_IMPORTS",
-    "PDS_ACTOR_STORE_DIRECTORY",
-    "PDS_ADMIN_PASSWORD",
-    "PDS_BLOBSTORE_DISK_LOCATION",
-    "PDS_BLOBSTORE_DISK_TMP_LOCATION",
-    "PDS_BLOB_UPLOAD_LIMIT",
-    "PDS_BSKY_APP_VIEW_DID",
-    "PDS_BSKY_APP_VIEW_URL",
-    "PDS_CRAWLERS",
-    "PDS_DPOP_SECRET",
-    "PDS_EMAIL_FROM_ADDRESS",
-    "PDS_EMAIL_SMTP_URL",
-    "PDS_INVITE_REQUIRED",
-    "PDS_JWT_SECRET",
-    "PDS_MAX_REPO_IMPORT_SIZE",
-    "PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX",
-    "PDS_RATE_LIMITS_ENABLED",
-    "PDS_RECOVERY_DID_KEY",
-    "PDS_REPORT_SERVICE_DID",
-    "PDS_REPORT_SERVICE_URL",
-    "PDS_SERVICE_DID",
-    "PDS_SERVICE_HANDLE_DOMAINS",
-    "PDS_SERVICE_NAME",
-];
-
 /// What deserves a line at the start, though the configuration is valid.
 pub(super) fn warnings(layers: &Layers, config: &Config) -> Vec<String> {
-    let mut warnings = unused_names(layers);
+    let mut warnings = layers.warnings().to_vec();
+    warnings.extend(names::warnings(layers));
     if config.network.dev_allow_loopback {
         warnings.push(
             "development setting dev_allow_loopback is on: requests to this machine are allowed".to_owned(),
@@ -126,6 +197,11 @@ pub(super) fn warnings(layers: &Layers, config: &Config) -> Vec<String> {
             "listening on {} without a host name: set http.hostname to the name that others use",
             config.http.bind
         ));
+    }
+    if config.serving.peer_tokens.iter().any(|token| token.expose().len() < 24) {
+        warnings.push(
+            "a token in serving.peer_tokens is shorter than 24 characters: it may be guessed".to_owned(),
+        );
     }
     warnings
 }

@@ -88,6 +88,13 @@ impl Setting for SocketAddr {
     }
 }
 
+impl Setting for p2pds_xrpc::Net {
+    const SHAPE: &'static str = "an IP address or a range of them (10.0.0.0/8)";
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_or_else(|| expected(Self::SHAPE), Ok)
+    }
+}
+
 impl Setting for Duration {
     const SHAPE: &'static str = "a duration such as 30s, 5m, 1h or 7d";
     fn parse(text: &str) -> Result<Self, String> {
@@ -149,6 +156,36 @@ impl Setting for Secret {
     const SECRET: bool = true;
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// A web address without path: scheme, host name and perhaps a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebUrl(url::Url);
+
+impl WebUrl {
+    /// Its host name or address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// Scheme, host and port, without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+}
+
+impl Setting for WebUrl {
+    const SHAPE: &'static str = "a URL such as https://archive.example.com";
+    fn parse(text: &str) -> Result<Self, String> {
+        match url::Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" => {
+                Ok(Self(url))
+            }
+            _ => expected(Self::SHAPE),
+        }
     }
 }
 

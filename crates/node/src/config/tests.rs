@@ -21,8 +21,15 @@ struct Case {
 fn precedence_table() {
     let cases = [
         Case { flag: None, env: &[], file: None, system: None, port: 3000, origin: "default" },
-        Case { flag: None, env: &[], file: None, system: Some("7"), port: 7, origin: "file SYSTEM" },
-        Case { flag: None, env: &[], file: Some("6"), system: Some("7"), port: 6, origin: "file FILE" },
+        Case { flag: None, env: &[], file: None, system: Some("7"), port: 7, origin: "file SYSTEM, line 2" },
+        Case {
+            flag: None,
+            env: &[],
+            file: Some("6"),
+            system: Some("7"),
+            port: 6,
+            origin: "file FILE, line 2",
+        },
         Case {
             flag: None,
             env: &[("PORT", "5")],
@@ -117,6 +124,12 @@ fn lists_and_durations_from_a_file() {
 fn unused_names_give_one_warning_each() {
     let env = map(&[
         ("PDS_JWT_SECRET", "x"),
+        ("PDS_BLOBSTORE_S3_REGION", "x"),
+        ("PORT", "7"),
+        ("REPLICATE_DIDS", "did:plc:a,did:plc:b"),
+        ("POLICY_FILE", "/x"),
+        ("HANDLE", "a.test"),
+        ("P2PDS_PORT_FILE", "/x"),
         ("P2PDS_PROT", "1"),
         ("PDS_HOSTNAME", "pds.test"),
         ("HOME", "/"),
@@ -126,7 +139,11 @@ fn unused_names_give_one_warning_each() {
     assert_eq!(
         loaded.warnings,
         [
+            "taken from older names: PORT (now P2PDS_PORT), REPLICATE_DIDS (now P2PDS_ARCHIVE_ACCOUNTS)",
+            "set, but without a meaning in this version yet: HANDLE (hosting), POLICY_FILE (policies)",
+            "P2PDS_PORT_FILE is set, but http.port is no secret: only secrets are read from files",
             "P2PDS_PROT is set, but no setting has that name: it is not used; did you mean P2PDS_PORT?",
+            "PDS_BLOBSTORE_S3_REGION is set, but this version does not host accounts yet: it is not used",
             "PDS_JWT_SECRET is set, but this version does not host accounts yet: it is not used",
         ]
     );
@@ -158,6 +175,152 @@ fn secrets_are_hidden_and_read_from_files() {
         assert_eq!(resolved[0].origin, origin);
     }
     const { assert!(Option::<Secret>::SECRET) };
+}
+
+/// A value that a setting takes and that is not its default: the first that it does not refuse.
+fn sample(setting: &section::SettingInfo) -> String {
+    let words = setting.shape.rsplit([' ', ',']).filter(|word| !word.is_empty());
+    let usual = ["7", "true", "127.0.0.9", "35s", "7MB", "https://x.test", "127.0.0.1:5353", "some-text"];
+    let refused = |value: &&str| {
+        let flags = map(&[(&format!("{}{}", layers::SET, setting.name()), *value)]);
+        *value != setting.default
+            && Config::load(flags, BTreeMap::new(), None, Path::new("/nonexistent")).is_ok()
+    };
+    let found = usual.into_iter().chain(words).find(refused);
+    found
+        .unwrap_or_else(|| panic!("the test has no value for {}: {}", setting.name(), setting.shape))
+        .to_owned()
+}
+
+/// Every setting, from every source that it can come from, with its value and its origin.
+#[test]
+fn every_setting_from_every_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for setting in Config::settings() {
+        let (name, value) = (setting.name(), sample(setting));
+        let check = |from: &str, loaded: Result<Loaded, ConfigError>| {
+            let loaded = loaded.unwrap_or_else(|error| panic!("{name} from {from}: {error}"));
+            let shown = loaded.resolved.iter().find(|r| r.name == name).unwrap();
+            assert_eq!(shown.origin, from.replace("<dir>", &dir.path().display().to_string()), "{name}");
+            assert_eq!(shown.value, if setting.secret { "(hidden)" } else { &value }, "{name} from {from}");
+            assert!(!setting.secret || !format!("{:?}", loaded.config).contains(&value), "{name} is printed");
+        };
+        let nowhere = Path::new("/nonexistent");
+        let set = format!("{}{name}", layers::SET);
+        check(&format!("flag --set {name}"), Config::load(map(&[(&set, &value)]), map(&[]), None, nowhere));
+        if let Some(flag) = setting.flag {
+            let parsed = crate::cli::parse(["p2pds".into(), format!("--{flag}={value}").into()]).unwrap();
+            check(&format!("flag --{flag}"), Config::load(parsed.settings, map(&[]), None, nowhere));
+        }
+        for variable in setting.env {
+            let env = map(&[(variable, &value)]);
+            check(&format!("environment {variable}"), Config::load(map(&[]), env, None, nowhere));
+            std::fs::write(at("env"), format!("# ours\n{variable}='{value}'\n")).unwrap();
+            let env = map(&[("P2PDS_ENV_FILE", at("env").to_str().unwrap())]);
+            let from = format!("environment {variable} in <dir>/env, line 2");
+            check(&from, Config::load(map(&[]), env, None, nowhere));
+        }
+        let toml = format!("[{}]\n\n{} = \"{value}\"\n", setting.section, setting.key);
+        std::fs::write(at("c.toml"), &toml).unwrap();
+        check("file <dir>/c.toml, line 3", Config::load(map(&[]), map(&[]), Some(&at("c.toml")), nowhere));
+        check("file <dir>/c.toml, line 3", Config::load(map(&[]), map(&[]), None, &at("c.toml")));
+        if setting.secret {
+            secrets_from_files(setting, &value, dir.path(), &check);
+        }
+    }
+}
+
+fn secrets_from_files(
+    setting: &section::SettingInfo,
+    value: &str,
+    dir: &Path,
+    check: &dyn Fn(&str, Result<Loaded, ConfigError>),
+) {
+    let (path, nowhere) = (dir.join("secret"), Path::new("/nonexistent"));
+    std::fs::write(&path, format!("{value}\n")).unwrap();
+    for variable in setting.env {
+        let env = map(&[(&format!("{variable}_FILE"), path.to_str().unwrap())]);
+        check(&format!("environment {variable}_FILE"), Config::load(map(&[]), env, None, nowhere));
+    }
+    let toml = format!("[{}]\n{}_file = {path:?}\n", setting.section, setting.key);
+    std::fs::write(dir.join("s.toml"), toml).unwrap();
+    check("file <dir>/s.toml, line 2", Config::load(map(&[]), map(&[]), Some(&dir.join("s.toml")), nowhere));
+    for name in std::iter::once(setting.name()).chain(setting.env.iter().map(|n| (*n).to_owned())) {
+        let credentials = dir.join(format!("credentials-{name}"));
+        std::fs::create_dir_all(&credentials).unwrap();
+        std::fs::copy(&path, credentials.join(&name)).unwrap();
+        let env = map(&[("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]);
+        check(&format!("credential {name}"), Config::load(map(&[]), env, None, nowhere));
+    }
+}
+
+/// A bad value is named with the place that it stands in and with what was expected there.
+#[test]
+fn a_bad_value_is_named_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, env_file) = (dir.path().join("c.toml"), dir.path().join("e"));
+    std::fs::write(&file, "# one\n[http]\nbind = \"::\"\nport = 99999\n").unwrap();
+    std::fs::write(&env_file, "P2PDS_BIND=::\nP2PDS_PORT=x\n").unwrap();
+    let env = map(&[("P2PDS_ENV_FILE", env_file.to_str().unwrap())]);
+    let set = map(&[("--set http.port", "x")]);
+    let nowhere = Path::new("/nonexistent");
+    for (flags, env, file, want) in [
+        (map(&[]), map(&[]), Some(file.as_path()), "file DIR/c.toml, line 4: `99999`"),
+        (map(&[]), env, None, "environment P2PDS_PORT in DIR/e, line 2: `x`"),
+        (map(&[]), map(&[("PORT", "x")]), None, "environment PORT: `x`"),
+        (set, map(&[]), None, "flag --set http.port: `x`"),
+        (map(&[("http.port", "x")]), map(&[]), None, "flag --port: `x`"),
+    ] {
+        let error = Config::load(flags, env, file, nowhere).unwrap_err().to_string();
+        let want = want.replace("DIR", &dir.path().display().to_string());
+        assert_eq!(error, format!("{want} is not a number from 0 to 65535 (setting http.port)"));
+    }
+    let error = Config::load(map(&[("--set http.prot", "1")]), map(&[]), None, nowhere).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--set http.prot: there is no setting of that name; did you mean http.port?"
+    );
+}
+
+#[test]
+fn env_file_of_the_working_directory() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(".env");
+    let load = |mode: u32, text: &str| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut layers = Layers::new(map(&[]), map(&[("P2PDS_BIND", "::1")]));
+        layers.add_env_file(Some(&path)).unwrap();
+        Config::resolve(layers, None, Path::new("/nonexistent")).unwrap()
+    };
+    let loaded = load(0o644, "P2PDS_PORT=7\nP2PDS_BIND=::2\n");
+    assert_eq!(loaded.config.http.port, 7);
+    assert_eq!(loaded.config.http.bind.to_string(), "::1", "the environment comes first");
+    let loaded = load(0o666, "P2PDS_PORT=7\n");
+    assert_eq!(loaded.config.http.port, 3000);
+    assert!(loaded.warnings[0].contains("is not read: others"), "{:?}", loaded.warnings);
+    let loaded = load(0o600, "P2PDS_PORT=7\nwhat is this\n");
+    assert_eq!(loaded.config.http.port, 7);
+    assert!(loaded.warnings[0].ends_with("line 2: expected NAME=value; the line is not used"));
+}
+
+#[test]
+fn the_public_url_names_the_host() {
+    let load = |env: &[(&str, &str)]| {
+        let loaded = Config::load(map(&[]), map(env), None, Path::new("/nonexistent")).unwrap();
+        let shown = loaded.resolved.into_iter().find(|r| r.name == "http.hostname").unwrap();
+        (loaded.config.http.hostname, shown.origin)
+    };
+    let url = ("PUBLIC_URL", "https://a.example.com:8443");
+    assert_eq!(load(&[url]), (Some("a.example.com".into()), "setting http.public_url".into()));
+    let both = load(&[url, ("PDS_HOSTNAME", "b.example.com")]);
+    assert_eq!(both, (Some("b.example.com".into()), "environment PDS_HOSTNAME".into()));
+    for bad in ["ftp://a.test", "a.test", "https://a.test/path", "https://"] {
+        let loaded = Config::load(map(&[]), map(&[("PUBLIC_URL", bad)]), None, Path::new("/nonexistent"));
+        assert!(loaded.is_err(), "{bad}");
+    }
 }
 
 /// The example file, with its comments taken away, is the default configuration.

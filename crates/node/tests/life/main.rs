@@ -10,3 +10,4 @@
 mod answers;
 mod home;
 mod node;
+mod service;

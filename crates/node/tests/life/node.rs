@@ -105,7 +105,7 @@ fn settings_and_their_origins() {
     let of = |name: &str| shown.as_array().unwrap().iter().find(|r| r["name"] == name).unwrap().clone();
     assert_eq!(of("http.hostname")["origin"], "flag --hostname");
     assert_eq!(of("http.port")["origin"], "environment P2PDS_PORT");
-    assert_eq!(of("archive.sync_interval")["origin"], format!("file {}", file.display()));
+    assert_eq!(of("archive.sync_interval")["origin"], format!("file {}, line 2", file.display()));
     assert_eq!(of("network.plc_url")["origin"], "default");
 
     std::fs::write(&file, "[archive]\nsync_intervall = \"2h\"\n").unwrap();
