@@ -1,6 +1,4 @@
-//! The public door over TCP: health, a banner, and the check of the Host header.
-//!
-//! Serving archives to others comes later, through this same router.
+//! The public door over TCP: health, a banner, the check of the Host header, and what is served to others (`xrpc`).
 
 mod listener;
 
@@ -13,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use p2pds_xrpc::Xrpc;
 
 pub use listener::serve;
 
@@ -25,13 +24,15 @@ pub struct Door {
     pub health: Arc<Health>,
     /// The public host name, lower case.
     pub hostname: Option<String>,
+    /// The name under which it is asked as a mirror, lower case.
+    pub mirror_hostname: Option<String>,
     /// Where it listens.
     pub address: SocketAddr,
 }
 
 /// The public routes.
-pub fn router(door: Arc<Door>) -> Router {
-    Router::new()
+pub fn router(door: Arc<Door>, xrpc: Arc<Xrpc>) -> Router {
+    let own = Router::new()
         .route("/", get(banner))
         .route(
             "/robots.txt",
@@ -41,14 +42,16 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/readyz", get(ready))
         .route("/xrpc/_health", get(health))
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(Arc::clone(&door), own_host_only))
-        .with_state(door)
+        .with_state(Arc::clone(&door));
+    own.merge(p2pds_xrpc::router(xrpc))
+        .layer(middleware::from_fn_with_state(door, own_host_only))
+        .layer(middleware::from_fn(crate::metrics::door::count))
 }
 
 async fn banner(State(door): State<Arc<Door>>) -> String {
     format!(
         "p2pds {}: an AT Protocol archive node\n\n\
-         It keeps verified copies of accounts for its operator and serves nobody's data to the public.\n\
+         It keeps verified copies of accounts, and serves those that its operator chose to serve.\n\
          Health: http://{}/xrpc/_health\n",
         env!("CARGO_PKG_VERSION"),
         door.address
@@ -60,7 +63,7 @@ async fn health(State(door): State<Arc<Door>>) -> Response {
     match door.health.check().await {
         Ok(()) => axum::Json(serde_json::json!({ "version": version })).into_response(),
         Err(reason) => {
-            tracing::error!(reason, "not healthy");
+            tracing::error!(event = "node.unhealthy", reason, "not healthy");
             let body = serde_json::json!({ "version": version, "error": "Service Unavailable" });
             (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
         }
@@ -74,14 +77,7 @@ async fn ready(State(door): State<Arc<Door>>) -> Response {
     }
 }
 
-async fn not_found(uri: Uri) -> Response {
-    if uri.path().starts_with("/xrpc/") {
-        let body = serde_json::json!({
-            "error": "MethodNotImplemented",
-            "message": "this node archives accounts; it does not serve this method",
-        });
-        return (StatusCode::NOT_IMPLEMENTED, axum::Json(body)).into_response();
-    }
+async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "nothing here\n").into_response()
 }
 
@@ -89,7 +85,10 @@ async fn not_found(uri: Uri) -> Response {
 /// address (DNS rebinding) sends its own name.
 async fn own_host_only(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     let host = requested_host(request.headers(), request.uri());
-    if host.is_some_and(|host| is_own_host(&host, door.hostname.as_deref())) {
+    let own = |host: &String| {
+        [&door.hostname, &door.mirror_hostname].into_iter().any(|name| is_own_host(host, name.as_deref()))
+    };
+    if host.as_ref().is_some_and(own) {
         return next.run(request).await;
     }
     (

@@ -62,12 +62,15 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         address,
     });
     let routes = http::router(door, serving::door(&engine));
-    supervisor.spawn("http", http::serve(listener, routes, supervisor.stop_handle()));
+    supervisor.spawn(
+        "http",
+        http::serve(listener, routes, config.serving.trusted_proxies.clone(), supervisor.stop_handle()),
+    );
     supervisor.spawn("serving-index", serving::index(Arc::clone(&engine), supervisor.stop_handle()));
     let sampler = Arc::new(Sampler::new(Arc::clone(&engine.store), engine.dir.clone()));
     if let Some(listener) = metrics_listener {
         let page = metrics_page(Arc::clone(&sampler));
-        supervisor.spawn("metrics", http::serve(listener, page, supervisor.stop_handle()));
+        supervisor.spawn("metrics", http::serve(listener, page, Vec::new(), supervisor.stop_handle()));
     }
     supervisor.spawn("metrics-tidy", metrics::door::tidy(supervisor.stop_handle()));
     supervisor

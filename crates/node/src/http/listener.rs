@@ -1,44 +1,58 @@
 //! Accepting connections, with named limits and an orderly end.
+//!
+//! Nobody waits for a place: a caller with too many connections is turned away at once, and when all places are taken
+//! the connection that has been idle for longest makes room. So thousands of connections that say nothing keep nobody
+//! out who has a question.
 
+mod patient;
+mod places;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use p2pds_xrpc::{Net, PeerAddress};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::node::supervise::Stop;
+use patient::Patient;
+use places::{Place, Places};
 
-/// Connections open at a time; more wait in the system's queue.
-pub const MAX_CONNECTIONS: usize = 512;
 /// Time for a client to send the head of a request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request.
 pub const MAX_HEAD: usize = 16 * 1024;
 
-/// Serves until told to stop, then lets open requests finish.
+/// Serves until told to stop, then lets open requests finish. `proxies` may have as many connections as there are.
 ///
 /// # Errors
 /// None at present; accept errors are logged and retried.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) -> anyhow::Result<()> {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    proxies: Vec<Net>,
+    mut stop: Stop,
+) -> anyhow::Result<()> {
+    let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
     loop {
-        let slot = tokio::select! {
-            biased;
-            () = stop.wait() => break,
-            slot = Arc::clone(&slots).acquire_owned() => slot?,
-        };
-        let stream = tokio::select! {
+        let (stream, address) = tokio::select! {
             biased;
             () = stop.wait() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, address)) => (stream, address.ip().to_canonical()),
                 Err(error) => {
                     tracing::warn!(event = "http.accept", %error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -46,26 +60,42 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) -> any
                 }
             },
         };
-        let connection = one(stream, router.clone(), stop.clone());
-        connections.spawn(async move {
-            connection.await;
-            drop(slot);
-        });
+        let proxy = proxies.iter().any(|net| net.contains(address));
+        let Some(place) = Places::take(&places, address, proxy) else {
+            metrics::counter!("p2pds_http_turned_away_total").increment(1);
+            continue;
+        };
+        connections.spawn(one(stream, address, router.clone(), place, stop.clone()));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
     Ok(())
 }
 
-async fn one(stream: TcpStream, router: Router, mut stop: Stop) {
+async fn one(stream: TcpStream, address: IpAddr, router: Router, place: Place, mut stop: Stop) {
+    // Answers are flushed as they are made; there is nothing to wait for.
+    let _ = stream.set_nodelay(true);
+    let routes = TowerToHyperService::new(router);
+    let activity = place.activity();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (routes, busy) = (routes.clone(), activity.begin());
+        async move {
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(PeerAddress(address));
+            let response: Response = routes.call(request).await?;
+            // Busy until the last byte of the answer is handed over.
+            Ok::<_, Infallible>(response.map(|body| places::Holding::new(body, busy)))
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Patient::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = place.wanted() => return,
         () = stop.wait() => {
             connection.as_mut().graceful_shutdown();
             connection.await

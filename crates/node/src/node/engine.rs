@@ -4,17 +4,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use p2pds_archive::live::LiveConfig;
 use p2pds_archive::{Archive, ArchiveConfig, ArchiveDeps, Progress, SystemClock};
 use p2pds_blobs::Blobs;
 use p2pds_directory::{Directory, DirectoryConfig};
 use p2pds_net::{Client, NetConfig};
+use p2pds_reading::Reading;
 use p2pds_recovery::Recovery;
-use p2pds_store::Store;
-use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore};
+use p2pds_store::{Store, StoreError, StoreResult};
+use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, salvage};
 
 use crate::config::Config;
 use crate::node::lock::make_private_dir;
 use crate::operator::Failure;
+use crate::words::now_micros;
 
 /// Directory of the blobs in the data directory.
 const BLOBS: &str = "blobs";
@@ -33,6 +36,8 @@ pub struct Engine {
     pub archive: Archive,
     /// Exports and drills.
     pub recovery: Recovery,
+    /// What others may read.
+    pub reading: Reading,
 }
 
 impl std::fmt::Debug for Engine {
@@ -58,7 +63,7 @@ impl Engine {
         // A data directory that was there before may be open to others: what lies in it is not.
         for name in PRIVATE {
             if let Err(error) = make_private_dir(&dir.join(name)) {
-                tracing::debug!(name, %error, "the directory could not be made now");
+                tracing::debug!(event = "node.directory", name, %error, "the directory could not be made now");
             }
         }
         let blobs =
@@ -78,7 +83,8 @@ impl Engine {
         };
         let archive = Archive::new(deps, archive_config(config));
         let recovery = Recovery::new(archive.clone());
-        Ok(Self { config: config.clone(), dir, store, archive, recovery })
+        let reading = Reading::new(Arc::clone(&store), archive.blobs().clone());
+        Ok(Self { config: config.clone(), dir, store, archive, recovery, reading })
     }
 
     /// Finishes what an earlier process left half done. What cannot be finished is logged and
@@ -88,7 +94,10 @@ impl Engine {
     /// The accounts cannot be listed.
     pub async fn resume(&self) -> anyhow::Result<()> {
         for left in self.archive.resume(&Progress::none()).await.map_err(Failure::from)? {
-            tracing::warn!("{left}");
+            tracing::warn!(event = "archive.left-over", "{left}");
+        }
+        for left in self.archive.rebuild_damaged(&Progress::none()).await.map_err(Failure::from)? {
+            tracing::warn!(event = "store.rebuild", "{left}");
         }
         Ok(())
     }
@@ -103,9 +112,47 @@ impl Engine {
     }
 }
 
+/// Opens the store; a file that was found damaged, before or just now, is mended first.
 async fn open_store(dir: PathBuf) -> anyhow::Result<Arc<dyn Store>> {
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, Options::default())).await?;
+    let open = move || {
+        let options = Options::default();
+        if let Some(why) = salvage::wanted(&dir) {
+            mend(&dir, &options, &why)?;
+        }
+        match SqliteStore::open(&dir, options.clone()) {
+            Err(StoreError::DamagedFile(why)) => {
+                mend(&dir, &options, &why)?;
+                SqliteStore::open(&dir, options)
+            }
+            opened => opened,
+        }
+    };
+    let opened = tokio::task::spawn_blocking(open).await?;
     Ok(Arc::new(opened.map_err(Failure::from)?))
+}
+
+fn mend(dir: &Path, options: &Options, why: &str) -> StoreResult<()> {
+    if !Engine::exists(dir) {
+        return Ok(());
+    }
+    tracing::warn!(
+        event = "store.mending",
+        why,
+        "the database file is damaged; what can be read of it is copied"
+    );
+    let now = now_micros();
+    let stamp = p2pds_archive::when(now).replace([' ', ':'], "-");
+    let mended = salvage::mend(dir, options, &stamp, now)?;
+    tracing::warn!(
+        event = "store.mended",
+        rows = mended.rows,
+        kept = %mended.kept.display(),
+        "the database file is whole again; the damaged one is kept until you delete it"
+    );
+    for line in mended.lines() {
+        tracing::warn!(event = "store.lost", "{line}");
+    }
+    Ok(())
 }
 
 fn archive_config(config: &Config) -> ArchiveConfig {
@@ -113,9 +160,31 @@ fn archive_config(config: &Config) -> ArchiveConfig {
     ArchiveConfig {
         blob_concurrency: usize::try_from(archive.blob_concurrency.max(1)).unwrap_or(1),
         blob_quota: Some(archive.blob_quota.0).filter(|quota| *quota > 0),
+        quota_per_account: Some(archive.quota_per_account.0).filter(|quota| *quota > 0),
+        quota_total: Some(archive.quota_total.0).filter(|quota| *quota > 0),
         keep_free: archive.keep_free.0,
         tool: format!("p2pds {}", crate::cli::VERSION),
         ..ArchiveConfig::default()
+    }
+}
+
+/// How accounts are followed live.
+#[must_use]
+pub fn live_config(config: &Config) -> LiveConfig {
+    let live = &config.live;
+    // Those who name a firehose often name its method too.
+    let relay =
+        live.relay.as_deref().map(|url| url.split("/xrpc/").next().unwrap_or(url).trim_end_matches('/'));
+    LiveConfig {
+        enabled: live.enabled,
+        relay: relay.filter(|url| !url.is_empty()).map(str::to_owned),
+        relay_from: usize::try_from(live.relay_from).unwrap_or(usize::MAX),
+        host_rate: live.host_rate,
+        max_streams: usize::try_from(live.max_streams).unwrap_or(usize::MAX),
+        poll_least: live.poll_least,
+        poll_most: live.poll_most,
+        compare_every: live.compare_every,
+        ..LiveConfig::default()
     }
 }
 

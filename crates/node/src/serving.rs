@@ -1,0 +1,62 @@
+//! Serving to others: the public door's settings, and the worker that keeps its index of CIDs current.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2pds_xrpc::{Xrpc, XrpcConfig};
+
+use crate::config::Config;
+use crate::node::engine::Engine;
+use crate::node::supervise::Stop;
+
+/// How often the index is brought up to date.
+const REFRESH: Duration = Duration::from_secs(3);
+
+/// The public door on what the engine gives out.
+#[must_use]
+pub fn door(engine: &Engine) -> Arc<Xrpc> {
+    Arc::new(Xrpc::new(engine.reading.clone(), settings(&engine.config)))
+}
+
+fn settings(config: &Config) -> XrpcConfig {
+    let serving = &config.serving;
+    XrpcConfig {
+        peer_tokens: serving.peer_tokens.iter().map(|token| token.expose().to_owned()).collect(),
+        mirror_hostname: serving.mirror_hostname.as_ref().map(|name| name.to_ascii_lowercase()),
+        archive_only: true,
+        gateway: serving.gateway,
+        rate_limits: serving.rate_limits,
+        requests: serving.requests,
+        unknown_cids: serving.unknown_cids,
+        trusted_proxies: serving.trusted_proxies.clone(),
+    }
+}
+
+/// Keeps the index of served CIDs current until told to stop.
+///
+/// # Errors
+/// None: what cannot be read now is tried again.
+pub async fn index(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
+    let most = usize::try_from(engine.config.serving.index_blocks).unwrap_or(usize::MAX);
+    let mut left_out = 0;
+    loop {
+        tokio::select! {
+            () = stop.wait() => return Ok(()),
+            refreshed = engine.reading.refresh_index(most) => match refreshed {
+                Ok(done) if done.left_out != left_out => {
+                    left_out = done.left_out;
+                    tracing::warn!(
+                        event = "serving.index-full", accounts = left_out, blocks = done.blocks,
+                        "served accounts cannot be found by CID alone: raise serving.index_blocks",
+                    );
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(event = "serving.index", %error, "the index could not be read now"),
+            },
+        }
+        tokio::select! {
+            () = stop.wait() => return Ok(()),
+            () = tokio::time::sleep(REFRESH) => {}
+        }
+    }
+}
