@@ -24,6 +24,7 @@ mod diff;
 mod error;
 mod fetch;
 mod fetch_blobs;
+mod history;
 mod host;
 mod identity;
 mod import;
@@ -33,6 +34,7 @@ mod locks;
 mod progress;
 mod quota;
 mod reach;
+mod rebuild;
 mod remove;
 mod report;
 pub mod schedule;
@@ -51,15 +53,17 @@ pub use clock::{Clock, SystemClock};
 pub use conditions::{Condition, Conditions};
 pub use config::ArchiveConfig;
 pub use error::{ArchiveError, ArchiveResult};
+pub use history::{At, HistoryQuery, Retained, Withdrawal};
 pub use identity::given_by_host;
 pub use locks::AccountGuard;
 pub use progress::{Counter, Phase, Progress, ProgressEvent, Stage, Unit};
 pub use quota::{Full, QUOTA_FINDING, Recount};
 pub use report::{
-    AccountLine, Announcement, BlobNote, Check, CheckName, CheckResult, CollectionLine, Details,
-    EvidenceNote, FindingNote, Found, HandleNote, HandleSituation, HeadNote, IdentityHistory, ImportReport,
-    KeyNote, KeySituation, KeyState, OperationLine, Outcome, PlcNote, RecordView, RemoveReport, Summary,
-    Traces, UndoLine, Verdict, VerifyOptions, VerifyReport, Watched, WebVersion,
+    AccountLine, Announcement, AsOf, BlobNote, Check, CheckName, CheckResult, CollectionLine, Counts,
+    Details, DiffReport, Difference, EvidenceNote, FindingNote, Found, HandleNote, HandleSituation, HeadNote,
+    HistoryReport, IdentityHistory, ImportReport, Kept, KeyNote, KeySituation, KeyState, NamedBlob,
+    OldRecord, OperationLine, Outcome, PlcNote, Proof, RecordView, RemoveReport, Revision, Summary, Traces,
+    UndoLine, Verdict, VerifyOptions, VerifyReport, Watched, WebVersion, Written,
 };
 pub use verify::scrub::{Pace, Paced, Scrub, Step};
 pub use wake::{Asked, Wakes};

@@ -97,6 +97,22 @@ pub async fn outside(config: &Config) -> Vec<Check> {
     outside::all(config).await
 }
 
+/// Damaged files that mending left beside the database.
+#[must_use]
+pub fn kept(dir: &Path) -> Option<Check> {
+    let kept = p2pds_store_sqlite::salvage::kept(dir);
+    let names: Vec<String> = kept.iter().map(|path| path.display().to_string()).collect();
+    (!names.is_empty()).then(|| {
+        Check::bad(
+            Verdict::Warning,
+            "damaged-kept",
+            format!("the database was damaged and has been mended; kept: {}", names.join(", ")),
+            "these files take room, and nothing reads them",
+            "delete them when nothing is missed: `p2pds archive show ACCOUNT` names what was lost",
+        )
+    })
+}
+
 /// The database check, from what its structure check answered.
 #[must_use]
 pub fn database(problems: Result<Vec<String>, String>) -> Check {
@@ -109,15 +125,16 @@ pub fn database(problems: Result<Vec<String>, String>) -> Check {
             NAME,
             format!("the database file is damaged: {}", problems.join("; ")),
             WHY,
-            "stop the node, copy the data directory away, check the disk, then `p2pds verify`; \
-             `p2pds archive sync` fetches again what is lost",
+            "check the disk; then restart the node, or without one `p2pds doctor --mend`: what can be read is copied \
+             into a new file, what is lost is named and fetched again, and the damaged file is kept",
         ),
         Err(error) => Check::bad(
             Verdict::Failed,
             NAME,
             format!("the database cannot be read: {error}"),
             WHY,
-            "look at the message; restore the data directory from a copy, or move it away and add the accounts again",
+            "look at the message; `p2pds doctor --mend` copies what can be read; else restore the data directory from a \
+             copy, or move it away and add the accounts again",
         ),
     }
 }

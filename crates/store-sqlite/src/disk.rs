@@ -12,6 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Name of the ballast file.
 pub(crate) const BALLAST_NAME: &str = "ballast";
 
+/// Bytes free for this process on the disk that holds `dir`.
+pub(crate) fn free_space(dir: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// The state of the disk as the writer knows it.
 #[derive(Debug)]
 pub(crate) struct Disk {
@@ -56,8 +62,7 @@ impl Disk {
 
     /// Bytes free for this process on the disk that holds the data.
     pub(crate) fn free(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.dir).ok()?;
-        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free_space(&self.dir)
     }
 
     fn path(&self) -> PathBuf {

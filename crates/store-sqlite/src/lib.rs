@@ -29,6 +29,7 @@ mod prepare;
 mod queue;
 mod read;
 mod readers;
+pub mod salvage;
 mod store;
 mod traces;
 mod writer;

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::Options;
 use crate::Synchronous;
-use crate::fault::{backend, file};
+use crate::fault::{Outcome, backend, file};
+use crate::salvage;
 
 /// Name of the database file in the data directory.
 pub const FILE_NAME: &str = "p2pds.sqlite";
@@ -71,6 +72,36 @@ pub(crate) fn writer(dir: &Path, options: &Options) -> StoreResult<Connection> {
     ))
     .map_err(backend(doing))?;
     migrate(&conn, dir)?;
+    salvage::keep_schema(&conn, dir)?;
+    Ok(conn)
+}
+
+/// The newest schema number.
+pub(crate) fn latest() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// A new database with schema `version`, to be filled by one connection and closed.
+pub(crate) fn scratch(path: &Path, options: &Options, version: u32) -> Outcome<Connection> {
+    let known = latest();
+    if version > known {
+        let dir = path.display().to_string();
+        return Err(StoreError::TooNew { dir, found: version, known }.into());
+    }
+    let mut open = OpenOptions::new();
+    open.read(true).write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+    open.open(path).map_err(file("create a database file"))?;
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.execute_batch(&format!(
+        "PRAGMA page_size={}; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id={APPLICATION_ID};
+         PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA trusted_schema=OFF;",
+        options.page_size
+    ))?;
+    for (number, sql) in (1..=version).zip(MIGRATIONS) {
+        conn.execute_batch(&format!("BEGIN IMMEDIATE; {sql}\nPRAGMA user_version={number}; COMMIT;"))?;
+    }
     Ok(conn)
 }
 

@@ -26,7 +26,7 @@ use crate::prepare::prepare;
 use crate::queue::{Chore, Job, Next, Queue};
 use crate::readers::Readers;
 use crate::writer::Writer;
-use crate::{Options, open, read, traces};
+use crate::{Options, open, read, salvage, traces};
 
 /// What the threads share.
 #[derive(Debug)]
@@ -44,6 +44,13 @@ impl Shared {
     /// Why writing has stopped, if it has.
     pub(crate) fn stopped(&self) -> Option<String> {
         self.stopped.get().cloned()
+    }
+
+    /// Notes damage of the file itself, which the next start mends.
+    pub(crate) fn met(&self, error: &StoreError) {
+        if let StoreError::DamagedFile(why) = error {
+            salvage::mark(&self.dir, why);
+        }
     }
 
     /// Stops writing until the store is opened again.
@@ -120,6 +127,7 @@ impl SqliteStore {
     fn open_dir(dir: &Path, options: Options, temporary: Option<PathBuf>) -> StoreResult<Self> {
         open::directory(dir)?;
         let lock = lock::take(dir)?;
+        salvage::finish(dir)?;
         let writing = open::writer(dir, &options)?;
         let folding = open::checkpointer(dir, &options)?;
         let reading = (0..options.readers.max(1))
@@ -191,7 +199,7 @@ impl SqliteStore {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     ) -> StoreResult<T> {
-        self.readers.run(doing, work).await
+        self.readers.run(doing, work).await.inspect_err(|error| self.shared.met(error))
     }
 
     async fn chore(&self, chore: Chore) -> StoreResult<()> {
@@ -482,7 +490,13 @@ impl Store for SqliteStore {
         spawn("store-check".into(), move || {
             let _ = answer.send(read::stats::check(&conn).map_err(|f| f.into_store("check the database")));
         })?;
-        receiver.await.unwrap_or(Err(StoreError::Closed))
+        let found = receiver.await.unwrap_or(Err(StoreError::Closed)).inspect_err(|error| self.shared.met(error));
+        if let Ok(lines) = &found
+            && !lines.is_empty()
+        {
+            salvage::mark(&self.shared.dir, &lines.join("; "));
+        }
+        found
     }
 
     async fn close(&self) -> StoreResult<()> {

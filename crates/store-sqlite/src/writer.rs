@@ -99,7 +99,9 @@ impl Writer {
                 let result = self.apply.unit(&job.unit);
                 let result = match result {
                     Ok(applied) => Ok(applied),
-                    Err(fault) if fault.gravity() == Gravity::Unit => Err(fault.into_store("apply a change")),
+                    Err(fault) if fault.gravity() == Gravity::Unit => {
+                        Err(fault.into_store("apply a change")).inspect_err(|error| self.shared.met(error))
+                    }
                     Err(fault) => {
                         jobs.push(job);
                         return Err(fault);
@@ -143,6 +145,7 @@ impl Writer {
             }
             Gravity::Unit | Gravity::Group => {
                 let error = fault.into_store("commit a group of changes");
+                self.shared.met(&error);
                 for job in jobs {
                     let _ = job.answer.send(Err(error.clone()));
                 }

@@ -118,7 +118,7 @@ pub enum StoreError {
     Damaged(String),
     /// The structure of the database file itself is damaged, so that it cannot be mended in place.
     #[error(
-        "the database file itself is damaged ({0}); write out what can still be read with `p2pds export`, move the data directory away, and add the accounts again with `p2pds archive add`"
+        "the database file itself is damaged ({0}); restart the node, or without one run `p2pds doctor --mend`: what can be read is copied into a new file, and what is lost is named and fetched again"
     )]
     DamagedFile(String),
     /// An unexpected failure of the database or the file system.

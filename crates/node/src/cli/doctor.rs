@@ -5,8 +5,9 @@ use crate::cli::exit::{Exit, Stopped};
 use crate::cli::output;
 use crate::doctor::{self, Check, Verdict};
 use crate::node::engine::Engine;
-use crate::operator::Command;
+use crate::node::lock;
 use crate::operator::answer::Answer;
+use crate::operator::{Command, Failure};
 
 const EXAMPLES: &str = "\
 Exit status 3 if a check failed.
@@ -14,6 +15,7 @@ Exit status 3 if a check failed.
 Examples:
   p2pds doctor
   p2pds doctor --offline
+  p2pds doctor --mend
   p2pds doctor --json | jq '.[] | select(.verdict == \"failed\")'";
 
 /// Arguments of `doctor`.
@@ -23,6 +25,9 @@ pub struct Args {
     /// Leave out what needs the network: DNS, the directory, the clock.
     #[arg(long)]
     offline: bool,
+    /// Mend a damaged database file: copy what can be read, keep the damaged file, fetch what is lost.
+    #[arg(long)]
+    mend: bool,
 }
 
 /// Runs `doctor`.
@@ -33,7 +38,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     let config = &context.loaded.config;
     let dir = context.data_dir();
     let mut checks = doctor::local(config, &dir);
-    checks.push(database(context).await);
+    let mut database_check = database(context).await;
+    if args.mend && database_check.verdict == Verdict::Failed {
+        mend(context).await?;
+        database_check = database(context).await;
+    }
+    checks.push(database_check);
+    checks.extend(doctor::kept(&dir));
     if args.offline {
         checks.push(Check::skipped("network", "left out as asked"));
     } else {
@@ -46,6 +57,23 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     }
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
     Ok(if failed { Exit::Damage } else { Exit::Ok })
+}
+
+/// Lets the next opening of the store mend the file, and proves every account.
+async fn mend(context: &Context) -> Result<(), Stopped> {
+    if lock::state(&context.data_dir()).is_ok_and(|state| state.is_node()) {
+        let message = "a node works on the database";
+        return Err(Failure::new("conflict", message)
+            .hint("restart the node: it mends the file when it starts")
+            .into());
+    }
+    let all = Command::Verify { account: None, read_data: false, repair: true };
+    match context.run(Need::Existing, all).await {
+        Ok(_) => Ok(()),
+        // The check that follows says how the file is now.
+        Err(stopped) if stopped.exit != Exit::Interrupted => Ok(()),
+        Err(stopped) => Err(stopped),
+    }
 }
 
 async fn database(context: &Context) -> Check {
