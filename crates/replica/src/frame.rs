@@ -1,8 +1,8 @@
 //! Frames of `subscribeRepos`: a header and a payload, two items of CBOR in one WebSocket message.
 //!
 //! [`peek`] says whom a frame concerns, at the price of a few dozen bytes; [`decode`] reads it whole, without copying
-//! the blocks. Frames are neither hashed nor signed, so the order of keys in header, payload and operations does not
-//! matter; everything else is strict DRISL, and nothing is allocated before its bytes are there.
+//! the blocks. Frames are neither hashed nor signed, so the order of keys in header and payload does not matter;
+//! everything else is strict DRISL, and nothing is allocated before its bytes are there.
 //!
 //! A frame that is no CBOR is [`FrameError::Malformed`]. One that is CBOR and breaks the schema is
 //! [`FrameError::Event`], which names its account and number where it could be read, so that a stream can go on behind

@@ -318,6 +318,7 @@ fn bytes<'a>(reader: &mut Reader<'a>, most: u64) -> Result<&'a [u8], String> {
 }
 
 fn ops(reader: &mut Reader<'_>) -> Result<Vec<EventOp>, String> {
+    reader.clone().skip(&LIMITS).map_err(wrong)?;
     let count = reader.array().map_err(wrong)?;
     if count > MAX_OPS {
         return Err(format!("has {count} operations, at most {MAX_OPS} are accepted"));
