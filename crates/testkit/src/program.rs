@@ -168,6 +168,24 @@ impl Program {
         self.ok(&all)?.json()
     }
 
+    /// Starts a node on a free port and waits until commands reach it.
+    ///
+    /// # Errors
+    /// It ends, or commands do not reach it within 30 seconds.
+    pub fn serve(&self) -> Result<Running> {
+        let mut node = self.spawn(&["serve", "--port", "0"])?;
+        let socket = self.data.join("operator.sock");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            if !node.alive()? {
+                bail!("the node ended: {}", node.kill()?);
+            }
+            ensure!(Instant::now() < deadline, "no operator socket");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(node)
+    }
+
     /// Starts a command.
     ///
     /// # Errors

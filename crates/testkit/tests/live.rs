@@ -11,20 +11,7 @@
 use std::time::{Duration, Instant};
 
 use p2pds_testkit::oracle::{Account, Network, Options, POST, image, post_record};
-use p2pds_testkit::program::{Program, Running};
-
-/// Starts a node on a free port and waits until commands reach it.
-fn serve(program: &Program) -> Running {
-    let mut node = program.spawn(&["serve", "--port", "0"]).unwrap();
-    let socket = program.data().join("operator.sock");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-        assert!(node.alive().unwrap(), "the node ended: {}", node.kill().unwrap());
-        assert!(Instant::now() < deadline, "no operator socket");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    node
-}
+use p2pds_testkit::program::Program;
 
 /// Waits until `archive show` says what is wanted; gives it back.
 fn until(
@@ -56,7 +43,7 @@ fn what_is_written_is_here_a_moment_later() {
     let post = account.create(POST, &post_record("first")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let program = Program::new(&dir.path().join("data")).unwrap().with_env(network.environment());
-    let node = serve(&program);
+    let node = program.serve().unwrap();
     program.ok(&["archive", "add", &account.did]).unwrap();
     let live = |shown: &serde_json::Value| shown["live"]["state"] == "live";
     until(&program, &account.did, "live following", live);

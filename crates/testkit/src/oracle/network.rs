@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -48,8 +49,11 @@ pub struct Network {
 pub struct Pds {
     /// `http://localhost:PORT`.
     pub url: String,
-    pid: u32,
+    pid: AtomicU32,
     data: PathBuf,
+    /// How it was started, for its next start.
+    args: Vec<String>,
+    oracle: PathBuf,
     script: Mutex<Option<Script>>,
 }
 
@@ -92,9 +96,10 @@ impl Network {
             let mut args = vec!["--plc-url".to_owned(), plc.clone(), "--pds".to_owned(), port.to_string()];
             args.extend(options.settings.iter().flat_map(|s| ["--env".to_owned(), s.clone()]));
             let (script, ready) = launch(oracle, &dir, &args, "pds")?;
-            let pid = ready["pid"].as_u64().and_then(|pid| pid.try_into().ok()).context("pid")?;
+            let pid = AtomicU32::new(pid_of(&ready)?);
             let url = ready["url"].as_str().context("url")?.to_owned();
-            pdses.push(Pds { url, pid, data: dir, script: Mutex::new(Some(script)) });
+            let (script, oracle) = (Mutex::new(Some(script)), oracle.to_owned());
+            pdses.push(Pds { url, pid, data: dir, args, oracle, script });
         }
         Ok(Self { plc, pdses, names: dns::Server::start()?, _directory: directory, _data: data })
     }
@@ -149,10 +154,31 @@ impl Network {
     pub fn destroy_pds(&self, pds: usize) -> Result<()> {
         let server = &self.pdses[pds];
         let script = server.script.lock().expect("not poisoned").take().context("destroyed twice")?;
-        signal(server.pid, rustix::process::Signal::KILL)?;
+        signal(server.pid.load(Ordering::Relaxed), rustix::process::Signal::KILL)?;
         drop(script);
         std::fs::remove_dir_all(&server.data).with_context(|| format!("remove {}", server.data.display()))
     }
+}
+
+impl Pds {
+    /// Ends it in order and starts it again on the same data and port. Whoever talks to it meanwhile is refused.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn restart(&self) -> Result<()> {
+        let mut script = self.script.lock().expect("not poisoned");
+        drop(script.take());
+        let mut args = self.args.clone();
+        args.push("--keep".to_owned());
+        let (started, ready) = launch(&self.oracle, &self.data, &args, "pds")?;
+        self.pid.store(pid_of(&ready)?, Ordering::Relaxed);
+        *script = Some(started);
+        Ok(())
+    }
+}
+
+fn pid_of(ready: &Value) -> Result<u32> {
+    ready["pid"].as_u64().and_then(|pid| pid.try_into().ok()).context("pid")
 }
 
 /// Sends a JSON body to an XRPC procedure.
