@@ -7,7 +7,9 @@ use std::sync::Arc;
 use p2pds_blobs::{Blobs, space};
 use p2pds_directory::Directory;
 use p2pds_net::Client;
-use p2pds_store::{Account, AccountPatch, Applied, Evidence, Finding, Repo, RepoId, Store, Unit, WorkerRow};
+use p2pds_store::{
+    Account, AccountPatch, Applied, Evidence, Finding, Repo, RepoId, Role, Store, Unit, WorkerRow,
+};
 use p2pds_syntax::{AtIdentifier, Did};
 use serde_json::Value;
 
@@ -92,6 +94,12 @@ impl Archive {
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.0.deps.blobs
+    }
+
+    /// The one outbound client.
+    #[must_use]
+    pub fn net(&self) -> &Client {
+        &self.0.deps.net
     }
 
     /// Its settings.
@@ -235,7 +243,7 @@ impl Archive {
         self.0.rested(&account.did).await?;
         if account.purging {
             let mut report = self.purge_report(&account)?;
-            self.purge(&account.did, &mut report, &progress).await
+            self.purge(&account.did, "begun before", &mut report, &progress).await
         } else {
             self.0.tidy(&account.did, &progress).await
         }
@@ -429,11 +437,12 @@ impl Inner {
         Ok(usable)
     }
 
-    /// Drops staged and replaced repos of an account. Nobody else may work on it.
+    /// Drops staged and replaced repos of an account; those kept as evidence stay. Nobody else may work on it.
     pub(crate) async fn tidy(&self, did: &Did, progress: &Progress) -> ArchiveResult<()> {
         let live = self.store().live_repo(did).await?.map(|repo| repo.id);
+        let kept = |repo: &Repo| Some(repo.id) == live || repo.role == Role::Evidence;
         let rest: Vec<Repo> =
-            self.store().repos(Some(did)).await?.into_iter().filter(|repo| Some(repo.id) != live).collect();
+            self.store().repos(Some(did)).await?.into_iter().filter(|repo| !kept(repo)).collect();
         for repo in rest {
             self.drop_repo(did, repo.id, repo.records, progress).await?;
         }

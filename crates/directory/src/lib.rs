@@ -25,6 +25,7 @@ mod cache;
 mod config;
 mod did;
 mod error;
+pub mod export;
 mod handle;
 mod identity;
 mod mirror;

@@ -47,6 +47,12 @@ impl Directory {
         Self(Arc::new(Inner { client, store, config, pace, handles, identities }))
     }
 
+    /// The client that it asks with.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
     /// The settings it was made with.
     #[must_use]
     pub fn config(&self) -> &DirectoryConfig {

@@ -42,6 +42,8 @@ pub struct WsOptions {
     pub min_rate: u64,
     /// The time over which the rate is measured. Default 20 s.
     pub rate_window: Duration,
+    /// Text messages are taken as well, as their bytes. Default: no, they end the stream.
+    pub text: bool,
     /// Buffer for reading, per stream. Default 32 KiB; more for a busy relay.
     pub read_buffer: usize,
 }
@@ -55,6 +57,7 @@ impl Default for WsOptions {
             ping_every: Duration::from_secs(25),
             min_rate: 1024,
             rate_window: Duration::from_secs(20),
+            text: false,
             read_buffer: 32 * 1024,
         }
     }
@@ -93,7 +96,7 @@ impl Client {
 }
 
 impl WsStream {
-    /// The next binary message; `None` when the host has ended the stream, see [`Self::closed`]. May be dropped and
+    /// The next binary message (or text, see [`WsOptions::text`]); `None` when the host has ended the stream, see [`Self::closed`]. May be dropped and
     /// called again.
     ///
     /// # Errors
@@ -123,6 +126,11 @@ impl WsStream {
                     self.socket.get_mut().whole();
                     self.pinged = false;
                     return Ok(Some(bytes));
+                }
+                Some(Ok(Message::Text(text))) if self.options.text => {
+                    self.socket.get_mut().whole();
+                    self.pinged = false;
+                    return Ok(Some(text.into()));
                 }
                 Some(Ok(Message::Ping(bytes) | Message::Pong(bytes))) => self.control(bytes.len())?,
                 Some(Ok(Message::Close(frame))) => self.closed = Some(reason(frame)),

@@ -16,6 +16,7 @@
     )
 )]
 
+pub mod alerts;
 pub mod capacity;
 pub mod cli;
 pub mod config;

@@ -18,6 +18,7 @@ use p2pds_archive::Following;
 use p2pds_archive::live::Live;
 use tokio::net::TcpListener;
 
+use crate::alerts;
 use crate::cli::VERSION;
 use crate::cli::context::Context;
 use crate::http::{self, Door};
@@ -77,6 +78,7 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         .spawn("operator", server::serve(bound, Arc::clone(&engine), sampler, supervisor.stop_handle()));
     supervisor.spawn("resume", resume(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));
+    supervisor.spawn(alerts::NAME, alerts::run(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn(scrub::NAME, scrub::run(Arc::clone(&engine), supervisor.stop_handle()));
     for job in jobs::all(&engine) {
         supervisor.spawn(job.name(), workers::run(job, Arc::clone(&engine), supervisor.stop_handle()));

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod client;
 pub mod handler;
+mod identity;
 pub mod server;
 pub mod socket;
 
@@ -129,6 +130,29 @@ pub enum Command {
     Drill {
         /// Handle or DID.
         account: String,
+    },
+    /// The history of an identity.
+    PlcLog {
+        /// Handle or DID.
+        account: String,
+    },
+    /// A change of an identity is to be expected.
+    PlcAnnounce {
+        /// Handle or DID.
+        account: String,
+        /// For how long from now, in seconds.
+        within_secs: u64,
+        /// Why.
+        reason: String,
+    },
+    /// An operation of an identity was its owner's.
+    PlcAck {
+        /// Handle or DID.
+        account: String,
+        /// CID of the operation.
+        operation: String,
+        /// Why.
+        reason: String,
     },
     /// State of the background workers.
     Workers,

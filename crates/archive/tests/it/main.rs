@@ -15,3 +15,4 @@ mod reading;
 mod remove;
 mod sync;
 mod verify;
+mod watch;

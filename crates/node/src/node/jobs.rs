@@ -7,8 +7,8 @@
 mod blobs;
 mod capacity;
 mod hygiene;
+mod plc;
 mod sync;
-mod verify;
 
 use std::sync::Arc;
 
@@ -147,11 +147,11 @@ impl From<anyhow::Error> for Trouble {
 /// The jobs of a node.
 #[must_use]
 pub fn all(engine: &Engine) -> Vec<Arc<dyn Job>> {
-    let archive = &engine.config.archive;
+    let (archive, watch) = (&engine.config.archive, &engine.config.watch);
     vec![
         Arc::new(sync::Sync { every: archive.sync_interval }),
         Arc::new(blobs::Blobs { every: archive.blob_retry_interval }),
-        Arc::new(verify::Verify { every: archive.verify_interval }),
+        Arc::new(plc::Plc { every: watch.plc_refresh, mirrors: watch.plc_mirrors.clone() }),
         Arc::new(hygiene::Hygiene),
         Arc::new(capacity::Capacity),
     ]

@@ -1,6 +1,9 @@
 //! What commands answer: the reports of the services, under one roof.
 
-use p2pds_archive::{AccountLine, Details, ImportReport, RecordView, RemoveReport, Summary, VerifyReport};
+use p2pds_archive::{
+    AccountLine, Announcement, Details, IdentityHistory, ImportReport, RecordView, RemoveReport, Summary,
+    VerifyReport,
+};
 use p2pds_recovery::{DrillReport, ExportReport};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +35,12 @@ pub enum Answer {
     Imported(Box<ImportReport>),
     /// Of `drill`.
     Drilled(Box<DrillReport>),
+    /// Of `plc log`.
+    Identity(Box<IdentityHistory>),
+    /// Of `plc announce`.
+    Announced(Announcement),
+    /// Of `plc ack`.
+    Acknowledged(Acknowledged),
     /// Of `workers`.
     Workers(Vec<WorkerLine>),
     /// Of the database check that `doctor` asks for: what is wrong with it.
@@ -47,6 +56,15 @@ impl Answer {
         let mut value = serde_json::to_value(self)?;
         Ok(value.get_mut("value").map(serde_json::Value::take).unwrap_or_default())
     }
+}
+
+/// An operation whose alarm has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// DID.
+    pub did: String,
+    /// CID of the operation.
+    pub operation: String,
 }
 
 /// What came of the sync of one account among several.

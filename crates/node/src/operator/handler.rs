@@ -94,6 +94,9 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
             let did = archive.find(&account).await?;
             Answer::Drilled(Box::new(engine.recovery.drill(&did, progress).await?))
         }
+        command @ (Command::PlcLog { .. } | Command::PlcAnnounce { .. } | Command::PlcAck { .. }) => {
+            super::identity::answer(archive, command).await?
+        }
         Command::Workers => Answer::Workers(engine.store.workers().await?.into_iter().map(worker).collect()),
         Command::CheckStructure => Answer::Structure(engine.store.check_structure().await?),
     })

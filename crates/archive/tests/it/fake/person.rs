@@ -37,11 +37,20 @@ impl State {
     }
 }
 
+/// Whose rotation key signs.
+#[derive(Debug, Clone, Copy)]
+pub enum By {
+    Owner,
+    Host,
+}
+
 pub struct Person {
     pub did: Did,
     pub log: Log,
     pub signing: PrivateKey,
     pub rotation: PrivateKey,
+    /// The rotation key of lower authority, which is the host's.
+    pub host_key: PrivateKey,
     pub records: BTreeMap<String, Vec<u8>>,
     pub blobs: BTreeMap<Cid, Vec<u8>>,
     seed: u8,
@@ -72,7 +81,7 @@ impl Person {
         let entry = LogEntry { did: did.clone(), operation, cid, nullified: false, created_at: minute(0) };
         let log = validate_log(&did, &[entry]).unwrap();
         let mut person =
-            Self { did, log, signing, rotation, records: BTreeMap::new(), blobs: BTreeMap::new(), seed };
+            Self { did, log, signing, rotation, host_key, records: BTreeMap::new(), blobs: BTreeMap::new(), seed };
         for n in 0..40 {
             person.post(
                 &format!("3k{n:011}").replace('0', "a").replace('1', "b").replace('8', "c").replace('9', "d"),
@@ -163,6 +172,38 @@ impl Person {
 
     pub fn append(&mut self, change: impl FnOnce(&mut Data)) {
         self.append_at(change, minute(self.log.entries().len()));
+    }
+
+    /// An operation by any key, after any operation, at the hour `step` of [`Person::sign`].
+    pub fn operate(
+        &mut self,
+        prev: usize,
+        step: i64,
+        by: By,
+        change: impl FnOnce(&mut Data),
+    ) -> Cid {
+        let from = &self.log.entries()[prev];
+        let mut data = from.operation.data().unwrap();
+        change(&mut data);
+        let by = match by {
+            By::Owner => &self.rotation,
+            By::Host => &self.host_key,
+        };
+        let operation = PlcUnsigned::update(&from.cid, data).sign(by).unwrap();
+        self.take(operation, step)
+    }
+
+    /// The end of the identity, by the host's key.
+    pub fn give_up(&mut self, step: i64) -> Cid {
+        let operation = PlcUnsigned::tombstone(self.log.head()).sign(&self.host_key).unwrap();
+        self.take(operation, step)
+    }
+
+    fn take(&mut self, operation: p2pds_identity::plc::Operation, step: i64) -> Cid {
+        let micros = NOW as i64 + step * 3_600_000_000 - 100 * 3_600_000_000;
+        let cid = operation.cid();
+        self.log = self.log.append(operation, Datetime::from_unix_micros(micros).unwrap()).unwrap();
+        cid
     }
 
     fn append_at(&mut self, change: impl FnOnce(&mut Data), at: Datetime) {

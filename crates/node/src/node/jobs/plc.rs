@@ -1,0 +1,51 @@
+//! Looking at identities again: PLC logs and did:web documents, by schedule and when the directory's export names them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use p2pds_archive::Progress;
+use p2pds_archive::schedule::{Need, Rule};
+use p2pds_store::Account;
+use p2pds_syntax::DidMethod;
+
+use super::{Job, Task, Trouble};
+use crate::node::engine::Engine;
+
+pub(super) struct Plc {
+    pub(super) every: Duration,
+    pub(super) mirrors: Vec<String>,
+}
+
+#[async_trait]
+impl Job for Plc {
+    fn name(&self) -> &'static str {
+        "plc"
+    }
+
+    fn doing(&self) -> &'static str {
+        "looking at the identity of"
+    }
+
+    fn rule(&self) -> Rule {
+        Rule { every: self.every, parallel: 2, per_host: 2, ..Rule::default() }
+    }
+
+    async fn account(&self, engine: &Engine, account: &Account, _now: i64) -> anyhow::Result<Option<Need>> {
+        if account.paused {
+            return Ok(None);
+        }
+        let last = match account.did.method() {
+            DidMethod::Plc => engine.store.plc_fetched_at(&account.did).await?,
+            DidMethod::Web => engine.store.identity(&account.did).await?.map(|row| row.fetched_at),
+            DidMethod::Other => return Ok(None),
+        };
+        Ok(Some(Need::every(last)))
+    }
+
+    async fn act(&self, engine: &Engine, task: &Task, _progress: &Progress) -> Result<(), Trouble> {
+        if let Task::Account(account, _) = task {
+            engine.archive.watch(&account.did, &self.mirrors).await?;
+        }
+        Ok(())
+    }
+}
