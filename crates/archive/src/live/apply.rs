@@ -170,7 +170,8 @@ impl Service {
         slot.lock().state = Some(state);
         let mut batch: std::collections::VecDeque<Waiting> = batch.into();
         let mut under_way: Vec<(Receipt, Waiting, bool)> = Vec::new();
-        let mut last = None;
+        // Refusals, and at the end of the batch what asks for more.
+        let mut noted: std::collections::VecDeque<(Step, Waiting)> = [].into();
         for step in steps {
             let Some(waiting) = batch.pop_front() else { break };
             match step {
@@ -178,7 +179,10 @@ impl Service {
                     let blobs = ready.blobs;
                     match unit(&slot.did, *ready, None) {
                         Some(unit) => under_way.push((self.archive().store().submit(unit), waiting, blobs)),
-                        None => last = Some((Step::Resync(Resync::Unknown, None), waiting)),
+                        None => {
+                            noted.push_back((Step::Resync(Resync::Unknown, None), waiting));
+                            break;
+                        }
                     }
                 }
                 Step::Ignored(why) => {
@@ -186,7 +190,7 @@ impl Service {
                     // Older than what may not be durable yet: it is done when that is.
                     under_way.push((Box::pin(async { Ok(p2pds_store::Applied::Done) }), waiting, false));
                 }
-                other => last = Some((other, waiting)),
+                other => noted.push_back((other, waiting)),
             }
         }
         let stored = self.settle(slot, under_way).await;
@@ -194,14 +198,20 @@ impl Service {
         match stored {
             Err((error, left)) => {
                 let mut left = std::collections::VecDeque::from(left);
-                left.extend(last.map(|(_, waiting)| waiting));
+                left.extend(noted.into_iter().map(|(_, waiting)| waiting));
                 slot.lock().put_back(left);
                 self.not_stored(slot, error)
             }
-            Ok(()) => match last {
-                Some((step, waiting)) => self.carry_out(slot, step, waiting, again).await,
-                None => Ok(On::Next),
-            },
+            Ok(()) => {
+                while let Some((step, waiting)) = noted.pop_front() {
+                    let outcome = self.carry_out(slot, step, waiting, again).await;
+                    if !matches!(outcome, Ok(On::Next)) {
+                        slot.lock().put_back(noted.into_iter().map(|(_, waiting)| waiting).collect());
+                        return outcome;
+                    }
+                }
+                Ok(On::Next)
+            }
         }
     }
 
