@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 pub use layers::{ConfigError, Layers, Resolved};
 use section::{SectionInfo, SettingInfo};
 pub use sections::{
-    ArchiveSection, HttpSection, LiveSection, LogSection, MetricsSection, NetworkSection, NodeSection,
-    ServingSection, WatchSection,
+    AlertsSection, ArchiveSection, HttpSection, LiveSection, LogSection, MetricsSection, NetworkSection,
+    NodeSection, ServingSection, WatchSection,
 };
 
 /// The file read when it exists, below `--config`.
@@ -46,6 +46,8 @@ pub struct Config {
     pub watch: WatchSection,
     /// `[metrics]`.
     pub metrics: MetricsSection,
+    /// `[alerts]`.
+    pub alerts: AlertsSection,
     /// `[log]`.
     pub log: LogSection,
 }
@@ -72,6 +74,7 @@ impl Config {
         ServingSection::SECTION,
         WatchSection::SECTION,
         MetricsSection::SECTION,
+        AlertsSection::SECTION,
         LogSection::SECTION,
     ];
 
@@ -129,6 +132,7 @@ impl Config {
             serving: ServingSection::load(&layers, &mut resolved)?,
             watch: WatchSection::load(&layers, &mut resolved)?,
             metrics: MetricsSection::load(&layers, &mut resolved)?,
+            alerts: AlertsSection::load(&layers, &mut resolved)?,
             log: LogSection::load(&layers, &mut resolved)?,
         };
         if config.http.hostname.is_none()

@@ -173,6 +173,23 @@ section! {
 }
 
 section! {
+    /// Alerts: one for each fault, one when it is over. They go to the log, to `p2pds alerts`, to the
+    /// metric p2pds_faults, and to a webhook if one is set.
+    pub struct AlertsSection in "alerts" {
+        /// URL that is sent a JSON document for each alert; it may carry a token. It must be reachable
+        /// at a public address, as everything that the node asks for.
+        webhook_url: Option<Secret> = "", env ["P2PDS_ALERTS_WEBHOOK_URL"];
+        /// Shared secret that the webhook's requests are signed with (header p2pds-signature).
+        webhook_secret: Option<Secret> = "", env ["P2PDS_ALERTS_WEBHOOK_SECRET"];
+        /// An account that could not be fetched for so long is a fault; its host's accounts are told
+        /// together.
+        unreachable_after: Duration = "1d", env ["P2PDS_ALERTS_UNREACHABLE_AFTER"];
+        /// Less free disk space than this is a fault.
+        disk_low: Size = "5GB", env ["P2PDS_ALERTS_DISK_LOW"];
+    }
+}
+
+section! {
     /// Log lines, written to standard error.
     pub struct LogSection in "log" {
         /// Least level to write: error, warn, info, debug or trace; or a filter such as

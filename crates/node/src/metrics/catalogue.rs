@@ -60,7 +60,24 @@ pub const CATALOGUE: &[Metric] = &[
         &["reason"],
         "Log lines left out: `flood` (too many of one event), `slow` (the reader of standard error did not keep up).",
     ),
+    counter(
+        "p2pds_alerts_total",
+        &["sink", "outcome"],
+        "Alerts and recoveries told, by way (`log`, `webhook`) and outcome (`ok`, `failed`).",
+    ),
+    gauge(
+        "p2pds_faults",
+        &["kind"],
+        "Faults that last, one for each open alert, by kind; `p2pds alerts` lists them.",
+    ),
+    counter("p2pds_scrub_bytes_total", &[], "Bytes read and checked by the deep check."),
+    gauge("p2pds_scrub_progress_ratio", &[], "How much of the running deep check is done, 0 to 1."),
     gauge("p2pds_start_time_seconds", &[], "When the node started, seconds since 1970."),
+    gauge(
+        "p2pds_worker_due",
+        &["worker"],
+        "Pieces of background work that are due and wait for a free place or for their host.",
+    ),
     gauge(
         "p2pds_worker_failing",
         &["worker"],
@@ -71,6 +88,11 @@ pub const CATALOGUE: &[Metric] = &[
         "p2pds_worker_last_success_seconds",
         &["worker"],
         "When a worker last ended a piece of work well, seconds since 1970.",
+    ),
+    gauge(
+        "p2pds_worker_waiting",
+        &["worker"],
+        "Accounts (and other things) that a worker leaves alone for a while after failures.",
     ),
     // The archive.
     gauge("p2pds_accounts", &["status"], "Archived accounts by their status at their host."),

@@ -105,7 +105,13 @@ impl Sampler {
         if with_findings {
             self.set_findings(&kinds);
         }
-        for worker in self.store.workers().await?.into_iter().filter(|worker| worker.did.is_none()) {
+        for worker in self
+            .store
+            .workers()
+            .await?
+            .into_iter()
+            .filter(|worker| worker.did.is_none() && !worker.name.contains(':'))
+        {
             let failed = if worker.last_error.is_some() { 1.0 } else { 0.0 };
             metrics::gauge!("p2pds_worker_failing", "worker" => worker.name).set(failed);
         }

@@ -286,15 +286,16 @@ impl Runner {
         let now = now_micros();
         self.ran.insert(key.clone(), now);
         let name = self.job.name();
-        let outcome_word = match outcome {
+        match outcome {
             Ok(()) => {
+                let now_s = Duration::from_micros(u64::try_from(now).unwrap_or(0)).as_secs_f64();
+                metrics::gauge!("p2pds_worker_last_success_seconds", "worker" => name).set(now_s);
                 if self.setbacks.remove(&key).is_some() {
                     self.keep(Unit::DropWorker { name: self.retry_name(&key) }).await;
                 }
                 if self.setbacks.is_empty() {
                     self.last_error = None;
                 }
-                "ok"
             }
             Err(trouble) => {
                 let words = format!("{}: {}", task.name(), trouble.words);
@@ -308,11 +309,9 @@ impl Runner {
                 }
                 self.set_back(&task, &trouble, now).await;
                 self.last_error = Some(words);
-                "failed"
+                metrics::counter!("p2pds_worker_failures_total", "worker" => name).increment(1);
             }
-        };
-        metrics::counter!("p2pds_worker_runs_total", "worker" => name, "outcome" => outcome_word)
-            .increment(1);
+        }
         self.forget(&key);
         match task {
             Task::Account(account, _) => {
