@@ -69,8 +69,15 @@ pub fn run(seconds: u64, count: &mut Count) -> Result<()> {
     }
 }
 
-/// Targets that read whole files start from the published ones, where there are any.
+/// Targets start from the files in `fuzz/seeds`; those that read whole files from the published ones too, where there
+/// are any.
 fn seed(name: &str, corpus: &Path) -> Result<()> {
+    if let Ok(own) = std::fs::read_dir(root().join("fuzz/seeds").join(name)) {
+        for entry in own {
+            let entry = entry?;
+            std::fs::copy(entry.path(), corpus.join(entry.file_name()))?;
+        }
+    }
     let published = match name {
         "plc_log" => "vectors/plc/valid",
         name if name.contains("car") => "vectors/cars",
