@@ -40,6 +40,52 @@ pub enum ArchiveError {
         /// As it was asked for.
         cid: String,
     },
+    /// A point in the history that cannot be read.
+    #[error(
+        "`{0}` is no point in a history: give a revision (3l6ovsmcvkk2y), a time (2026-11-20T18:30:00Z), a date \
+         (2026-11-20: the end of that day, UTC) or `now`"
+    )]
+    BadMoment(String),
+    /// A point of the history that this archive has not seen.
+    #[error("{asked} of {did} was not seen by this archive; {known} (`p2pds history {did}` lists all)")]
+    NeverSeen {
+        /// The account.
+        did: Did,
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        known: String,
+    },
+    /// There was no such record then.
+    #[error("{uri} did not exist at revision {rev}")]
+    NotThen {
+        /// Its address.
+        uri: String,
+        /// The revision.
+        rev: p2pds_syntax::Tid,
+    },
+    /// The record has no other version here.
+    #[error("of {0} no other version than the current one is kept; name a point in time with --at")]
+    NoOtherVersion(String),
+    /// A reason is asked for and none was given.
+    #[error("a reason is needed: it is recorded, and is what others will read later")]
+    NoReason,
+    /// An account cannot be served so.
+    #[error("{did} is not served so: {why}. Nothing was changed")]
+    Serving {
+        /// The account.
+        did: Did,
+        /// Why not.
+        why: String,
+    },
+    /// There is no older head to accept.
+    #[error("there is no older head of {did} to accept: {why}")]
+    NothingToAccept {
+        /// The account.
+        did: Did,
+        /// Why not.
+        why: String,
+    },
     /// The identity could not be resolved.
     #[error("{name} could not be resolved: {cause}")]
     Identity {
@@ -145,6 +191,9 @@ impl ArchiveError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::BadMoment(_) | Self::NoReason | Self::Serving { .. } => ErrorKind::Invalid,
+            Self::NeverSeen { .. } | Self::NotThen { .. } | Self::NoOtherVersion(_) => ErrorKind::NotFound,
+            Self::NothingToAccept { .. } => ErrorKind::Conflict,
             Self::BadName(_) | Self::NotOneRecord(_) | Self::BadFile { .. } | Self::Rejected { .. } => {
                 ErrorKind::Invalid
             }

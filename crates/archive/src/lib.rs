@@ -38,6 +38,7 @@ mod rebuild;
 mod remove;
 mod report;
 pub mod schedule;
+mod serve;
 mod show;
 mod spool;
 mod stage;
@@ -62,8 +63,8 @@ pub use report::{
     AccountLine, Announcement, AsOf, BlobNote, Check, CheckName, CheckResult, CollectionLine, Counts,
     Details, DiffReport, Difference, EvidenceNote, FindingNote, Found, HandleNote, HandleSituation, HeadNote,
     HistoryReport, IdentityHistory, ImportReport, Kept, KeyNote, KeySituation, KeyState, NamedBlob,
-    OldRecord, OperationLine, Outcome, PlcNote, Proof, RecordView, RemoveReport, Revision, Summary, Traces,
-    UndoLine, Verdict, VerifyOptions, VerifyReport, Watched, WebVersion, Written,
+    OldRecord, OperationLine, Outcome, PlcNote, Proof, RecordView, RemoveReport, Revision, ServingNote,
+    Summary, Traces, UndoLine, Verdict, VerifyOptions, VerifyReport, Watched, WebVersion, Written,
 };
 pub use verify::scrub::{Pace, Paced, Scrub, Step};
 pub use wake::{Asked, Wakes};

@@ -64,6 +64,7 @@ impl Archive {
         Ok(Details {
             head,
             collections,
+            serving: inner.serving(&account).await?,
             keys: key_situation(did, log.as_ref(), signing.as_ref()),
             plc,
             missing_blobs: inner.absent_blobs(did).await?,
@@ -104,6 +105,7 @@ impl Archive {
             since: row.since.to_string(),
             value,
             bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            as_of: None,
         })
     }
 }
@@ -132,6 +134,7 @@ impl Inner {
         let doing = self.store().worker(&worker_name(&account.did)).await?.map(|worker| worker.state);
         let rev_at = account.rev.map(|rev| i64::try_from(rev.micros()).unwrap_or(i64::MAX));
         let words = safety(&account);
+        let withdrawal = self.withdrawal(&account);
         let live = self.live.note(&account.did);
         Ok(AccountLine {
             live,
@@ -155,6 +158,9 @@ impl Inner {
             last_error: account.last_sync_error,
             last_verified_at: account.last_verified_at,
             last_verify_ok: account.last_verify_ok,
+            keep: account.keep.as_str().to_owned(),
+            keep_basis: account.keep_basis,
+            withdrawal,
             paused: account.paused,
             removing: account.purging,
             doing,

@@ -20,6 +20,7 @@ mod car;
 mod gate;
 mod history;
 mod index;
+mod intent;
 mod lexicon;
 mod list;
 mod plc;
@@ -63,6 +64,7 @@ struct Shared {
     spines: spines::Spines,
     hashed: blob::Hashed,
     index: index::Index,
+    declared: intent::Declared,
     blocked: tokio::sync::RwLock<Option<blocklist::BlockList>>,
 }
 
@@ -104,8 +106,7 @@ impl Reading {
     /// # Errors
     /// [`Refusal`].
     pub async fn repo(&self, viewer: Viewer, did: &Did) -> Result<(Repo, Head), Refusal> {
-        let account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
-        may_read(viewer, &account)?;
+        self.account(viewer, did).await?;
         let repo = self.store.live_repo(did).await?.ok_or_else(|| Refusal::Nothing(did.clone()))?;
         let head = repo.head.clone().ok_or_else(|| Refusal::Nothing(did.clone()))?;
         Ok((repo, head))

@@ -43,8 +43,12 @@ impl Reading {
     /// # Errors
     /// [`Refusal`].
     pub async fn account(&self, viewer: Viewer, did: &Did) -> Result<Account, Refusal> {
-        let account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
+        let mut account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
         may_read(viewer, &account)?;
+        if viewer == Viewer::Public {
+            account.archive_intent = self.declared(&account).await?;
+            may_read(viewer, &account)?;
+        }
         Ok(account)
     }
 

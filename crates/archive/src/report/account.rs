@@ -45,6 +45,15 @@ pub struct AccountLine {
     pub last_verified_at: Option<i64>,
     /// Whether that found everything in order.
     pub last_verify_ok: Option<bool>,
+    /// How much history is kept: `all` or `window`.
+    #[serde(default)]
+    pub keep: String,
+    /// Why it is kept after a deletion at its source, when somebody wrote that down.
+    #[serde(default)]
+    pub keep_basis: Option<String>,
+    /// What becomes of it when it was deleted at its source.
+    #[serde(default)]
+    pub withdrawal: Option<crate::history::Withdrawal>,
     /// Syncing is paused.
     pub paused: bool,
     /// It is being removed.
@@ -138,6 +147,21 @@ pub struct PlcNote {
     pub problem: Option<String>,
 }
 
+/// To whom an account is served: the answer of `archive serve`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServingNote {
+    /// DID.
+    pub did: Option<Did>,
+    /// `nobody`, `peers` or `public`.
+    pub serve: String,
+    /// Why, in the operator's words.
+    pub basis: Option<String>,
+    /// What its owner declared about public archives: `unsaid`, `allowed` or `refused`.
+    pub declared: String,
+    /// Why it is not served now in spite of the setting, if it is not.
+    pub refused: Option<String>,
+}
+
 /// Everything about one account: the answer of `archive show`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Details {
@@ -148,6 +172,9 @@ pub struct Details {
     pub head: Option<HeadNote>,
     /// Records by collection.
     pub collections: Vec<CollectionLine>,
+    /// To whom it is served.
+    #[serde(default)]
+    pub serving: ServingNote,
     /// Who can move the identity.
     pub keys: KeySituation,
     /// The mirrored PLC log; `None` for a did:web.
@@ -182,4 +209,7 @@ pub struct RecordView {
     pub value: Option<serde_json::Value>,
     /// Length of its block in bytes.
     pub bytes: u64,
+    /// The state of before that it is from; `None` for the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<super::AsOf>,
 }
