@@ -100,7 +100,13 @@ pub fn peek(bytes: &[u8]) -> Result<Peek<'_>, FrameError> {
         return Ok(found);
     }
     let name = if kind == Kind::Commit { "repo" } else { "did" };
-    for _ in 0..reader.map()? {
+    let entries = match reader.map() {
+        Ok(entries) => entries,
+        // What is not known may look like anything.
+        Err(_) if kind == Kind::Unknown => return Ok(found),
+        Err(error) => return Err(error.into()),
+    };
+    for _ in 0..entries {
         let key = reader.text()?;
         let mut ahead = reader.clone();
         if key == "seq" {
