@@ -315,7 +315,7 @@ impl Inner {
     }
 }
 
-fn host_of(identity: &Identity) -> ArchiveResult<String> {
+pub(crate) fn host_of(identity: &Identity) -> ArchiveResult<String> {
     let why = if identity.stale.is_some() { ", as far as was known before" } else { "" };
     identity.pds.clone().ok_or(ArchiveError::NoHost { did: identity.did.clone(), why })
 }

@@ -36,6 +36,11 @@ pub struct ArchiveConfig {
     pub max_diff_changes: usize,
     /// Most bytes of a `since` download that are held in memory; a larger one leads to a whole fetch. Default 64 MiB.
     pub max_diff_bytes: u64,
+    /// How long what was superseded is kept of accounts that do not keep everything. Default 7 days.
+    pub undo_window: Duration,
+    /// How long after its deletion at the source an account is erased, if no basis for keeping it is recorded. Default
+    /// 30 days.
+    pub erase_after: Duration,
     /// Name and version that exports and reports carry.
     pub tool: String,
 }
@@ -58,6 +63,8 @@ impl Default for ArchiveConfig {
             blob_tries_per_run: 3,
             max_diff_changes: 1_000,
             max_diff_bytes: 64 << 20,
+            undo_window: Duration::from_secs(7 * 86_400),
+            erase_after: Duration::from_secs(30 * 86_400),
             tool: concat!("p2pds ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

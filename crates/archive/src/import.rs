@@ -66,6 +66,7 @@ impl Archive {
             ask_again: false,
             repair: false,
             foreign_file: true,
+            accept: None,
         };
         // The signature is checked before anything is written, so that a forged file leaves no trace.
         let vouched = inner.vouch(&terms, &peeked).await?;

@@ -36,7 +36,7 @@ impl Archive {
             return Ok(report);
         }
         report.dry_run = false;
-        self.purge(did, &mut report, &progress.about(did)).await?;
+        self.purge(did, "removed by the operator", &mut report, &progress.about(did)).await?;
         Ok(report)
     }
 
@@ -79,6 +79,7 @@ impl Archive {
     pub(crate) async fn purge(
         &self,
         did: &Did,
+        basis: &str,
         report: &mut RemoveReport,
         progress: &Progress,
     ) -> ArchiveResult<()> {
@@ -87,11 +88,7 @@ impl Archive {
             return self.finish_purge(did, Some(report), progress).await;
         }
         let counter = progress.begin(Phase::Remove, Counted::Rows, None, "erasing");
-        let begin = Unit::PurgeBegin {
-            did: did.clone(),
-            basis: "removed by the operator".to_owned(),
-            at: inner.now(),
-        };
+        let begin = Unit::PurgeBegin { did: did.clone(), basis: basis.to_owned(), at: inner.now() };
         inner.store().apply(begin).await?;
         inner.blobs().delete_account(did).await?;
         inner.spool().erase(did)?;

@@ -39,6 +39,8 @@ pub(crate) struct Terms {
     pub(crate) repair: bool,
     /// The file is the user's: copy it, never move it.
     pub(crate) foreign_file: bool,
+    /// Why an operator takes a head that is not newer; `None` when nobody does.
+    pub(crate) accept: Option<String>,
 }
 
 impl Terms {
@@ -52,6 +54,7 @@ impl Terms {
             ask_again: true,
             repair: subject.whole,
             foreign_file: false,
+            accept: None,
         }
     }
 }
@@ -100,6 +103,9 @@ impl Inner {
                 return Ok(Took { outcome, notes: Vec::new() });
             }
             Verdict::First | Verdict::Newer | Verdict::Same => {}
+            Verdict::Older | Verdict::Equivocation if terms.accept.is_some() => {
+                self.note_accepted(terms, held, &peeked).await?;
+            }
             Verdict::Older | Verdict::Equivocation | Verdict::Future => {
                 let why = verdict.words(&terms.source, commit.rev, held.map(|head| head.rev));
                 let block = Some(peeked.bytes.clone());
@@ -133,6 +139,22 @@ impl Inner {
         let vouched = keys.vouch(head.rev, |key| commit.verify(key).is_ok());
         self.upgrade(did, head, &vouched).await?;
         Ok(vouched == Vouched::Nobody)
+    }
+
+    /// Keeps the reason for which an operator takes a head that is not newer, and the commit that was stored.
+    async fn note_accepted(&self, terms: &Terms, held: Option<&Head>, peeked: &Peeked) -> ArchiveResult<()> {
+        let (Some(held), Some(reason)) = (held, &terms.accept) else { return Ok(()) };
+        let (did, raw) = (terms.did.clone(), held.raw.clone());
+        let stored = Commit { did, rev: held.rev, data: held.data, sig: held.sig, raw };
+        let words = format!(
+            "revision {} of {} was accepted in place of {}, though it is not newer: {reason}",
+            peeked.commit.rev, terms.source, held.rev
+        );
+        let detail = json!({
+            "source": terms.source, "from": held.rev.to_string(), "to": peeked.commit.rev.to_string(),
+            "commit": peeked.cid.to_string(), "reason": reason, "words": words,
+        });
+        self.keep_evidence(&terms.did, "accepted-head", detail, Some(stored.encode())).await
     }
 
     /// Keeps what is known of a head that nobody vouches for, before it is replaced.
@@ -223,7 +245,7 @@ impl Inner {
             expect,
             head: Box::new(head),
             role: Role::Archived,
-            accept_older: terms.repair,
+            accept_older: terms.repair || terms.accept.is_some(),
             at: self.now(),
         };
         let replaced = match self.store().apply(unit).await? {

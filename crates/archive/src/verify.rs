@@ -142,7 +142,7 @@ impl Inner {
     }
 
     /// The stored log: none, valid, or why not.
-    async fn stored_log(&self, did: &Did) -> ArchiveResult<Option<Result<Log, String>>> {
+    pub(crate) async fn stored_log(&self, did: &Did) -> ArchiveResult<Option<Result<Log, String>>> {
         match damage_or(self.store().plc_log(did).await)? {
             Err(why) => Ok(Some(Err(why))),
             Ok(rows) if rows.is_empty() => Ok(None),
@@ -201,7 +201,7 @@ impl Inner {
         })
     }
 
-    async fn known_key(
+    pub(crate) async fn known_key(
         &self,
         did: &Did,
         head: &Head,
@@ -259,7 +259,7 @@ impl Inner {
 }
 
 /// Whose key it is.
-enum Key {
+pub(crate) enum Key {
     Good(String),
     Nobody,
     Bad(String),
@@ -286,7 +286,7 @@ fn check_log(did: &Did, log: &Option<Result<Log, String>>) -> Check {
 }
 
 /// Damage that the store itself reports is a finding, anything else an error.
-pub(super) fn damage_or<T>(outcome: Result<T, StoreError>) -> ArchiveResult<Result<T, String>> {
+pub(crate) fn damage_or<T>(outcome: Result<T, StoreError>) -> ArchiveResult<Result<T, String>> {
     match outcome {
         Ok(value) => Ok(Ok(value)),
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Err(error.to_string())),

@@ -10,6 +10,7 @@
 
 mod add;
 mod fake;
+mod history;
 mod import;
 mod reading;
 mod remove;

@@ -110,6 +110,11 @@ impl Node {
         Self::open(dir, &plc_url, config)
     }
 
+    /// Moves the clock on.
+    pub fn pass(&self, hours: u64) {
+        self.clock.0.fetch_add(hours * 3_600_000_000, std::sync::atomic::Ordering::Relaxed);
+    }
+
     pub async fn add(&self, person: &Person) -> p2pds_archive::Summary {
         self.archive.add(person.did.as_str(), &Progress::none()).await.unwrap()
     }

@@ -64,6 +64,10 @@ fn minute(n: usize) -> Datetime {
     Datetime::parse(&format!("2026-01-01T00:{n:02}:00.000Z")).unwrap()
 }
 
+fn hour(step: i64) -> Datetime {
+    Datetime::from_unix_micros(NOW as i64 + step * 3_600_000_000 - 100 * 3_600_000_000).unwrap()
+}
+
 impl Person {
     /// Somebody hosted at `host`, with a rotation key of the host's and one of their own, and a few posts.
     pub fn new(seed: u8, host: &str) -> Self {
@@ -80,8 +84,16 @@ impl Person {
         let cid = operation.cid();
         let entry = LogEntry { did: did.clone(), operation, cid, nullified: false, created_at: minute(0) };
         let log = validate_log(&did, &[entry]).unwrap();
-        let mut person =
-            Self { did, log, signing, rotation, host_key, records: BTreeMap::new(), blobs: BTreeMap::new(), seed };
+        let mut person = Self {
+            did,
+            log,
+            signing,
+            rotation,
+            host_key,
+            records: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            seed,
+        };
         for n in 0..40 {
             person.post(
                 &format!("3k{n:011}").replace('0', "a").replace('1', "b").replace('8', "c").replace('9', "d"),
@@ -175,13 +187,7 @@ impl Person {
     }
 
     /// An operation by any key, after any operation, at the hour `step` of [`Person::sign`].
-    pub fn operate(
-        &mut self,
-        prev: usize,
-        step: i64,
-        by: By,
-        change: impl FnOnce(&mut Data),
-    ) -> Cid {
+    pub fn operate(&mut self, prev: usize, step: i64, by: By, change: impl FnOnce(&mut Data)) -> Cid {
         let from = &self.log.entries()[prev];
         let mut data = from.operation.data().unwrap();
         change(&mut data);
@@ -204,6 +210,20 @@ impl Person {
         let cid = operation.cid();
         self.log = self.log.append(operation, Datetime::from_unix_micros(micros).unwrap()).unwrap();
         cid
+    }
+
+    /// Gives the identity up with the host's key, at the hour `step` of [`Person::sign`].
+    pub fn tombstone(&mut self, step: i64) {
+        let operation = PlcUnsigned::tombstone(self.log.head()).sign(&key(self.seed, 3)).unwrap();
+        self.log = self.log.append(operation, hour(step)).unwrap();
+    }
+
+    /// Undoes the last operation with the owner's own key.
+    pub fn revive(&mut self, step: i64) {
+        let before = self.log.canonical().rev().nth(1).unwrap().clone();
+        let data = before.operation.data().unwrap();
+        let operation = PlcUnsigned::update(&before.cid, data).sign(&self.rotation).unwrap();
+        self.log = self.log.append(operation, hour(step)).unwrap();
     }
 
     fn append_at(&mut self, change: impl FnOnce(&mut Data), at: Datetime) {

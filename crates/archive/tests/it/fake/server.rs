@@ -97,6 +97,11 @@ impl Fake {
         self.inner.lock().unwrap().logs.insert(person.did.to_string(), person.audit());
     }
 
+    /// The state that is served as the newest.
+    pub fn newest(&self, person: &Person) -> State {
+        self.inner.lock().unwrap().accounts[person.did.as_str()].history.last().unwrap().clone()
+    }
+
     /// Changes how an account is served.
     pub fn script(&self, person: &Person, change: impl FnOnce(&mut Served)) {
         change(self.inner.lock().unwrap().accounts.entry(person.did.to_string()).or_default());
@@ -139,6 +144,11 @@ async fn xrpc(Shared(fake): Shared<Fake>, Path(nsid): Path<String>, RawQuery(que
     if method == "describeServer" {
         return axum::Json(json!({"did": "did:web:localhost", "availableUserDomains": [".host.test"]}))
             .into_response();
+    }
+    if method == "listRepos" {
+        let known = inner.accounts.iter().filter(|(_, served)| served.refusal.is_none());
+        let repos: Vec<Value> = known.map(|(did, _)| json!({"did": did, "active": true})).collect();
+        return json_ok(json!({"repos": repos}));
     }
     let Some(did) = param("did").or_else(|| param("repo")) else { return fail(400, "InvalidRequest") };
     let Some(served) = inner.accounts.get(&did) else { return fail(400, "RepoNotFound") };
