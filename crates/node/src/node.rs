@@ -5,6 +5,7 @@ pub mod health;
 pub mod jobs;
 pub mod lock;
 pub mod notify;
+pub mod plc_stream;
 pub mod scrub;
 pub mod supervise;
 pub mod watchdog;
@@ -14,7 +15,6 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use p2pds_archive::Following;
 use p2pds_archive::live::Live;
 use tokio::net::TcpListener;
 
@@ -80,13 +80,17 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));
     supervisor.spawn(alerts::NAME, alerts::run(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn(scrub::NAME, scrub::run(Arc::clone(&engine), supervisor.stop_handle()));
+    // Before the jobs look at what is due: what is followed live is not fetched as well.
+    let live = Live::new(engine.archive.clone(), engine::live_config(config));
+    live.begin().await.map_err(Failure::from)?;
+    supervisor.spawn("live", follow(live, supervisor.stop_handle()));
     for job in jobs::all(&engine) {
         supervisor.spawn(job.name(), workers::run(job, Arc::clone(&engine), supervisor.stop_handle()));
     }
     if config.watch.plc_stream {
-        supervisor.spawn("plc-stream", follow_directory(Arc::clone(&engine), supervisor.stop_handle()));
+        supervisor
+            .spawn(plc_stream::NAME, plc_stream::run(Arc::clone(&engine), supervisor.stop_handle()));
     }
-    supervisor.spawn("live", live(Arc::clone(&engine), supervisor.stop_handle()));
     notify::tell("READY=1");
     let result = supervisor.run(signals).await;
     notify::tell("STOPPING=1");
@@ -97,8 +101,7 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
 }
 
 /// Follows the accounts as they change.
-async fn live(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
-    let live = Live::new(engine.archive.clone(), engine::live_config(&engine.config));
+async fn follow(live: Live, mut stop: Stop) -> anyhow::Result<()> {
     live.run(stop.wait()).await.map_err(Failure::from)?;
     Ok(())
 }

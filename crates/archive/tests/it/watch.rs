@@ -89,7 +89,8 @@ async fn an_operation_that_nobody_announced_is_counted_down_and_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_announced_raises_no_alarm_and_what_comes_later_does() {
     let (fake, node, mut person) = archived().await;
-    let announced = node.archive.announce(&person.did, Duration::from_secs(2 * 3600), "new key").await.unwrap();
+    let announced =
+        node.archive.announce(&person.did, Duration::from_secs(2 * 3600), "new key").await.unwrap();
     assert_eq!(announced.until - announced.at, 2 * 3_600_000_000);
     person.operate(0, BEGIN + 1, By::Host, |data| data.set_pds("https://a.example.com"));
     fake.identity(&person);
@@ -131,7 +132,11 @@ async fn a_recovery_ends_the_alarm_it_answers_and_is_itself_to_be_acknowledged()
     let found = findings(&node, &person.did).await;
     assert_eq!(found.iter().map(|f| f.subject.clone()).collect::<Vec<_>>(), [rescue.to_string()]);
     assert!(found[0].detail.contains("It made operation 2 void."), "{}", found[0].detail);
-    assert!(found[0].detail.contains("key of highest authority, so no other key can undo it"), "{}", found[0].detail);
+    assert!(
+        found[0].detail.contains("key of highest authority, so no other key can undo it"),
+        "{}",
+        found[0].detail
+    );
     let history = node.archive.identity_history(&person.did).await.unwrap();
     assert_eq!(history.operations[1].cid, theft.to_string());
     assert!(history.operations[1].nullified && !history.operations[2].nullified);
@@ -172,9 +177,13 @@ async fn directories_that_disagree_are_named_and_nothing_is_taken_over() {
     let mirror = Fake::start().await;
     let mirrors = vec![mirror.url.clone()];
     mirror.identity(&person);
+    let genesis = person.log.clone();
     person.operate(0, BEGIN - 2, By::Host, |data| data.set_pds("https://a.example.com"));
     fake.identity(&person);
-    node.archive.announce(&person.did, Duration::from_secs(60), "so that only the mirror is said").await.unwrap();
+    node.archive
+        .announce(&person.did, Duration::from_secs(60), "so that only the mirror is said")
+        .await
+        .unwrap();
     node.archive.watch(&person.did, &mirrors).await.unwrap();
     let acknowledge = person.log.head().to_string();
     node.archive.acknowledge(&person.did, &acknowledge, "known").await.unwrap();
@@ -194,7 +203,7 @@ async fn directories_that_disagree_are_named_and_nothing_is_taken_over() {
     assert_eq!(found, [("plc-log-longer".to_owned(), mirror.url.clone())]);
     assert_eq!(node.store.plc_log(&person.did).await.unwrap().len(), known.entries().len(), "not taken over");
 
-    person.log = known;
+    person.log = genesis;
     person.operate(0, BEGIN - 2, By::Owner, |data| data.set_pds("https://other.example.com"));
     mirror.identity(&person);
     node.archive.watch(&person.did, &mirrors).await.unwrap();
@@ -210,7 +219,10 @@ async fn a_did_web_that_changes_is_noticed_and_said_to_have_no_history() {
     let fake = Fake::start().await;
     let node = Node::new(&fake.url);
     let did = Did::parse("did:web:example.com").unwrap();
-    node.store.apply(Unit::AddAccount(Box::new(Account::new(did.clone(), Origin::Network, 1)))).await.unwrap();
+    node.store
+        .apply(Unit::AddAccount(Box::new(Account::new(did.clone(), Origin::Network, 1))))
+        .await
+        .unwrap();
     let put = async |seed: u8, host: &str, more: &str| {
         let key = PrivateKey::from_entropy(Curve::K256, [seed; 32]).public_key().to_did_key();
         let doc = serde_json::json!({
@@ -219,7 +231,8 @@ async fn a_did_web_that_changes_is_noticed_and_said_to_have_no_history() {
                 "publicKeyMultibase": key.trim_start_matches("did:key:")}],
             "service": [{"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": host}],
         });
-        let row = IdentityRow { did: did.clone(), doc: doc.to_string().into_bytes(), handle: None, fetched_at: 1 };
+        let row =
+            IdentityRow { did: did.clone(), doc: doc.to_string().into_bytes(), handle: None, fetched_at: 1 };
         node.store.apply(Unit::PutIdentity(row)).await.unwrap();
         node.archive.judge_identity(&did).await.unwrap().unexpected
     };
