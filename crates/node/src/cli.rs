@@ -16,6 +16,7 @@ pub mod import;
 pub mod output;
 pub mod plc;
 pub mod serve;
+pub mod serving;
 pub mod shell;
 pub mod show;
 pub mod verify;

@@ -9,6 +9,7 @@ pub mod client;
 pub mod handler;
 mod identity;
 pub mod server;
+pub mod serving;
 pub mod socket;
 
 use std::path::PathBuf;
@@ -154,6 +155,29 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Set to whom an account is served.
+    Serve {
+        /// Handle or DID.
+        account: String,
+        /// `nobody`, `peers` or `public`.
+        to: String,
+        /// Why.
+        basis: Option<String>,
+    },
+    /// Give a CID to nobody but the operator.
+    BlockCid {
+        /// The CID.
+        cid: String,
+        /// Why.
+        reason: String,
+    },
+    /// Give a CID out again.
+    UnblockCid {
+        /// The CID.
+        cid: String,
+    },
+    /// The CIDs that are blocked.
+    Blocked,
     /// State of the background workers.
     Workers,
     /// Reads the whole database and says what is wrong with it; a part of `doctor`.

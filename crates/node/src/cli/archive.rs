@@ -5,7 +5,7 @@ use p2pds_archive::{AccountLine, Details};
 
 use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
-use crate::cli::{ask, output};
+use crate::cli::{ask, output, serving};
 use crate::operator::Command;
 use crate::operator::answer::{Answer, Synced};
 use crate::words;
@@ -75,6 +75,49 @@ pub enum Action {
         #[arg(value_name = "ACCOUNT")]
         account: String,
     },
+    /// Set to whom an account is served, and record why.
+    ///
+    /// Nothing is served until you say so here. What its owner or host withdraws, and what is not
+    /// verified, is served to nobody whatever is set; an owner who declared that no public archive
+    /// may show the account (org.user-intents) is heeded.
+    #[command(
+        after_help = "Examples:\n  p2pds archive serve alice.example.com public --basis \"she asked me to, 2026-11-20\"\n  p2pds archive serve alice.example.com nobody"
+    )]
+    Serve {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// To whom.
+        #[arg(value_name = "AUDIENCE")]
+        to: serving::Audience,
+        /// Why you may serve it; needed unless it is nobody.
+        #[arg(long, value_name = "TEXT")]
+        basis: Option<String>,
+    },
+    /// Give a record, tree node or blob to nobody but yourself, whoever's it is.
+    #[command(
+        after_help = "Examples:\n  p2pds archive block bafkreie7q3iidccmpvszul7kudcvvuavuo7u6gzlbobczuk5nqk3b4akba --reason \"notice of 3 May\""
+    )]
+    Block {
+        /// Its CID.
+        #[arg(value_name = "CID")]
+        cid: String,
+        /// Why; recorded.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Give a blocked CID out again.
+    #[command(
+        after_help = "Examples:\n  p2pds archive unblock bafkreie7q3iidccmpvszul7kudcvvuavuo7u6gzlbobczuk5nqk3b4akba"
+    )]
+    Unblock {
+        /// Its CID.
+        #[arg(value_name = "CID")]
+        cid: String,
+    },
+    /// The CIDs that are blocked, since when and why.
+    #[command(after_help = "Examples:\n  p2pds archive blocked --json")]
+    Blocked,
     /// Erase an archived account, after saying what will be erased and asking.
     #[command(
         after_help = "Examples:\n  p2pds archive remove alice.example.com --dry-run\n  p2pds archive remove alice.example.com --yes"
@@ -101,6 +144,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
         Action::Sync { account } => sync(context, account).await,
         Action::Pause { account } => pause(context, account, true).await,
         Action::Resume { account } => pause(context, account, false).await,
+        Action::Serve { account, to, basis } => serving::serve(context, account, to, basis).await,
+        Action::Block { cid, reason } => serving::block(context, cid, reason).await,
+        Action::Unblock { cid } => serving::unblock(context, cid).await,
+        Action::Blocked => serving::blocked(context).await,
         Action::Remove { account, dry_run } => remove(context, account, dry_run).await,
     }
 }
@@ -309,6 +356,7 @@ fn describe(d: &Details) -> String {
     if line.paused {
         out.push(("Paused", format!("not fetched by schedule; `p2pds archive resume {}`", line.did)));
     }
+    out.push(("Serving", serving::describe(&d.serving)));
     for finding in &d.findings {
         out.push((
             "Finding",

@@ -1,13 +1,14 @@
 //! What commands answer: the reports of the services, under one roof.
 
 use p2pds_archive::{
-    AccountLine, Announcement, Details, IdentityHistory, ImportReport, RecordView, RemoveReport, Summary,
-    VerifyReport,
+    AccountLine, Announcement, Details, IdentityHistory, ImportReport, RecordView, RemoveReport, ServingNote,
+    Summary, VerifyReport,
 };
 use p2pds_recovery::{DrillReport, ExportReport};
 use serde::{Deserialize, Serialize};
 
 use crate::operator::Failure;
+use crate::operator::serving::BlockedLine;
 
 /// The result of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +42,10 @@ pub enum Answer {
     Announced(Announcement),
     /// Of `plc ack`.
     Acknowledged(Acknowledged),
+    /// Of `archive serve`.
+    Serving(Box<ServingNote>),
+    /// Of `archive block`, `archive unblock` and `archive blocked`.
+    Blocked(Vec<BlockedLine>),
     /// Of `workers`.
     Workers(Vec<WorkerLine>),
     /// Of the database check that `doctor` asks for: what is wrong with it.

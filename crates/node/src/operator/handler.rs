@@ -97,6 +97,10 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         command @ (Command::PlcLog { .. } | Command::PlcAnnounce { .. } | Command::PlcAck { .. }) => {
             super::identity::answer(archive, command).await?
         }
+        command @ (Command::Serve { .. }
+        | Command::BlockCid { .. }
+        | Command::UnblockCid { .. }
+        | Command::Blocked) => super::serving::answer(engine, command).await?,
         Command::Workers => Answer::Workers(engine.store.workers().await?.into_iter().map(worker).collect()),
         Command::CheckStructure => Answer::Structure(engine.store.check_structure().await?),
     })
