@@ -88,8 +88,7 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         supervisor.spawn(job.name(), workers::run(job, Arc::clone(&engine), supervisor.stop_handle()));
     }
     if config.watch.plc_stream {
-        supervisor
-            .spawn(plc_stream::NAME, plc_stream::run(Arc::clone(&engine), supervisor.stop_handle()));
+        supervisor.spawn(plc_stream::NAME, plc_stream::run(Arc::clone(&engine), supervisor.stop_handle()));
     }
     notify::tell("READY=1");
     let result = supervisor.run(signals).await;
@@ -104,24 +103,6 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
 async fn follow(live: Live, mut stop: Stop) -> anyhow::Result<()> {
     live.run(stop.wait()).await.map_err(Failure::from)?;
     Ok(())
-}
-
-/// Follows the operations of the PLC directory. A store that does not answer now is asked again.
-async fn follow_directory(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
-    const PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
-    let how = Following::default();
-    loop {
-        tokio::select! {
-            () = stop.wait() => return Ok(()),
-            ended = engine.archive.follow_directory(&how) => if let Err(error) = ended {
-                tracing::warn!(event = "plc.follow-failed", %error, "following the PLC directory has stopped; it is begun again");
-            },
-        }
-        tokio::select! {
-            () = stop.wait() => return Ok(()),
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-    }
 }
 
 /// Finishes what an earlier process left half done, beside everything else.

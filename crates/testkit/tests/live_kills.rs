@@ -161,6 +161,11 @@ fn killed_anywhere_it_catches_up_and_misses_nothing() {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+    // From the first event on, a restart goes on where the process before it stopped.
+    let first = written[0].account.create(POST, &post_record("first")).unwrap();
+    let (_, rev) = written[0].account.latest_commit().unwrap();
+    until(&program, &written[0].account.did, &rev);
+    println!("following, from {} on", first.uri);
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = written
         .iter()

@@ -6,6 +6,7 @@ use p2pds_syntax::Did;
 use serde::{Deserialize, Serialize};
 
 use super::service::{Live, Service, lock};
+use crate::archive::Archive;
 
 /// How one account is followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,15 @@ impl Attached {
     }
 }
 
+impl Archive {
+    /// Whether an account is followed live and nothing keeps that from working: then nobody else needs to ask its host
+    /// for what is new.
+    #[must_use]
+    pub fn follows_live(&self, did: &Did) -> bool {
+        self.inner().live.get().is_some_and(|service| service.covers(did))
+    }
+}
+
 impl Live {
     /// How the streams go.
     #[must_use]
@@ -90,6 +100,20 @@ impl Service {
                 }
             })
             .collect()
+    }
+
+    fn covers(&self, did: &Did) -> bool {
+        let Some(slot) = self.followed.get(did.as_str()) else { return false };
+        let source = {
+            let inner = slot.lock();
+            if inner.behind {
+                return inner.resyncing;
+            }
+            inner.source.clone()
+        };
+        let Some(source) = source else { return true };
+        let stream = lock(&self.streams).get(&*source).cloned();
+        stream.is_some_and(|stream| stream.works(self.now()))
     }
 
     fn note_of(&self, did: &Did) -> Option<LiveNote> {

@@ -83,6 +83,14 @@ impl Live {
         Self(service)
     }
 
+    /// Reads which accounts there are and where each was left, and begins to listen once [`Live::run`] runs.
+    ///
+    /// # Errors
+    /// The list of accounts cannot be read.
+    pub async fn begin(&self) -> ArchiveResult<()> {
+        self.0.rescan().await
+    }
+
     /// Follows accounts until `stop` resolves, then lets what is under way become durable and notes where it stopped.
     ///
     /// # Errors
@@ -96,8 +104,6 @@ impl Live {
         };
         let mut tasks = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
-        // A store that does not answer at the start is worth stopping for.
-        service.rescan().await?;
         tasks.spawn(Arc::clone(service).keep_time());
         tasks.spawn(Arc::clone(service).keep_list());
         loop {

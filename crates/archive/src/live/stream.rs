@@ -43,6 +43,8 @@ struct State {
     rate: Rate,
     /// When it was opened; `None` while it is not open. Microseconds since 1970.
     open_since: Option<i64>,
+    /// When it was open last, or this process began.
+    worked_at: i64,
     /// When something came last.
     heard_at: Option<i64>,
     last_error: Option<String>,
@@ -85,6 +87,7 @@ impl Stream {
             noted: position,
             rate: Rate::new(millis(service.now())),
             open_since: None,
+            worked_at: service.now(),
             heard_at: None,
             last_error: None,
             events: 0,
@@ -116,6 +119,13 @@ impl Stream {
 
     pub(super) fn cursor(&self) -> Arc<Cursor> {
         Arc::clone(&lock(&self.state).cursor)
+    }
+
+    /// Whether it is open, or broke only a moment ago.
+    pub(super) fn works(&self, now: i64) -> bool {
+        const MOMENT: i64 = 120_000_000;
+        let state = lock(&self.state);
+        state.open_since.is_some() || now.saturating_sub(state.worked_at) < MOMENT
     }
 
     /// How it goes.
@@ -155,7 +165,12 @@ impl Stream {
                 () = self.ended.notified() => End::Asked,
             };
             let lasted = service.now().saturating_sub(opened);
-            lock(&self.state).open_since = None;
+            {
+                let mut state = lock(&self.state);
+                if state.open_since.take().is_some() {
+                    state.worked_at = service.now();
+                }
+            }
             match end {
                 End::Asked => break,
                 End::Future => {
@@ -231,6 +246,7 @@ impl Stream {
         let mut notes = tokio::time::interval(service.config.cursor_every);
         notes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut bad = 0_u32;
+        let mut placed = cursor.durable().is_some();
         loop {
             let frame = tokio::select! {
                 frame = socket.next() => frame,
@@ -250,6 +266,11 @@ impl Stream {
             match self.take(service, cursor, frame).await {
                 Ok(good) => bad = if good { 0 } else { bad.saturating_add(1) },
                 Err(end) => return end,
+            }
+            if !placed {
+                // From the first position on, a restart goes on where this process stopped, whenever that is.
+                placed = true;
+                self.note_position(service).await;
             }
             if bad > MAX_BAD {
                 return End::Broken("it sends what is no event stream".to_owned());

@@ -197,6 +197,7 @@ pub fn net_config(config: &Config) -> NetConfig {
         nameservers: network.nameservers.clone(),
         connect_timeout: network.connect_timeout,
         header_timeout: network.header_timeout,
+        rate_window: network.rate_window,
         per_host_concurrency: usize::try_from(network.per_host.max(1)).unwrap_or(1),
         ..base
     }

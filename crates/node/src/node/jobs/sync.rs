@@ -28,9 +28,12 @@ impl Job for Sync {
         Rule { every: self.every, parallel: 4, per_host: 2, ..Rule::default() }
     }
 
-    async fn account(&self, _engine: &Engine, account: &Account, _now: i64) -> anyhow::Result<Option<Need>> {
+    async fn account(&self, engine: &Engine, account: &Account, now: i64) -> anyhow::Result<Option<Need>> {
         let reachable = account.origin == Origin::Network && !account.paused;
-        Ok(reachable.then(|| Need::every(account.last_attempt_at)))
+        // Live following brings every revision, and compares with the host on its own; fetching would skip some.
+        let last =
+            if engine.archive.follows_live(&account.did) { Some(now) } else { account.last_attempt_at };
+        Ok(reachable.then(|| Need::every(last)))
     }
 
     /// Accounts of the configuration that are not archived yet.
