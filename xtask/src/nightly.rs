@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 5] = [
+const PROOFS: [Proof; 8] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -35,6 +35,21 @@ const PROOFS: [Proof; 5] = [
         counts: &[("P2PDS_SYSCALL_KILLS", 4_000)],
     },
     Proof { name: "full disk at each step", test: "disk_full", counts: &[("P2PDS_DISK_STEPS", 200)] },
+    Proof {
+        name: "each page of a database damaged in turn",
+        test: "damaged_pages",
+        counts: &[("P2PDS_DAMAGED_PAGES", 2_000), ("P2PDS_REBUILT_PAGES", 100)],
+    },
+    Proof {
+        name: "one byte flipped in each of many stored blocks and blobs",
+        test: "flipped_bytes",
+        counts: &[("P2PDS_FLIPPED_BYTES", 10_000)],
+    },
+    Proof {
+        name: "old commits in any order",
+        test: "old_commits",
+        counts: &[("P2PDS_OLD_COMMITS", 100_000)],
+    },
 ];
 
 /// Runs all proofs or the named tests, then fuzzing; writes `target/nightly.md`.
