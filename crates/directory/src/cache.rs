@@ -44,6 +44,19 @@ struct Good<V> {
     value: V,
     at_ms: u64,
     weight: usize,
+    /// Up to this age it is fresh.
+    fresh_ms: u64,
+    /// Makeshift answers in a row, this one counted.
+    makeshifts: u32,
+}
+
+/// What asking brings.
+pub(crate) struct Found<V> {
+    pub(crate) value: V,
+    /// Bytes that remembering it takes.
+    pub(crate) weight: usize,
+    /// It stands in for a better answer that could not be had now: asked for again soon, less and less often.
+    pub(crate) makeshift: bool,
 }
 
 #[derive(Clone)]
@@ -110,8 +123,7 @@ where
         }
     }
 
-    /// The remembered answer if it will do, else that of `ask`, which tells the answer's weight
-    /// with it. Callers with the same question wait for one and the same answer.
+    /// The remembered answer if it will do, else that of `ask`. Callers with the same question wait for one and the same answer.
     pub(crate) async fn get<F, Fut>(
         self: &Arc<Self>,
         key: &K,
@@ -120,7 +132,7 @@ where
     ) -> Result<Answer<V>, DirectoryError>
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<(V, usize), DirectoryError>> + Send + 'static,
+        Fut: Future<Output = Result<Found<V>, DirectoryError>> + Send + 'static,
     {
         let flight = match self.look(key, want) {
             Seen::Known(outcome) => return outcome,
@@ -155,7 +167,7 @@ where
         if let Some(bad) = &entry.bad {
             let wait_over = match want {
                 Want::Fresh => now >= bad.retry_at_ms,
-                Want::New => age(now, bad.at_ms) >= self.limits.refresh_ms,
+                Want::New => age(now, bad.at_ms) >= self.limits.refresh_after(bad),
             };
             return if wait_over {
                 Seen::Unknown
@@ -163,12 +175,12 @@ where
                 Seen::Known(self.usable(entry, now, bad.error.clone()))
             };
         }
-        let enough = match want {
-            Want::Fresh => self.limits.fresh_ms,
+        let enough = |good: &Good<V>| match want {
+            Want::Fresh => good.fresh_ms,
             Want::New => self.limits.refresh_ms.min(self.limits.fresh_ms),
         };
         match &entry.good {
-            Some(good) if age(now, good.at_ms) < enough => {
+            Some(good) if age(now, good.at_ms) < enough(good) => {
                 Seen::Known(Ok(Answer { value: good.value.clone(), stale: None }))
             }
             _ => Seen::Unknown,
@@ -178,7 +190,7 @@ where
     /// Registers the question; the flight enters its own result.
     fn depart<Fut>(self: &Arc<Self>, key: &K, ask: Fut) -> Flight<V>
     where
-        Fut: Future<Output = Result<(V, usize), DirectoryError>> + Send + 'static,
+        Fut: Future<Output = Result<Found<V>, DirectoryError>> + Send + 'static,
     {
         let (cache, own_key) = (Arc::clone(self), key.clone());
         let asking = async move {
@@ -203,14 +215,23 @@ where
         flight
     }
 
-    fn land(&self, key: &K, outcome: Result<(V, usize), DirectoryError>) -> Result<V, DirectoryError> {
+    fn land(&self, key: &K, outcome: Result<Found<V>, DirectoryError>) -> Result<V, DirectoryError> {
         let now = self.pace.now_ms();
         let mut state = lock(&self.state);
         state.flights.remove(key);
         let before = state.remove(key);
         match outcome {
-            Ok((value, weight)) => {
-                let good = Good { value: value.clone(), at_ms: now, weight };
+            Ok(Found { value, weight, makeshift }) => {
+                let makeshifts = match before.and_then(|entry| entry.good) {
+                    _ if !makeshift => 0,
+                    Some(good) => good.makeshifts.saturating_add(1),
+                    None => 1,
+                };
+                let fresh_ms = match makeshifts.checked_sub(1) {
+                    Some(earlier) => self.limits.pause(earlier).min(self.limits.fresh_ms),
+                    None => self.limits.fresh_ms,
+                };
+                let good = Good { value: value.clone(), at_ms: now, weight, fresh_ms, makeshifts };
                 state.put(key, Entry { good: Some(good), bad: None }, self.limits);
                 Ok(value)
             }
@@ -291,6 +312,13 @@ impl<V> Entry<V> {
 }
 
 impl Limits {
+    /// How long after a failure somebody who needs a new answer may ask again: events, of which anybody can make a
+    /// million, must not keep a silent server busy; and one that is back must not wait for an hour.
+    fn refresh_after(self, bad: &Bad) -> u64 {
+        let backoff = bad.retry_at_ms.saturating_sub(bad.at_ms);
+        backoff.min(self.refresh_ms.saturating_mul(10)).max(self.refresh_ms)
+    }
+
     /// The pause after one more failure: doubled each time.
     fn pause(self, failures: u32) -> u64 {
         self.pause_ms.saturating_mul(2_u64.saturating_pow(failures)).min(self.max_pause_ms)

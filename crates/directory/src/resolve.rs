@@ -7,7 +7,7 @@ use p2pds_store::{IdentityRow, Store, StoreError, Unit};
 use p2pds_syntax::{AtIdentifier, Did, Handle};
 use tracing::debug;
 
-use crate::cache::{Answer, Cache, Want};
+use crate::cache::{Answer, Cache, Found, Want};
 use crate::config::DirectoryConfig;
 use crate::did::Asking;
 use crate::error::DirectoryError;
@@ -145,7 +145,7 @@ impl Directory {
         let ask = || async move {
             let did = handle::resolve(&inner.client, &inner.config, &own).await?;
             let weight = did.as_str().len().saturating_add(512);
-            Ok((did, weight))
+            Ok(Found { value: did, weight, makeshift: false })
         };
         self.0.handles.get(handle, want, ask).await
     }
@@ -155,7 +155,9 @@ impl Directory {
         let ask = || async move {
             let identity = this.ask(&own, want).await?;
             let weight = identity.weight();
-            Ok((identity, weight))
+            // The bare document of an identity that should have a log: the directory could not show it now.
+            let makeshift = identity.source == Source::PlcDocument;
+            Ok(Found { value: identity, weight, makeshift })
         };
         match self.0.identities.get(did, want, ask).await {
             Ok(Answer { mut value, stale }) => {

@@ -235,8 +235,14 @@ async fn a_bare_document_counts_only_where_no_log_was_ever_seen() {
     assert!(!identity.source.is_verified());
 
     world.publish(&log);
-    world.clock.pass(HOUR);
-    assert_eq!(world.resolve(did.as_str()).await.unwrap().source, Source::PlcLog);
+    world.clock.pass(Duration::from_secs(29));
+    assert_eq!(world.resolve(did.as_str()).await.unwrap().source, Source::PlcDocument);
+    world.clock.pass(Duration::from_secs(1));
+    assert_eq!(
+        world.resolve(did.as_str()).await.unwrap().source,
+        Source::PlcLog,
+        "a makeshift is soon replaced"
+    );
 
     world.plc_answers(&did, 404, "{}");
     world.clock.pass(HOUR);

@@ -9,7 +9,7 @@ use p2pds_net::{NetError, Pace, Pause};
 use p2pds_syntax::Did;
 use tokio::sync::Notify;
 
-use super::{Answer, Cache, Want};
+use super::{Answer, Cache, Found, Want};
 use crate::config::DirectoryConfig;
 use crate::error::DirectoryError;
 
@@ -41,12 +41,19 @@ struct Bench {
     cache: Arc<Cache<u32, u64>>,
     clock: Arc<Clock>,
     asked: Arc<AtomicU64>,
+    /// Whether answers only stand in for better ones.
+    makeshift: bool,
 }
 
 impl Bench {
     fn new(config: &DirectoryConfig) -> Self {
         let clock = Arc::new(Clock(AtomicU64::new(1_000 * HOUR)));
-        Self { cache: Arc::new(Cache::new(config, clock.clone())), clock, asked: Arc::default() }
+        Self {
+            cache: Arc::new(Cache::new(config, clock.clone())),
+            clock,
+            asked: Arc::default(),
+            makeshift: false,
+        }
     }
 
     /// Asks for `key`; the answer is the number of the question, or `failure`.
@@ -56,10 +63,10 @@ impl Bench {
         want: Want,
         failure: Option<DirectoryError>,
     ) -> Result<Answer<u64>, DirectoryError> {
-        let asked = Arc::clone(&self.asked);
+        let (asked, makeshift) = (Arc::clone(&self.asked), self.makeshift);
         let ask = || async move {
             let number = asked.fetch_add(1, Ordering::SeqCst) + 1;
-            failure.map_or(Ok((number, 100)), Err)
+            failure.map_or(Ok(Found { value: number, weight: 100, makeshift }), Err)
         };
         self.cache.get(&key, want, ask).await
     }
@@ -184,6 +191,46 @@ async fn a_clock_set_back_makes_answers_old() {
 }
 
 #[tokio::test]
+async fn what_only_stands_in_for_a_better_answer_is_asked_for_soon_and_less_and_less_often() {
+    let mut bench = Bench::new(&DirectoryConfig::default());
+    bench.makeshift = true;
+    let mut pauses = Vec::new();
+    let mut last = 0;
+    for second in 0..4 * 3_600_u64 {
+        let before = bench.asked();
+        assert!(bench.fresh(None).await.is_ok());
+        if bench.asked() > before {
+            pauses.push(second - last);
+            last = second;
+        }
+        bench.clock.pass(SECOND);
+    }
+    assert_eq!(pauses, [0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+    bench.makeshift = false;
+    bench.clock.pass(HOUR);
+    let asked = bench.asked();
+    for _ in 0..3_599 {
+        assert!(bench.fresh(None).await.is_ok());
+        bench.clock.pass(SECOND);
+    }
+    assert_eq!(bench.asked(), asked + 1, "a good one is believed for its hour");
+}
+
+#[tokio::test]
+async fn a_million_events_of_one_silent_identity_are_one_question_for_each_pause() {
+    let bench = Bench::new(&DirectoryConfig::default());
+    // Eleven and a half days of one event each second.
+    for _ in 0..1_000_000 {
+        assert!(bench.ask(1, Want::New, silence()).await.is_err());
+        bench.clock.pass(SECOND);
+    }
+    assert!((1_600..1_700).contains(&bench.asked()), "one in ten minutes at last: {}", bench.asked());
+    let (entries, flights, weight) = bench.cache.len();
+    assert_eq!((entries, flights), (1, 0));
+    assert!(weight <= 512, "{weight}");
+}
+
+#[tokio::test]
 async fn number_and_weight_are_bounded() {
     let few = DirectoryConfig { max_entries: 16, ..DirectoryConfig::default() };
     let light = DirectoryConfig { max_bytes: 1600, ..DirectoryConfig::default() };
@@ -216,7 +263,7 @@ fn open_question(
         let ask = || async move {
             let number = asked.fetch_add(1, Ordering::SeqCst) + 1;
             release.notified().await;
-            Ok((number, 100))
+            Ok(Found { value: number, weight: 100, makeshift: false })
         };
         cache.get(&key, Want::Fresh, ask).await
     }
