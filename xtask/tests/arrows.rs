@@ -12,18 +12,19 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("L0 vocabulary", &["syntax", "ipld", "crypto", "lexicon"]),
     ("L1 engines", &["repo", "identity", "replica"]),
     ("L2 ports and adapters", &["store", "store-sqlite", "blobs", "net"]),
-    ("L3 services", &["reading", "directory", "archive", "recovery"]),
+    ("L3 services", &["reading", "directory", "agent", "archive", "recovery"]),
     ("L4 surfaces", &["p2pds", "xrpc", "testkit", "xtask"]),
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 11] = [
+const SIDEWAYS: [(&str, &str, &str); 12] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
     ("lexicon", "ipld", "records are data-model values"),
     ("replica", "repo", "an event is proved by the repository engine"),
     ("store-sqlite", "store", "an adapter implements its port"),
+    ("archive", "agent", "a record is put back at its host"),
     ("archive", "directory", "a sync starts with who hosts the account now"),
     ("archive", "reading", "self-checks read as everybody reads"),
     ("recovery", "archive", "a drill proves what the archive holds"),

@@ -86,6 +86,27 @@ pub enum ArchiveError {
         /// Why not.
         why: String,
     },
+    /// A record whose bytes are no record.
+    #[error(
+        "{0} cannot be written as a record: its bytes are kept as they came, and no host would take them"
+    )]
+    NotWritable(String),
+    /// A blob that neither the host nor the archive has.
+    #[error(
+        "{uri} names the blob {cid}, which {host} does not have any more and which is not held here either; without it \
+         the record cannot be put back. Nothing was written"
+    )]
+    BlobLost {
+        /// The record.
+        uri: String,
+        /// The blob.
+        cid: p2pds_ipld::Cid,
+        /// The host.
+        host: String,
+    },
+    /// Acting for the account at its host failed.
+    #[error(transparent)]
+    Agent(Box<p2pds_agent::AgentError>),
     /// The identity could not be resolved.
     #[error("{name} could not be resolved: {cause}")]
     Identity {
@@ -194,6 +215,9 @@ impl ArchiveError {
             Self::BadMoment(_) | Self::NoReason | Self::Serving { .. } => ErrorKind::Invalid,
             Self::NeverSeen { .. } | Self::NotThen { .. } | Self::NoOtherVersion(_) => ErrorKind::NotFound,
             Self::NothingToAccept { .. } => ErrorKind::Conflict,
+            Self::NotWritable(_) => ErrorKind::Invalid,
+            Self::BlobLost { .. } => ErrorKind::NotFound,
+            Self::Agent(error) => error.kind(),
             Self::BadName(_) | Self::NotOneRecord(_) | Self::BadFile { .. } | Self::Rejected { .. } => {
                 ErrorKind::Invalid
             }

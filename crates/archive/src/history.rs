@@ -10,6 +10,7 @@ mod asof;
 mod diff;
 mod list;
 mod prove;
+mod put_back;
 mod record;
 mod retain;
 

@@ -49,7 +49,7 @@ struct Inner {
 struct Request<'a> {
     method: Method,
     options: &'a GetOptions,
-    body: Option<(&'static str, Bytes)>,
+    body: Option<(&'a str, Bytes)>,
 }
 
 impl Client {
@@ -121,7 +121,7 @@ impl Client {
     pub async fn post(
         &self,
         url: &str,
-        content_type: &'static str,
+        content_type: &str,
         body: Bytes,
         options: &GetOptions,
     ) -> Result<Response, NetError> {

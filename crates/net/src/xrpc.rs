@@ -75,7 +75,7 @@ impl Client {
         &self,
         host: &str,
         nsid: &str,
-        content_type: &'static str,
+        content_type: &str,
         body: Bytes,
         options: &GetOptions,
     ) -> Result<Response, NetError> {
