@@ -89,6 +89,15 @@ pub fn kept(dir: &Path) -> Vec<PathBuf> {
     kept
 }
 
+/// Deletes the damaged files that were kept.
+pub(crate) fn forget_kept(dir: &Path) -> StoreResult<()> {
+    for path in kept(dir) {
+        fs::remove_file(&path).map_err(file("delete a damaged file that was kept"))?;
+        tracing::warn!(event = "store.kept-removed", file = %path.display(), "a damaged file that was kept is deleted, as it holds rows that are being purged");
+    }
+    Ok(())
+}
+
 /// Copies what can be read into a new file and puts it in place. Nobody may have the store open.
 /// `stamp` names the time in file names, `now` is microseconds since 1970.
 ///

@@ -449,6 +449,8 @@ impl Store for SqliteStore {
         let who = did.clone();
         let running = self.read("read a purge", move |c| read::logs::running_purge(c, &who)).await?;
         let Some((purge, rows)) = running else { return Err(StoreError::UnknownAccount(did.clone())) };
+        // Damaged files that were kept hold the rows of everybody.
+        salvage::forget_kept(&self.shared.dir)?;
         self.chore(Chore::Truncate).await?;
         self.chore(Chore::Shrink).await?;
         self.chore(Chore::Truncate).await?;
@@ -490,7 +492,8 @@ impl Store for SqliteStore {
         spawn("store-check".into(), move || {
             let _ = answer.send(read::stats::check(&conn).map_err(|f| f.into_store("check the database")));
         })?;
-        let found = receiver.await.unwrap_or(Err(StoreError::Closed)).inspect_err(|error| self.shared.met(error));
+        let found =
+            receiver.await.unwrap_or(Err(StoreError::Closed)).inspect_err(|error| self.shared.met(error));
         if let Ok(lines) = &found
             && !lines.is_empty()
         {

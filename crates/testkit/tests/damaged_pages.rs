@@ -293,7 +293,8 @@ fn each_is_found_and_nothing_is_lost_in_silence(scene: &Scene) {
         narrow += u64::from(mended.lost.len() <= 1);
     }
     println!(
-        "{} of {all} pages: {lossy} with losses, each named; {harmless} without; {unused} unused; {:.1} s",
+        "{} of {all} pages: {lossy} with losses, each named; {harmless} without; {unused} unused; \
+         {narrow} concern one account at most; {:.1} s",
         pages.len(),
         started.elapsed().as_secs_f64()
     );

@@ -25,6 +25,9 @@ pub(super) struct Known {
     trees: BTreeSet<String>,
 }
 
+/// A noted head: rev, root, signature, key, odd commit.
+type Noted = (i64, Vec<u8>, Vec<u8>, i64, Option<Vec<u8>>);
+
 /// What the first column of a table's key is.
 enum Front {
     Account,
@@ -246,11 +249,7 @@ impl Known {
                 )?
                 .query_row([account], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))
                 .optional()?;
-            let Some((rev, data, sig, key, raw)): Option<(i64, Vec<u8>, Vec<u8>, i64, Option<Vec<u8>>)> =
-                newest
-            else {
-                continue;
-            };
+            let Some((rev, data, sig, key, raw)): Option<Noted> = newest else { continue };
             let head = match (&raw, <&[u8; 64]>::try_from(sig.as_slice()), Did::parse(did)) {
                 (Some(raw), ..) => Cid::of_cbor(raw),
                 (None, Ok(sig), Ok(did)) => {

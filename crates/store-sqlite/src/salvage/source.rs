@@ -121,7 +121,7 @@ fn rebuilt(dir: &Path, options: &Options, (version, schema): &(u32, Vec<Entry>))
     }
     let page = usize::try_from(options.page_size).unwrap_or(4096);
     let mut copy = fs::OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
-    let pages = copy.metadata().map_err(io)?.len() / u64::from(options.page_size);
+    let pages = copy.metadata().map_err(io)?.len().checked_div(u64::from(options.page_size)).unwrap_or(0);
     copy.seek(SeekFrom::Start(0)).map_err(io)?;
     copy.write_all(&first_page(page, u32::try_from(pages).unwrap_or(u32::MAX), *version)).map_err(io)?;
     drop(copy);
