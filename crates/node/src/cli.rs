@@ -3,8 +3,10 @@
 //! `serve` is what runs when no command is named. Settings have flags too; those come from the
 //! sections of `config`, so their help is written once.
 
+pub mod alerts;
 pub mod archive;
 pub mod ask;
+pub mod capacity;
 pub mod config;
 pub mod context;
 pub mod doctor;
@@ -13,6 +15,7 @@ pub mod exit;
 pub mod export;
 pub mod health;
 pub mod import;
+pub mod limits;
 pub mod output;
 pub mod plc;
 pub mod serve;
@@ -127,6 +130,10 @@ pub enum Command {
     Plc(plc::Args),
     /// What runs in the background: state, progress, last error, next run.
     Workers(workers::Args),
+    /// What is stored, how fast it grows, and when the disk is full.
+    Capacity(capacity::Args),
+    /// What is wrong now, and what was.
+    Alerts(alerts::Args),
     /// Look for what is wrong with this machine or setup, and say how to fix it.
     Doctor(doctor::Args),
     /// Ask the node on this machine whether it is ready; for containers and scripts.

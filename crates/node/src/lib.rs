@@ -95,6 +95,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Drill(args) => cli::drill::run(context, args).await,
         Command::Plc(args) => cli::plc::run(context, args).await,
         Command::Workers(args) => cli::workers::run(context, args).await,
+        Command::Capacity(args) => cli::capacity::run(context, args).await,
+        Command::Alerts(args) => cli::alerts::run(context, args).await,
         Command::Doctor(args) => cli::doctor::run(context, args).await,
         Command::Health(args) => cli::health::run(context, &args),
         Command::Config(args) => cli::config::run(context, &args),

@@ -11,6 +11,7 @@ mod identity;
 pub mod server;
 pub mod serving;
 pub mod socket;
+pub mod upkeep;
 
 use std::path::PathBuf;
 
@@ -180,6 +181,36 @@ pub enum Command {
     Blocked,
     /// State of the background workers.
     Workers,
+    /// Stops or resumes a background worker, now and after restarts.
+    PauseWorker {
+        /// Its name.
+        name: String,
+        /// Stop (`true`) or resume.
+        paused: bool,
+    },
+    /// Sets whether an account goes before or after others.
+    Priority {
+        /// Handle or DID.
+        account: String,
+        /// Higher goes first; 0 is usual.
+        priority: i32,
+    },
+    /// Sets how much may be stored of an account.
+    Quota {
+        /// Handle or DID.
+        account: String,
+        /// Bytes; without: as every account.
+        quota: Option<u64>,
+    },
+    /// What is stored, how it grows, when the disk is full.
+    Capacity,
+    /// Alerts that last, or all of 90 days.
+    Alerts {
+        /// Those that are over too.
+        history: bool,
+    },
+    /// Sends a test alert.
+    TestAlert,
     /// Reads the whole database and says what is wrong with it; a part of `doctor`.
     CheckStructure,
 }

@@ -5,7 +5,7 @@ use p2pds_archive::{AccountLine, Details};
 
 use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
-use crate::cli::{ask, output, serving};
+use crate::cli::{ask, limits, output, serving};
 use crate::operator::Command;
 use crate::operator::answer::{Answer, Synced};
 use crate::words;
@@ -118,6 +118,30 @@ pub enum Action {
     /// The CIDs that are blocked, since when and why.
     #[command(after_help = "Examples:\n  p2pds archive blocked --json")]
     Blocked,
+    /// Let an account go before others (1, 2, ...) or after them (-1, ...) in all background work.
+    #[command(
+        after_help = "Examples:\n  p2pds archive priority alice.example.com 10\n  p2pds archive priority bob.example.com -1"
+    )]
+    Priority {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// Higher goes first; 0 is usual.
+        #[arg(value_name = "N", allow_negative_numbers = true)]
+        priority: i32,
+    },
+    /// Limit what is stored of an account, records and blobs; what is held stays.
+    #[command(
+        after_help = "Examples:\n  p2pds archive quota alice.example.com 5GB\n  p2pds archive quota alice.example.com none"
+    )]
+    Quota {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// Such as 500MB or 2GiB; `none` for the limit of every account.
+        #[arg(value_name = "SIZE")]
+        size: String,
+    },
     /// Erase an archived account, after saying what will be erased and asking.
     #[command(
         after_help = "Examples:\n  p2pds archive remove alice.example.com --dry-run\n  p2pds archive remove alice.example.com --yes"
@@ -144,6 +168,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
         Action::Sync { account } => sync(context, account).await,
         Action::Pause { account } => pause(context, account, true).await,
         Action::Resume { account } => pause(context, account, false).await,
+        Action::Priority { account, priority } => limits::priority(context, account, priority).await,
+        Action::Quota { account, size } => limits::quota(context, account, &size).await,
         Action::Serve { account, to, basis } => serving::serve(context, account, to, basis).await,
         Action::Block { cid, reason } => serving::block(context, cid, reason).await,
         Action::Unblock { cid } => serving::unblock(context, cid).await,

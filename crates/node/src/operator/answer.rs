@@ -7,8 +7,8 @@ use p2pds_archive::{
 use p2pds_recovery::{DrillReport, ExportReport};
 use serde::{Deserialize, Serialize};
 
-use crate::operator::Failure;
 use crate::operator::serving::BlockedLine;
+use crate::operator::{Failure, upkeep};
 
 /// The result of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +48,18 @@ pub enum Answer {
     Blocked(Vec<BlockedLine>),
     /// Of `workers`.
     Workers(Vec<WorkerLine>),
+    /// Of `workers pause` and `workers resume`.
+    WorkerPaused(upkeep::WorkerSwitch),
+    /// Of `archive priority`.
+    Priority(upkeep::PriorityLine),
+    /// Of `archive quota`.
+    Quota(upkeep::QuotaLine),
+    /// Of `capacity`.
+    Capacity(Box<crate::capacity::Report>),
+    /// Of `alerts`.
+    Alerts(Vec<upkeep::AlertLine>),
+    /// Of `alerts test`.
+    AlertTest(Vec<crate::alerts::Told>),
     /// Of the database check that `doctor` asks for: what is wrong with it.
     Structure(Vec<String>),
 }
@@ -115,4 +127,22 @@ pub struct WorkerLine {
     pub next_run: Option<i64>,
     /// When this was written, microseconds since 1970.
     pub updated_at: i64,
+    /// The operator paused it.
+    #[serde(default)]
+    pub paused: bool,
+    /// Due, and waiting for a free place or for their host.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Left alone for a while after failures.
+    #[serde(default)]
+    pub retrying: u64,
+    /// Why the next run is when it is.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When a long run is expected to end, microseconds since 1970.
+    #[serde(default)]
+    pub ends_at: Option<i64>,
+    /// How much of it is done, in thousandths, where `done` and `total` are bytes.
+    #[serde(default)]
+    pub permille: Option<u64>,
 }

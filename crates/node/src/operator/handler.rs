@@ -9,13 +9,13 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use p2pds_archive::{ArchiveError, Progress, RecordView, VerifyOptions, VerifyReport};
 use p2pds_reading::Refusal;
 use p2pds_recovery::RecoveryError;
-use p2pds_store::{StoreError, WorkerRow};
+use p2pds_store::StoreError;
 use p2pds_syntax::AtUri;
 use tokio::sync::mpsc;
 
 use crate::node::engine::Engine;
-use crate::operator::answer::{Answer, Paused, Synced, WorkerLine};
-use crate::operator::{Command, Event, Failure};
+use crate::operator::answer::{Answer, Paused, Synced};
+use crate::operator::{Command, Event, Failure, upkeep};
 
 /// Progress events that may wait for a slow reader; more are left out.
 const WAITING_EVENTS: usize = 1_024;
@@ -101,7 +101,19 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         | Command::BlockCid { .. }
         | Command::UnblockCid { .. }
         | Command::Blocked) => super::serving::answer(engine, command).await?,
-        Command::Workers => Answer::Workers(engine.store.workers().await?.into_iter().map(worker).collect()),
+        Command::Workers => Answer::Workers(upkeep::workers(engine).await?),
+        Command::PauseWorker { name, paused } => {
+            Answer::WorkerPaused(upkeep::pause_worker(engine, &name, paused).await?)
+        }
+        Command::Priority { account, priority } => {
+            Answer::Priority(upkeep::prioritize(engine, &account, priority).await?)
+        }
+        Command::Quota { account, quota } => Answer::Quota(upkeep::limit(engine, &account, quota).await?),
+        Command::Capacity => {
+            Answer::Capacity(Box::new(crate::capacity::report(engine, crate::words::now_micros()).await?))
+        }
+        Command::Alerts { history } => Answer::Alerts(upkeep::alerts(engine, history).await?),
+        Command::TestAlert => Answer::AlertTest(upkeep::test_alert(engine).await),
         Command::CheckStructure => Answer::Structure(engine.store.check_structure().await?),
     })
 }
@@ -187,18 +199,6 @@ async fn record(engine: &Engine, uri: &str) -> Result<RecordView, Failure> {
             .hint("an address looks like at://HANDLE-OR-DID/COLLECTION/KEY")
     })?;
     Ok(engine.archive.record(&parsed).await?)
-}
-
-fn worker(row: WorkerRow) -> WorkerLine {
-    WorkerLine {
-        name: row.name,
-        state: row.state,
-        done: row.done,
-        total: row.total,
-        last_error: row.last_error,
-        next_run: row.next_run,
-        updated_at: row.updated_at,
-    }
 }
 
 impl From<ArchiveError> for Failure {
