@@ -133,15 +133,19 @@ impl WsStream {
                     return Ok(Some(text.into()));
                 }
                 Some(Ok(Message::Ping(bytes) | Message::Pong(bytes))) => self.control(bytes.len())?,
-                Some(Ok(Message::Close(frame))) => self.closed = Some(reason(frame)),
+                Some(Ok(Message::Close(frame))) => {
+                    // The answer goes out if the host still takes it; its end of the connection is not waited for.
+                    let _ = self.socket.flush().now_or_never();
+                    self.closed = Some(reason(frame));
+                    return Ok(None);
+                }
                 Some(Ok(Message::Text(_) | Message::Frame(_))) => {
                     return Err(self.broken("it sends text where binary messages are due"));
                 }
                 None | Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) => {
-                    self.closed.get_or_insert_with(|| (1005, String::new()));
+                    self.closed = Some((1005, String::new()));
                     return Ok(None);
                 }
-                Some(Err(_)) if self.closed.is_some() => return Ok(None),
                 Some(Err(error)) => return Err(self.translate(&error)),
             }
         }
@@ -188,7 +192,8 @@ impl WsStream {
         if let Some(begun) = meter.unfinished() {
             let took = now.saturating_duration_since(asked.max(begun.since));
             if took >= self.options.rate_window {
-                if begun.bytes < self.options.min_rate.saturating_mul(took.as_secs()) {
+                let due = u128::from(self.options.min_rate).saturating_mul(took.as_millis()).div_ceil(1000);
+                if u128::from(begun.bytes) < due {
                     return Err(NetError::TooSlow {
                         host: self.host.clone(),
                         min_rate: self.options.min_rate,
