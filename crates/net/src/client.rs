@@ -1,6 +1,7 @@
 //! The client: checks, manners, tries, redirects.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ struct Inner {
     loopback: Option<reqwest::Client>,
     resolver: Resolver,
     hosts: Hosts,
+    addresses: Hosts,
     pace: Arc<dyn Pace>,
 }
 
@@ -70,8 +72,9 @@ impl Client {
         let public = build(&config, &resolver, Reach::Public)?;
         let loopback =
             if config.allow_loopback { Some(build(&config, &resolver, Reach::Loopback)?) } else { None };
-        let hosts = Hosts::new(&config, Arc::clone(&pace));
-        Ok(Self(Arc::new(Inner { config, public, loopback, resolver, hosts, pace })))
+        let hosts = Hosts::by_name(&config, Arc::clone(&pace));
+        let addresses = Hosts::by_address(&config, Arc::clone(&pace));
+        Ok(Self(Arc::new(Inner { config, public, loopback, resolver, hosts, addresses, pace })))
     }
 
     /// The settings it was made with.
@@ -192,8 +195,15 @@ impl Client {
     ) -> Result<Response, NetError> {
         let mut attempt: u8 = 0;
         loop {
-            let pass = self.0.hosts.enter(&target.authority()).await?;
             let last = attempt >= request.options.retries;
+            let pass = match self.enter(target).await {
+                Err(NetError::Dns { .. }) if !last => {
+                    self.pause(attempt).await;
+                    attempt = attempt.saturating_add(1);
+                    continue;
+                }
+                pass => pass?,
+            };
             match self.once(target, request, with_headers).await {
                 Ok(answer) => {
                     let quiet = self.heed(&pass, &answer);
@@ -271,9 +281,24 @@ impl Client {
         said.map(|until| self.0.hosts.quiet(pass, until))
     }
 
-    /// The right to one request to this host, as soon as its manners allow it.
+    /// The right to one request to this host, as soon as the manners towards it and towards each of its addresses allow
+    /// it. The addresses found are those that the connection will use.
     pub(crate) async fn enter(&self, target: &Target) -> Result<Pass, NetError> {
-        self.0.hosts.enter(&target.authority()).await
+        let pass = self.0.hosts.enter(&target.authority()).await?;
+        let addresses = match target.url.host() {
+            Some(url::Host::Ipv4(ip)) => vec![ip.into()],
+            Some(url::Host::Ipv6(ip)) => vec![ip.into()],
+            _ => self.0.resolver.addresses_ahead(target.host(), target.reach).await?,
+        };
+        // In one order for all, so that no two requests wait for each other.
+        let mut machines: Vec<String> = addresses.iter().map(machine).collect();
+        machines.sort_unstable();
+        machines.dedup();
+        let mut also = Vec::with_capacity(machines.len());
+        for machine in machines {
+            also.push(self.0.addresses.enter(&machine).await.map_err(|e| e.about(target.host()))?);
+        }
+        Ok(pass.with(also))
     }
 
     /// Notes a 429 that came outside of [`Self::get`].
@@ -325,6 +350,17 @@ fn word(outcome: &Result<Response, NetError>) -> &'static str {
         Err(NetError::RateLimited { .. }) => "limited",
         Err(NetError::Refused { .. } | NetError::BadUrl { .. } | NetError::Redirect { .. }) => "refused",
         Err(_) => "failed",
+    }
+}
+
+/// What counts as one machine: an IPv4 address, or the network of an IPv6 one, since whoever has one has all of it.
+fn machine(ip: &IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
     }
 }
 

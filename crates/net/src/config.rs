@@ -30,7 +30,14 @@ pub struct NetConfig {
     pub per_host_rate: f64,
     /// Requests to one host that may go at once before the rate counts. Default 60.
     pub per_host_burst: f64,
-    /// Hosts remembered at a time; idle ones are forgotten first. Default 4,096.
+    /// Requests and open bodies to one address at a time, whatever names lead there: a thousand names of one machine are
+    /// one machine. IPv6 addresses count by their /64. Default 24.
+    pub per_address_concurrency: usize,
+    /// Requests per second to one address, in the long run. Default 40.
+    pub per_address_rate: f64,
+    /// Requests to one address that may go at once before the rate counts. Default 240.
+    pub per_address_burst: f64,
+    /// Hosts remembered at a time, and addresses; idle ones are forgotten first. Default 4,096.
     pub max_hosts: usize,
     /// The longest wait that a request takes upon itself when a host says "later". Default 60 s.
     pub max_rate_wait: Duration,
@@ -58,6 +65,9 @@ impl Default for NetConfig {
             per_host_concurrency: 6,
             per_host_rate: 10.0,
             per_host_burst: 60.0,
+            per_address_concurrency: 24,
+            per_address_rate: 40.0,
+            per_address_burst: 240.0,
             max_hosts: 4096,
             max_rate_wait: Duration::from_secs(60),
             max_host_pause: Duration::from_secs(3600),
@@ -72,7 +82,16 @@ impl NetConfig {
     /// The default with loopback allowed and a request rate that does not slow a local network down.
     #[must_use]
     pub fn development() -> Self {
-        Self { allow_loopback: true, per_host_rate: 1000.0, per_host_burst: 1000.0, ..Self::default() }
+        Self {
+            allow_loopback: true,
+            per_host_rate: 1000.0,
+            per_host_burst: 1000.0,
+            // A local network is one address with all of its hosts.
+            per_address_concurrency: 1024,
+            per_address_rate: 100_000.0,
+            per_address_burst: 100_000.0,
+            ..Self::default()
+        }
     }
 }
 

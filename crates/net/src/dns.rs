@@ -1,6 +1,7 @@
 //! DNS. Every answer is filtered where the connection is made, so there is no
 //! gap between the check and the use (DNS rebinding).
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +28,11 @@ const MAX_POSITIVE: Duration = Duration::from_secs(3600);
 /// The longest that the absence of an answer is believed.
 const MAX_NEGATIVE: Duration = Duration::from_secs(60);
 
+/// Answers kept for connections that are about to be made, at most.
+const MAX_AHEAD: usize = 1024;
+/// For how long.
+const AHEAD: Duration = Duration::from_secs(2);
+
 /// The operating system's settings are read anew after a failure, at most this often: machines move between networks.
 const REBUILD_PAUSE: Duration = Duration::from_secs(30);
 
@@ -37,6 +43,8 @@ pub struct Resolver {
     /// The reason is kept when there is nothing to ask: names then fail, literal addresses work.
     current: Arc<Mutex<(Result<TokioResolver, String>, Instant)>>,
     timeout: Duration,
+    /// Answers that the manners towards their addresses were looked up with, for the connection that follows.
+    ahead: Arc<Mutex<HashMap<(String, Reach), (Vec<IpAddr>, Instant)>>>,
 }
 
 impl Resolver {
@@ -45,7 +53,7 @@ impl Resolver {
     pub fn new(config: &NetConfig) -> Self {
         let current = Arc::new(Mutex::new((build(config), Instant::now())));
         let timeout = config.dns_timeout.saturating_mul(2);
-        Self { config: Arc::new(config.clone()), current, timeout }
+        Self { config: Arc::new(config.clone()), current, timeout, ahead: Arc::default() }
     }
 
     /// The TXT records of `name`, each with its strings joined. None: an empty list.
@@ -104,6 +112,29 @@ impl Resolver {
         }
     }
 
+    /// As [`Self::addresses`], for a connection that is about to be made: it will use this very answer.
+    pub(crate) async fn addresses_ahead(&self, host: &str, reach: Reach) -> Result<Vec<IpAddr>, NetError> {
+        let found = self.addresses(host, reach).await?;
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if ahead.len() >= MAX_AHEAD {
+            ahead.retain(|_, (_, at)| at.elapsed() < AHEAD);
+        }
+        if ahead.len() < MAX_AHEAD {
+            ahead.insert((host.to_owned(), reach), (found.clone(), Instant::now()));
+        }
+        Ok(found)
+    }
+
+    /// The answer of [`Self::addresses_ahead`] if it is for this connection, or a new one.
+    pub(crate) async fn addresses_now(&self, host: &str, reach: Reach) -> Result<Vec<IpAddr>, NetError> {
+        let key = (host.to_owned(), reach);
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        match ahead {
+            Some((found, at)) if at.elapsed() < AHEAD => Ok(found),
+            _ => self.addresses(host, reach).await,
+        }
+    }
+
     fn ready(&self, name: &str) -> Result<TokioResolver, NetError> {
         // Not in one expression: the lock must be free again before a failure is noted.
         let current = self.current().0.clone();
@@ -141,7 +172,7 @@ impl reqwest::dns::Resolve for Filtered {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
         let (resolver, reach) = (self.resolver.clone(), self.reach);
         Box::pin(async move {
-            let allowed = resolver.addresses(name.as_str(), reach).await?;
+            let allowed = resolver.addresses_now(name.as_str(), reach).await?;
             // Port 0 stands for the port of the URL.
             let pinned: Vec<SocketAddr> = allowed.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect();
             Ok(Box::new(pinned.into_iter()) as reqwest::dns::Addrs)

@@ -136,6 +136,16 @@ pub enum NetError {
 }
 
 impl NetError {
+    /// The same, said of the host that was asked for instead of its address.
+    pub(crate) fn about(self, name: &str) -> Self {
+        match self {
+            Self::RateLimited { until_ms, wait_ms, .. } => {
+                Self::RateLimited { host: name.to_owned(), until_ms, wait_ms }
+            }
+            other => other,
+        }
+    }
+
     /// The kind that retry and HTTP mapping go by.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

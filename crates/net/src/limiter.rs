@@ -46,16 +46,39 @@ struct Bucket {
 pub(crate) struct Pass {
     host: Arc<Host>,
     _slot: OwnedSemaphorePermit,
+    /// Those of the addresses behind the host.
+    _also: Vec<Pass>,
+}
+
+impl Pass {
+    /// The same, held together with others.
+    pub(crate) fn with(mut self, also: Vec<Self>) -> Self {
+        self._also = also;
+        self
+    }
 }
 
 impl Hosts {
-    pub(crate) fn new(config: &NetConfig, pace: Arc<dyn Pace>) -> Self {
+    /// Manners towards each host by its name.
+    pub(crate) fn by_name(config: &NetConfig, pace: Arc<dyn Pace>) -> Self {
+        let (slots, rate, burst) = (config.per_host_concurrency, config.per_host_rate, config.per_host_burst);
+        Self::new(config, slots, rate, burst, pace)
+    }
+
+    /// Manners towards each address, however many names lead there.
+    pub(crate) fn by_address(config: &NetConfig, pace: Arc<dyn Pace>) -> Self {
+        let (slots, rate, burst) =
+            (config.per_address_concurrency, config.per_address_rate, config.per_address_burst);
+        Self::new(config, slots, rate, burst, pace)
+    }
+
+    fn new(config: &NetConfig, slots: usize, rate: f64, burst: f64, pace: Arc<dyn Pace>) -> Self {
         Self {
             hosts: Mutex::new(HashMap::new()),
             rules: Rules {
-                slots: config.per_host_concurrency.max(1),
-                rate: config.per_host_rate.max(0.001),
-                burst: config.per_host_burst.max(1.0),
+                slots: slots.max(1),
+                rate: rate.max(0.001),
+                burst: burst.max(1.0),
                 max_hosts: config.max_hosts.max(1),
                 max_wait: config.max_rate_wait,
                 max_pause: config.max_host_pause,
@@ -78,7 +101,7 @@ impl Hosts {
             let now = self.pace.now_ms();
             let wait = lock(&host.bucket).take(now, self.rules);
             if wait == Duration::ZERO {
-                return Ok(Pass { host, _slot: slot });
+                return Ok(Pass { host, _slot: slot, _also: Vec::new() });
             }
             if wait > self.rules.max_wait {
                 let wait_ms = millis(wait);
@@ -203,7 +226,7 @@ mod tests {
 
     fn hosts(config: NetConfig) -> (Hosts, Arc<Script>) {
         let pace = Arc::new(Script { now: AtomicU64::new(1_000_000), slept: Mutex::default() });
-        (Hosts::new(&config, pace.clone()), pace)
+        (Hosts::by_name(&config, pace.clone()), pace)
     }
 
     #[tokio::test]

@@ -13,6 +13,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::Router;
+use axum::routing::get;
 use p2pds_net::{Client, GetOptions, NetConfig, NetError, Reach};
 use p2pds_syntax::ErrorKind;
 use support::dns::{Failure, Server};
@@ -153,4 +155,36 @@ async fn names_that_are_no_names_are_errors() {
     for bad in ["a..b", &long, "\0"] {
         assert!(client.txt(bad).await.is_err() || client.txt(bad).await.unwrap().is_empty(), "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn a_thousand_names_of_one_machine_are_one_machine() {
+    let addr = support::serve(Router::new().route("/", get(|| async { vec![1_u8; 100] }))).await;
+    let dns = Server::start().unwrap();
+    let url = |n: u64| format!("http://h{n}.many.test:{}/", addr.port());
+    for n in 0..40 {
+        dns.set_addresses(&format!("h{n}.many.test"), &[LOOPBACK]);
+    }
+    let config = NetConfig {
+        nameservers: vec![dns.addr()],
+        per_address_concurrency: 3,
+        per_address_burst: 30.0,
+        per_address_rate: 0.001,
+        ..NetConfig::development()
+    };
+    let client = Client::new(config).unwrap();
+    let mut held = Vec::new();
+    for n in 0..3 {
+        held.push(client.get(&url(n), &GetOptions::metadata()).await.unwrap());
+    }
+    let short = GetOptions { deadline: std::time::Duration::from_millis(200), ..GetOptions::metadata() };
+    let error = client.get(&url(3), &short).await.unwrap_err();
+    assert!(matches!(error, NetError::Timeout { .. }), "three at a time: {error:?}");
+    drop(held);
+    for n in 3..30 {
+        assert_eq!(client.get(&url(n), &GetOptions::metadata()).await.unwrap().status(), 200);
+    }
+    let error = client.get(&url(30), &GetOptions::metadata()).await.unwrap_err();
+    assert!(matches!(&error, NetError::RateLimited { host, .. } if host == "h30.many.test"), "{error:?}");
+    assert_eq!(dns.address_questions("h0.many.test"), 1, "the connection uses the answer that was counted");
 }

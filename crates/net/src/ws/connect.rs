@@ -93,7 +93,7 @@ async fn connect(client: &Client, target: &Target, until: Instant) -> Result<Box
     let addresses: Vec<IpAddr> = match target.url.host() {
         Some(Host::Ipv4(ip)) => vec![ip.into()],
         Some(Host::Ipv6(ip)) => vec![ip.into()],
-        _ => client.resolver().addresses(target.host(), target.reach).await?,
+        _ => client.resolver().addresses_now(target.host(), target.reach).await?,
     };
     let mut last = failed(target, "it has no address");
     for ip in addresses {
