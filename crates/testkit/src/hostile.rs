@@ -1,7 +1,15 @@
-//! Builders of hostile files: each breaks one rule and keeps all others.
+//! Builders of hostile files: each breaks one rule and keeps all others. And the catalogue of hostile behaviours, which
+//! the servers of this crate play.
 
+mod behaviour;
 pub mod car;
 pub mod cbor;
 pub mod commit;
 pub mod mst;
+mod offer;
 pub mod plc;
+mod rule;
+
+pub use behaviour::{Behaviour, Party, behaviours, behaviours_of};
+pub use offer::{Ground, Offer, Offered};
+pub use rule::{Act, On, Rule};

@@ -109,6 +109,12 @@ impl Content {
         self.records.insert(format!("{POST}/{rkey}"), encode(&value));
     }
 
+    /// Creates or replaces a record of any collection.
+    pub fn put_in(&mut self, collection: &str, rkey: &str, record: &serde_json::Value) {
+        let value = json::from_json(record).expect("a record in the data model");
+        self.records.insert(format!("{collection}/{rkey}"), encode(&value));
+    }
+
     /// Deletes a post.
     pub fn delete(&mut self, rkey: &str) {
         self.records.remove(&format!("{POST}/{rkey}"));
@@ -234,10 +240,13 @@ impl MadeUp {
     }
 }
 
+/// The second of step 0.
+pub(crate) const FIRST: u64 = 1_767_225_600;
+
 /// The rev of a step: a TID, one second after that of the step before.
 #[must_use]
 pub fn rev(step: u64) -> String {
-    let micros = (1_767_225_600 + step) * 1_000_000;
+    let micros = (FIRST + step) * 1_000_000;
     let value = micros << 10 | 3;
     (0..13)
         .rev()

@@ -13,6 +13,7 @@ use p2pds_ipld::{Cid, car};
 use serde_json::{Value, json};
 
 use crate::dns;
+use crate::hostile::{Act, Offered, Rule};
 use crate::madeup::{MadeUp, State};
 
 /// The server with its name server; it ends when dropped.
@@ -42,6 +43,8 @@ pub enum Trick {
 
 struct Served {
     trick: Option<Trick>,
+    rules: Vec<(Rule, u64)>,
+    offered: Option<Offered>,
     handle: String,
     document: Value,
     log: Vec<u8>,
@@ -86,6 +89,8 @@ impl Source {
         let mut accounts = self.shared.accounts.lock().expect("not poisoned");
         let served = accounts.entry(account.did.clone()).or_insert_with(|| Served {
             trick: None,
+            rules: Vec::new(),
+            offered: None,
             handle: account.handle.clone(),
             document: account.document(),
             log: account.plc_log.clone(),
@@ -100,6 +105,21 @@ impl Source {
         if let Some(served) = accounts.get_mut(&account.did) {
             served.trick = trick;
         }
+    }
+
+    /// Lets the host answer about an account by rules, and claim to have another repo than the true one.
+    pub fn script(&self, account: &MadeUp, rules: &[Rule], offered: Option<Offered>) {
+        let mut accounts = self.shared.accounts.lock().expect("not poisoned");
+        if let Some(served) = accounts.get_mut(&account.did) {
+            served.rules = rules.iter().map(|rule| (rule.clone(), 0)).collect();
+            served.offered = offered;
+        }
+    }
+
+    /// The name server.
+    #[must_use]
+    pub fn names(&self) -> &dns::Server {
+        &self.names
     }
 
     /// The settings by which `p2pds` finds this source.
@@ -123,6 +143,7 @@ impl Drop for Source {
 
 /// Reads one request and answers it: `Connection: close`, so that nothing outlives a test.
 fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
+    stream.set_nodelay(true)?;
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().context("no request")??;
     for line in lines.by_ref() {
@@ -134,10 +155,14 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut out = stream;
     let (status, mime, body) = {
-        let accounts = shared.accounts.lock().expect("not poisoned");
+        let mut accounts = shared.accounts.lock().expect("not poisoned");
         let trick = trick(&accounts, path, query);
         let honest = respond(&accounts, &unescape(path), query);
+        let act = act(&mut accounts, &unescape(path), query);
         drop(accounts);
+        if let Some(act) = act {
+            return Ok(act.perform(stream, honest.1, &honest.2)?);
+        }
         match trick {
             None => honest,
             Some(Trick::Bytes(bytes)) => (200, "application/vnd.ipld.car", bytes),
@@ -156,6 +181,27 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     )?;
     out.write_all(&body)?;
     Ok(out.flush()?)
+}
+
+/// What a rule says of this request.
+fn act(accounts: &mut BTreeMap<String, Served>, path: &str, query: &str) -> Option<Act> {
+    let named = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        matches!(name, "did" | "repo").then(|| unescape(value))
+    };
+    let did = match path.strip_prefix("/xrpc/") {
+        Some(_) => query.split('&').find_map(named)?,
+        None => path.get(1..)?.split('/').next()?.to_owned(),
+    };
+    let rules = &mut accounts.get_mut(&did)?.rules;
+    let (rule, used) = rules
+        .iter_mut()
+        .find(|(rule, used)| rule.on.is(path, query) && rule.times.is_none_or(|most| *used < most))?;
+    *used += 1;
+    Some(match &rule.act {
+        Act::Redirect(to) => Act::Redirect(to.replace("SELF", &did)),
+        act => act.clone(),
+    })
 }
 
 /// The trick that this request asks for.
@@ -203,6 +249,15 @@ fn respond(accounts: &BTreeMap<String, Served>, path: &str, query: &str) -> Resp
     let Some(served) = accounts.get(did) else { return fail(400, "RepoNotFound") };
     let Some(state) = served.states.last() else { return fail(400, "RepoNotFound") };
     match nsid {
+        "com.atproto.sync.getRepo" if served.offered.is_some() => {
+            let car = served.offered.as_ref().map(|offered| offered.car.clone());
+            (200, "application/vnd.ipld.car", car.unwrap_or_default())
+        }
+        "com.atproto.sync.getLatestCommit" if served.offered.is_some() => {
+            let offered = served.offered.as_ref().map(|offered| (&offered.commit, &offered.rev));
+            let (cid, rev) = offered.unwrap_or((&state.commit, &state.rev));
+            ok_json(&json!({"cid": cid, "rev": rev}))
+        }
         "com.atproto.sync.getRepo" => {
             (200, "application/vnd.ipld.car", served.car(params.get("since")).unwrap_or_default())
         }

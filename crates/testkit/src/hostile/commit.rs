@@ -195,7 +195,7 @@ fn wrong_signatures(add: &mut dyn FnMut(&str, Vec<u8>, bool)) {
 }
 
 /// The signature in ASN.1, as other systems write it.
-fn der(sig: &[u8; 64]) -> Vec<u8> {
+pub(crate) fn der(sig: &[u8; 64]) -> Vec<u8> {
     let number = |bytes: &[u8]| {
         let mut digits: Vec<u8> = bytes.iter().copied().skip_while(|b| *b == 0).collect();
         if digits.first().is_none_or(|b| *b > 127) {
@@ -208,7 +208,7 @@ fn der(sig: &[u8; 64]) -> Vec<u8> {
 }
 
 /// The other valid signature of the same message: s replaced by n - s.
-fn high_s(sig: &[u8; 64]) -> Vec<u8> {
+pub(crate) fn high_s(sig: &[u8; 64]) -> Vec<u8> {
     const ORDER: [u8; 32] = [
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba,
         0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
