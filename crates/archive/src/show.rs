@@ -28,6 +28,14 @@ impl Archive {
         Ok(lines)
     }
 
+    /// One account's line of the list.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotArchived`], store failures.
+    pub async fn line(&self, did: &Did) -> ArchiveResult<AccountLine> {
+        self.inner().line(self.inner().account(did).await?).await
+    }
+
     /// Everything about one account.
     ///
     /// # Errors
@@ -136,6 +144,8 @@ impl Inner {
         let words = safety(&account);
         let withdrawal = self.withdrawal(&account);
         let live = self.live.note(&account.did);
+        let full = self.full(&account).map(|full| full.to_string());
+        let quota = self.limit_of(&account);
         Ok(AccountLine {
             live,
             handle: account.handle,
@@ -161,6 +171,9 @@ impl Inner {
             keep: account.keep.as_str().to_owned(),
             keep_basis: account.keep_basis,
             withdrawal,
+            priority: account.priority,
+            quota,
+            full,
             paused: account.paused,
             removing: account.purging,
             doing,
@@ -198,6 +211,8 @@ impl Inner {
         let evidence = self.store().evidence(did, Details::MAX_NOTES).await?;
         let note = |evidence: p2pds_store::Evidence| EvidenceNote {
             at: evidence.at,
+            times: evidence.times,
+            last_at: evidence.last_at.unwrap_or(evidence.at),
             kind: evidence.kind,
             detail: serde_json::from_str(&evidence.detail)
                 .unwrap_or(serde_json::Value::String(evidence.detail)),

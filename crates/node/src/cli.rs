@@ -14,10 +14,13 @@ pub mod drill;
 pub mod exit;
 pub mod export;
 pub mod health;
+pub mod history;
 pub mod import;
+pub mod keep;
 pub mod limits;
 pub mod output;
 pub mod plc;
+pub mod restore;
 pub mod serve;
 pub mod serving;
 pub mod shell;
@@ -120,6 +123,12 @@ pub enum Command {
     Verify(verify::Args),
     /// Print one archived record.
     Show(show::Args),
+    /// List the revisions of an account that were seen, and prove them.
+    History(history::HistoryArgs),
+    /// What was created, edited and deleted between two points in time.
+    Diff(history::DiffArgs),
+    /// Bring back a record of before: show it, write it to a file, or put it back at its host.
+    RestoreRecord(restore::Args),
     /// Write an account out in a form that restores elsewhere.
     Export(export::Args),
     /// Archive an account from a CAR file, offline.

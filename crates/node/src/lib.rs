@@ -56,6 +56,7 @@ pub fn run() -> ExitCode {
             stopped.exit
         }
     };
+    logging::flush();
     exit.into()
 }
 
@@ -90,6 +91,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Archive(args) => cli::archive::run(context, args).await,
         Command::Verify(args) => cli::verify::run(context, args).await,
         Command::Show(args) => cli::show::run(context, args).await,
+        Command::History(args) => cli::history::history(context, args).await,
+        Command::Diff(args) => cli::history::diff(context, args).await,
+        Command::RestoreRecord(args) => cli::restore::run(context, args).await,
         Command::Export(args) => cli::export::run(context, args).await,
         Command::Import(args) => cli::import::run(context, args).await,
         Command::Drill(args) => cli::drill::run(context, args).await,

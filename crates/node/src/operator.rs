@@ -8,6 +8,7 @@ pub mod answer;
 pub mod client;
 pub mod handler;
 mod identity;
+pub mod memory;
 pub mod server;
 pub mod serving;
 pub mod socket;
@@ -113,6 +114,57 @@ pub enum Command {
     Record {
         /// AT-URI.
         uri: String,
+        /// As of this revision, time or date.
+        #[serde(default)]
+        at: Option<String>,
+    },
+    /// Revisions that were seen.
+    History {
+        /// Handle or DID.
+        account: String,
+        /// Only those older than this revision.
+        before: Option<String>,
+        /// Most of them.
+        limit: usize,
+        /// Prove `all`, or this revision.
+        prove: Option<String>,
+    },
+    /// What differs between two points of a history.
+    Diff {
+        /// Handle or DID.
+        account: String,
+        /// Revision, time or date.
+        from: String,
+        /// Revision, time, date or `now`.
+        to: String,
+    },
+    /// A record of before; with a password it is put back at the account's host.
+    RestoreRecord {
+        /// AT-URI.
+        uri: String,
+        /// As of this revision, time or date.
+        at: Option<String>,
+        /// An app password of the account.
+        password: Option<p2pds_agent::Secret>,
+    },
+    /// Take a head that is older than the stored one.
+    AcceptHead {
+        /// Handle or DID.
+        account: String,
+        /// Why; recorded.
+        reason: String,
+    },
+    /// Set how much history is kept, and why after a deletion at the source.
+    Keep {
+        /// Handle or DID.
+        account: String,
+        /// `all` or `window`.
+        keep: String,
+        /// The basis; the recorded one stays without.
+        basis: Option<String>,
+        /// Take the recorded basis back.
+        #[serde(default)]
+        no_basis: bool,
     },
     /// Write an account into a directory.
     Export {

@@ -5,7 +5,7 @@ use p2pds_archive::{AccountLine, Details};
 
 use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
-use crate::cli::{ask, limits, output, serving};
+use crate::cli::{ask, keep, limits, output, serving};
 use crate::operator::Command;
 use crate::operator::answer::{Answer, Synced};
 use crate::words;
@@ -41,6 +41,9 @@ pub enum Action {
         /// Handle or DID of the account.
         #[arg(value_name = "HANDLE-OR-DID")]
         account: String,
+        /// It is yours: keep every revision, whatever becomes of it at its host.
+        #[arg(long)]
+        own: bool,
     },
     /// What is kept: freshness, sizes, last verified, last error.
     #[command(after_help = "Examples:\n  p2pds archive list\n  p2pds archive list --json | jq '.[].did'")]
@@ -142,6 +145,43 @@ pub enum Action {
         #[arg(value_name = "SIZE")]
         size: String,
     },
+    /// Set how much history of an account is kept, and record why it is kept after its deletion.
+    ///
+    /// Without this, the current state is kept and, for you alone, what it replaced within the undo
+    /// window. An account that is deleted at its source is served no more at once and erased here
+    /// after archive.erase_after, unless a basis for keeping it is recorded.
+    #[command(
+        after_help = "Examples:\n  p2pds archive keep alice.example.com all --basis \"my own account\"\n  p2pds archive keep bob.example.com window --basis \"asked for by letter of 3 May\"\n  p2pds archive keep bob.example.com window --no-basis"
+    )]
+    Keep {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// How much.
+        #[arg(value_name = "HISTORY")]
+        keep: keep::Keep,
+        /// Why its data is kept after a deletion at its source.
+        #[arg(long, value_name = "TEXT")]
+        basis: Option<String>,
+        /// Take the recorded basis back.
+        #[arg(long, conflicts_with = "basis")]
+        no_basis: bool,
+    },
+    /// Take the head that a host has although it is older than the stored one.
+    ///
+    /// For a host that restored an old backup and goes on from there. The signature is checked as
+    /// ever; what was stored is kept as history that was left. Never done by itself.
+    #[command(
+        after_help = "Examples:\n  p2pds archive accept-head alice.example.com --reason \"host restored its backup of 3 May\""
+    )]
+    AcceptHead {
+        /// Handle or DID of the account.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// Why; recorded as evidence.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Erase an archived account, after saying what will be erased and asking.
     #[command(
         after_help = "Examples:\n  p2pds archive remove alice.example.com --dry-run\n  p2pds archive remove alice.example.com --yes"
@@ -162,7 +202,7 @@ pub enum Action {
 /// What the command met.
 pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     match args.action {
-        Action::Add { account } => add(context, account).await,
+        Action::Add { account, own } => add(context, account, own).await,
         Action::List => list(context).await,
         Action::Show { account } => show(context, account).await,
         Action::Sync { account } => sync(context, account).await,
@@ -174,14 +214,24 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
         Action::Block { cid, reason } => serving::block(context, cid, reason).await,
         Action::Unblock { cid } => serving::unblock(context, cid).await,
         Action::Blocked => serving::blocked(context).await,
+        Action::Keep { account, keep, basis, no_basis } => {
+            keep::keep(context, account, keep, basis, no_basis).await
+        }
+        Action::AcceptHead { account, reason } => keep::accept_head(context, account, reason).await,
         Action::Remove { account, dry_run } => remove(context, account, dry_run).await,
     }
 }
 
-async fn add(context: &Context, account: String) -> Result<Exit, Stopped> {
+async fn add(context: &Context, account: String, own: bool) -> Result<Exit, Stopped> {
     let answer = context.run(Need::Create, Command::Add { account }).await?;
     let Answer::Added(summary) = &answer else { return Err(unexpected()) };
     context.print(&answer, || summary.to_string())?;
+    if own {
+        let kept = keep::own(context, summary.did.to_string()).await?;
+        if !context.global.json {
+            output::line(&kept)?;
+        }
+    }
     if !context.global.quiet && !context.global.json {
         let name = summary.handle.as_deref().unwrap_or(summary.did.as_str());
         let program = context.program();
@@ -254,9 +304,12 @@ fn accounts(lines: &[AccountLine]) -> String {
     let mut text =
         output::table(&["ACCOUNT", "SYNCED", "RECORDS", "BLOBS", "SIZE", "VERIFIED", "STATE"], &rows);
     for line in lines {
+        let name = line.handle.as_deref().unwrap_or(line.did.as_str());
         if let Some(error) = &line.last_error {
-            let name = line.handle.as_deref().unwrap_or(line.did.as_str());
             text.push_str(&format!("\n{name}: last sync failed: {error}"));
+        }
+        if let Some(withdrawal) = &line.withdrawal {
+            text.push_str(&format!("\n{name}: {}", withdrawal.words));
         }
     }
     text
@@ -382,6 +435,11 @@ fn describe(d: &Details) -> String {
     if line.paused {
         out.push(("Paused", format!("not fetched by schedule; `p2pds archive resume {}`", line.did)));
     }
+    let kept = line.keep_basis.as_ref().map(|basis| format!(" (kept after a deletion: {basis})"));
+    out.push(("History", format!("{}{}", line.keep, kept.unwrap_or_default())));
+    if let Some(withdrawal) = &line.withdrawal {
+        out.push(("Withdrawn", withdrawal.words.clone()));
+    }
     out.push(("Serving", serving::describe(&d.serving)));
     for finding in &d.findings {
         out.push((
@@ -396,7 +454,11 @@ fn describe(d: &Details) -> String {
         ));
     }
     for e in &d.evidence {
-        out.push(("Evidence", format!("{} {}: {}", words::when(e.at), e.kind, e.detail)));
+        let again = match e.times {
+            0 | 1 => String::new(),
+            times => format!(" ({times} times, last {})", words::when(e.last_at)),
+        };
+        out.push(("Evidence", format!("{} {}{again}: {}", words::when(e.at), e.kind, e.detail)));
     }
     for file in &d.verbatim {
         out.push(("Verbatim", file.clone()));

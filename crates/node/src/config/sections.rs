@@ -50,6 +50,8 @@ section! {
         connect_timeout: Duration = "3s", env ["P2PDS_CONNECT_TIMEOUT"];
         /// How long a server may take to begin its answer.
         header_timeout: Duration = "10s", env ["P2PDS_HEADER_TIMEOUT"];
+        /// A server that sends less than a kilobyte a second over this time is given up.
+        rate_window: Duration = "20s", env ["P2PDS_RATE_WINDOW"];
         /// DEVELOPMENT ONLY: allow requests to this machine (127.0.0.1, ::1), over plain http and
         /// on any port. Anyone whose DID or handle this node resolves could then reach services
         /// that run beside it.
@@ -86,6 +88,14 @@ section! {
         quota_per_account: Size = "0", env ["P2PDS_QUOTA_PER_ACCOUNT"];
         /// Most bytes (records and blobs) kept of all accounts together; 0 is no limit.
         quota_total: Size = "0", env ["P2PDS_QUOTA_TOTAL"];
+        /// How long what was superseded or deleted is kept of accounts that do not keep everything
+        /// (`p2pds archive keep`). It is for you alone and is never served.
+        undo_window: Duration = "7d", env ["P2PDS_UNDO_WINDOW"];
+        /// How long after its deletion at the source an account is erased here, unless a basis for
+        /// keeping it is recorded (`p2pds archive keep --basis`). It is announced until then.
+        erase_after: Duration = "30d", env ["P2PDS_ERASE_AFTER"];
+        /// How often a running node looks for what is past these times.
+        retention_interval: Duration = "6h", env ["P2PDS_RETENTION_INTERVAL"];
         /// Disk space that archives leave free.
         keep_free: Size = "1GB", env ["P2PDS_KEEP_FREE"];
     }

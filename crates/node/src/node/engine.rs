@@ -163,6 +163,8 @@ fn archive_config(config: &Config) -> ArchiveConfig {
         quota_per_account: Some(archive.quota_per_account.0).filter(|quota| *quota > 0),
         quota_total: Some(archive.quota_total.0).filter(|quota| *quota > 0),
         keep_free: archive.keep_free.0,
+        undo_window: archive.undo_window,
+        erase_after: archive.erase_after,
         tool: format!("p2pds {}", crate::cli::VERSION),
         ..ArchiveConfig::default()
     }
@@ -199,6 +201,10 @@ pub fn net_config(config: &Config) -> NetConfig {
         header_timeout: network.header_timeout,
         rate_window: network.rate_window,
         per_host_concurrency: usize::try_from(network.per_host.max(1)).unwrap_or(1),
+        per_address_concurrency: usize::try_from(network.per_host)
+            .unwrap_or(1)
+            .saturating_mul(4)
+            .max(base.per_address_concurrency),
         ..base
     }
 }

@@ -8,6 +8,7 @@ mod blobs;
 mod capacity;
 mod hygiene;
 mod plc;
+mod retention;
 mod sync;
 
 use std::sync::Arc;
@@ -152,6 +153,7 @@ pub fn all(engine: &Engine) -> Vec<Arc<dyn Job>> {
         Arc::new(sync::Sync { every: archive.sync_interval }),
         Arc::new(blobs::Blobs { every: archive.blob_retry_interval }),
         Arc::new(plc::Plc { every: watch.plc_refresh, mirrors: watch.plc_mirrors.clone() }),
+        Arc::new(retention::Retention::new(archive.retention_interval)),
         Arc::new(hygiene::Hygiene),
         Arc::new(capacity::Capacity),
     ]

@@ -1,14 +1,14 @@
 //! What commands answer: the reports of the services, under one roof.
 
 use p2pds_archive::{
-    AccountLine, Announcement, Details, IdentityHistory, ImportReport, RecordView, RemoveReport, ServingNote,
-    Summary, VerifyReport,
+    AccountLine, Announcement, Details, DiffReport, HistoryReport, IdentityHistory, ImportReport, OldRecord,
+    RecordView, RemoveReport, ServingNote, Summary, VerifyReport,
 };
 use p2pds_recovery::{DrillReport, ExportReport};
 use serde::{Deserialize, Serialize};
 
 use crate::operator::serving::BlockedLine;
-use crate::operator::{Failure, upkeep};
+use crate::operator::{Failure, memory, upkeep};
 
 /// The result of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +30,14 @@ pub enum Answer {
     Verified(Vec<VerifyReport>),
     /// Of `show`.
     Record(Box<RecordView>),
+    /// Of `history`.
+    History(Box<HistoryReport>),
+    /// Of `diff`.
+    Diff(Box<DiffReport>),
+    /// Of `restore-record`.
+    OldRecord(Box<OldRecord>),
+    /// Of `archive keep`.
+    Kept(Box<memory::Keeping>),
     /// Of `export`.
     Exported(Box<ExportReport>),
     /// Of `import`.

@@ -6,16 +6,15 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use p2pds_archive::{ArchiveError, Progress, RecordView, VerifyOptions, VerifyReport};
+use p2pds_archive::{ArchiveError, Progress, VerifyOptions, VerifyReport};
 use p2pds_reading::Refusal;
 use p2pds_recovery::RecoveryError;
 use p2pds_store::StoreError;
-use p2pds_syntax::AtUri;
 use tokio::sync::mpsc;
 
 use crate::node::engine::Engine;
 use crate::operator::answer::{Answer, Paused, Synced};
-use crate::operator::{Command, Event, Failure, upkeep};
+use crate::operator::{Command, Event, Failure, memory, upkeep};
 
 /// Progress events that may wait for a slow reader; more are left out.
 const WAITING_EVENTS: usize = 1_024;
@@ -82,7 +81,14 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         Command::Verify { account, read_data, repair } => {
             Answer::Verified(verify(engine, account, VerifyOptions { read_data, repair }, progress).await?)
         }
-        Command::Record { uri } => Answer::Record(Box::new(record(engine, &uri).await?)),
+        Command::Record { uri, at } => {
+            Answer::Record(Box::new(memory::record(engine, &uri, at.as_deref()).await?))
+        }
+        command @ (Command::History { .. }
+        | Command::Diff { .. }
+        | Command::RestoreRecord { .. }
+        | Command::AcceptHead { .. }
+        | Command::Keep { .. }) => memory::answer(engine, command, progress).await?,
         Command::Export { account, out } => {
             let did = archive.find(&account).await?;
             Answer::Exported(Box::new(engine.recovery.export(&did, &out, progress).await?))
@@ -191,14 +197,6 @@ async fn pause(engine: &Engine, account: &str, paused: bool) -> Result<Paused, F
     engine.archive.pause(&did, paused).await?;
     let handle = engine.store.account(&did).await?.and_then(|account| account.handle);
     Ok(Paused { did: did.to_string(), handle, paused })
-}
-
-async fn record(engine: &Engine, uri: &str) -> Result<RecordView, Failure> {
-    let parsed = AtUri::parse(uri).map_err(|error| {
-        Failure::new("invalid", format!("`{uri}` is not the address of a record: {error}"))
-            .hint("an address looks like at://HANDLE-OR-DID/COLLECTION/KEY")
-    })?;
-    Ok(engine.archive.record(&parsed).await?)
 }
 
 impl From<ArchiveError> for Failure {
