@@ -65,6 +65,17 @@ impl Archive {
         self.sync_for(did, Which::Due, progress).await
     }
 
+    /// Fetches the missing blobs whose next try is due, and nothing else: for accounts whose records are followed live.
+    ///
+    /// # Errors
+    /// As [`Archive::sync`].
+    pub async fn fetch_due_blobs(&self, did: &Did, progress: &Progress) -> ArchiveResult<()> {
+        let _guard = self.inner().locks().share(did).await;
+        let Some(host) = self.inner().account(did).await?.pds else { return Ok(()) };
+        self.inner().fetch_blobs(did, &host, Which::Due, &progress.about(did)).await?;
+        Ok(())
+    }
+
     pub(crate) async fn sync_for(
         &self,
         did: &Did,

@@ -21,8 +21,8 @@ use crate::judge::{Verdict, judge};
 pub(crate) const OMITTED: &str = "omitted";
 /// Time between two looks at what is due.
 const TICK: Duration = Duration::from_millis(250);
-/// How long a stream may be behind what its host says before it counts as an omission.
-const GRACE: i64 = 10_000_000;
+/// How long a stream may be behind what its host says before it counts as an omission, at most.
+const GRACE: Duration = Duration::from_secs(10);
 /// Longest time that a tree is left to be recomputed while its account is written to.
 const LONGEST_DIRTY: i64 = 60_000_000;
 /// The status of a polled account is asked for with every so manieth question.
@@ -116,7 +116,7 @@ impl Service {
         let now = self.now();
         let mut inner = slot.lock();
         if let Some((_, since)) = inner.overdue {
-            inner.ask_at = since.saturating_add(GRACE).max(now.saturating_add(1_000_000));
+            inner.ask_at = since.saturating_add(self.grace()).max(now.saturating_add(1_000_000));
             return;
         }
         let pause = if inner.source.is_some() {
@@ -215,7 +215,7 @@ impl Service {
                 Ok(())
             }
             (Some(source), Some(open), Some((missed, since))) if open <= since => {
-                if now.saturating_sub(since) < GRACE {
+                if now.saturating_sub(since) < self.grace() {
                     return Ok(());
                 }
                 let waits = {
@@ -230,9 +230,8 @@ impl Service {
                 }
                 if !waits && self.first_question(slot) {
                     let words = format!(
-                        "revision {missed} is at the account's host, and {} did not bring it within {} seconds",
-                        source.url(),
-                        GRACE / 1_000_000
+                        "revision {missed} is at the account's host, and {} did not bring it in time",
+                        source.url()
                     );
                     tracing::warn!(event = "live.omitted", did = %slot.did, source = source.url(), "{words}");
                     metrics::counter!("p2pds_live_omissions_total").increment(1);
@@ -247,6 +246,11 @@ impl Service {
                 Ok(())
             }
         }
+    }
+
+    /// Some events are always on their way.
+    fn grace(&self) -> i64 {
+        micros(GRACE.min(self.config.compare_every / 2))
     }
 
     /// Whether the stream is to blame: not for what happened before it was opened for this account.

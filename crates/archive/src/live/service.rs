@@ -228,7 +228,11 @@ impl Service {
             self.spawn(Arc::clone(self).recall(fresh));
         }
         metrics::gauge!("p2pds_live_accounts").set(count(self.followed.len()));
-        metrics::gauge!("p2pds_live_streams").set(count(plan.streams.len()));
+        let open =
+            lock(&self.streams).values().filter(|stream| stream.going(now).open_since.is_some()).count();
+        metrics::gauge!("p2pds_live_sources", "state" => "open").set(count(open));
+        metrics::gauge!("p2pds_live_sources", "state" => "waiting")
+            .set(count(plan.streams.len().saturating_sub(open)));
         Ok(())
     }
 

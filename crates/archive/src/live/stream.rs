@@ -195,7 +195,7 @@ impl Stream {
                         why,
                         "the stream broke; it is opened again"
                     );
-                    metrics::counter!("p2pds_live_disconnects_total").increment(1);
+                    metrics::counter!("p2pds_live_reconnects_total").increment(1);
                     lock(&self.state).last_error = Some(why.clone());
                     self.note(&service, &format!("waiting to connect again: {why}")).await;
                 }

@@ -134,28 +134,53 @@ pub const CATALOGUE: &[Metric] = &[
     counter("p2pds_store_units_total", &[], "Units of work applied."),
     gauge("p2pds_store_units_waiting", &[], "Units of work that wait for the writer."),
     // The live stream.
-    counter("p2pds_live_commits_verified_total", &[], "Commits of live streams that passed every check."),
+    gauge("p2pds_live_accounts", &[], "Accounts that are followed live, those that are polled included."),
+    counter("p2pds_live_blobs_total", &[], "Blobs fetched as soon as a record named them."),
+    counter(
+        "p2pds_live_commits_total",
+        &[],
+        "Commits of live streams that passed every check and were stored.",
+    ),
+    counter("p2pds_live_connects_total", &[], "Live streams opened."),
     counter(
         "p2pds_live_events_total",
         &["kind"],
-        "Events read from live streams: `commit`, `sync`, `identity`, `account`, `info`, `other`.",
+        "Events read from live streams: `commit`, `sync`, `identity`, `account`, `info`, `error`, `unknown`, `unreadable`.",
     ),
-    gauge(
-        "p2pds_live_lag_seconds",
-        &[],
-        "Age of the newest event of the slowest live stream by its own word.",
+    counter("p2pds_live_heads_asked_total", &[], "Heads asked for at hosts, to poll or to compare."),
+    counter(
+        "p2pds_live_identity_lookups_total",
+        &["why"],
+        "Identities looked up again because of an event: `event`, `signature`, `host`, `inactive`.",
     ),
-    counter("p2pds_live_reconnects_total", &["reason"], "Live streams that ended and were opened again."),
+    counter(
+        "p2pds_live_ignored_total",
+        &["why"],
+        "Events of followed accounts that needed nothing: `same`, `older`, `inactive`...",
+    ),
+    counter("p2pds_live_omissions_total", &[], "Events that a stream left out, found by comparing heads."),
+    counter("p2pds_live_received_bytes_total", &[], "Bytes of events received, whoever they were of."),
+    counter("p2pds_live_reconnects_total", &[], "Live streams that broke and were opened again."),
+    counter(
+        "p2pds_live_refused_total",
+        &["why"],
+        "Events that were not believed: `bad-signature`, `foreign-host`, `future-rev`, `equivocation`...",
+    ),
     counter(
         "p2pds_live_resyncs_total",
-        &["reason"],
-        "Accounts that had to be fetched anew because their stream did not fit.",
+        &["why"],
+        "Accounts fetched anew because their stream had a gap or contradicted itself: `gap`, `sync`, `behind`...",
     ),
     gauge("p2pds_live_sources", &["state"], "Live streams by state: `open`, `waiting`."),
     counter(
-        "p2pds_refusals_total",
-        &["reason"],
-        "What was offered and not taken over, by the name of the rule it broke.",
+        "p2pds_live_status_changes_total",
+        &["status"],
+        "Changes of accounts' statuses that live following heard of.",
+    ),
+    counter(
+        "p2pds_live_trees_total",
+        &["result"],
+        "Trees recomputed after events and compared with the signed root: `good`, `drift`.",
     ),
     // Identity.
     gauge(

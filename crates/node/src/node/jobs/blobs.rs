@@ -39,6 +39,9 @@ impl Job for Blobs {
 
     async fn act(&self, engine: &Engine, task: &Task, progress: &Progress) -> Result<(), Trouble> {
         let Task::Account(account, _) = task else { return Ok(()) };
+        if engine.archive.follows_live(&account.did) {
+            return Ok(engine.archive.fetch_due_blobs(&account.did, progress).await?);
+        }
         judged(&engine.archive.sync_quietly(&account.did, progress).await?)
     }
 }
