@@ -344,14 +344,24 @@ impl Inner {
         detail: Value,
         data: Option<Vec<u8>>,
     ) -> ArchiveResult<()> {
-        // The same contradiction is met at every sync; one row of it is enough.
+        // The same contradiction is met at every sync; one row of it is enough, with how often and when last.
         let text = detail.to_string();
         let known = self.store().evidence(did, 50).await?;
-        if known.iter().any(|old| old.kind == kind && old.detail == text) {
+        if let Some(old) = known.iter().find(|old| old.kind == kind && old.detail == text) {
+            let unit = Unit::RepeatEvidence { did: did.clone(), id: old.id, at: self.now() };
+            self.store().apply(unit).await?;
             return Ok(());
         }
-        let evidence =
-            Evidence { id: 0, did: did.clone(), at: self.now(), kind: kind.to_owned(), detail: text, data };
+        let evidence = Evidence {
+            id: 0,
+            times: 1,
+            last_at: None,
+            did: did.clone(),
+            at: self.now(),
+            kind: kind.to_owned(),
+            detail: text,
+            data,
+        };
         self.store().apply(Unit::AddEvidence(evidence)).await?;
         Ok(())
     }

@@ -62,6 +62,8 @@ impl Archive {
         inner.store().apply(Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) }).await?;
         let evidence = Evidence {
             id: 0,
+            times: 1,
+            last_at: None,
             did: did.clone(),
             at: inner.now(),
             kind: "serving".to_owned(),

@@ -7,6 +7,7 @@
 //!
 //! did:web has no log. Its document is compared with the one seen before, which is all that can be done.
 
+mod follow;
 mod history;
 mod judge;
 mod web;
@@ -26,6 +27,7 @@ use crate::error::{ArchiveError, ArchiveResult};
 use crate::identity::{identity_error, validated};
 use crate::report::{Announcement, Watched};
 
+pub use follow::Following;
 pub(crate) use words::refresh_details;
 
 /// Finding: an operation that nobody announced. One for each, by its CID.
@@ -214,6 +216,8 @@ impl Inner {
     ) -> ArchiveResult<()> {
         let row = Evidence {
             id: 0,
+            times: 1,
+            last_at: None,
             did: did.clone(),
             at: self.now(),
             kind: kind.to_owned(),

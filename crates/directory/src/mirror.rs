@@ -207,7 +207,7 @@ async fn evidence(
     data: Option<Vec<u8>>,
     at: i64,
 ) -> Result<(), DirectoryError> {
-    let row = Evidence { id: 0, did: did.clone(), at, kind: kind.to_owned(), detail, data };
+    let row = Evidence { id: 0, times: 1, last_at: None, did: did.clone(), at, kind: kind.to_owned(), detail, data };
     tolerate(store.apply(Unit::AddEvidence(row)).await.map(|_| ()))
 }
 

@@ -137,6 +137,7 @@ impl Apply {
             Unit::PutPlcLog { did, ops, fetched_at } => self.put_plc_log(did, ops, *fetched_at).map(done),
             Unit::PutIdentity(row) => self.put_identity(row).map(done),
             Unit::AddEvidence(row) => self.add_evidence(row).map(done),
+            Unit::RepeatEvidence { did, id, at } => self.repeat_evidence(did, *id, *at).map(done),
             Unit::PutFinding(row) => self.put_finding(row).map(done),
             Unit::ResolveFindings { did, kind, subject } => {
                 self.resolve_findings(did, kind, subject.as_deref()).map(done)

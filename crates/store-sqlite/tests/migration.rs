@@ -99,6 +99,8 @@ fn fill(store: &Arc<dyn Store>) {
         let (kind, detail) = ("equivocation".to_owned(), "{}".to_owned());
         ok(Unit::AddEvidence(Evidence {
             id: 0,
+            times: 1,
+            last_at: None,
             did: who.clone(),
             at: 1,
             kind: kind.clone(),

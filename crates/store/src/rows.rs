@@ -242,6 +242,10 @@ pub struct IdentityRow {
 pub struct Evidence {
     /// Number in order of arrival; 0 when handed in.
     pub id: i64,
+    /// How often it was observed; 1 when handed in.
+    pub times: u64,
+    /// When it was observed last, if more than once, microseconds since 1970.
+    pub last_at: Option<i64>,
     /// The account it concerns.
     pub did: Did,
     /// When, microseconds since 1970.

@@ -240,6 +240,15 @@ pub enum Unit {
     PutIdentity(IdentityRow),
     /// Appends evidence.
     AddEvidence(Evidence),
+    /// Counts that something of which there is evidence was observed again.
+    RepeatEvidence {
+        /// The account.
+        did: Did,
+        /// Number of the evidence.
+        id: i64,
+        /// When, microseconds since 1970.
+        at: i64,
+    },
     /// Records a finding, or that it was seen again.
     PutFinding(Finding),
     /// Removes findings of one kind: of one subject, or all of them when `subject` is `None`.
@@ -320,6 +329,7 @@ impl Unit {
             Self::ForgetAlerts { .. } | Self::PutSamples { .. } => None,
             Self::DropWorker { .. } | Self::PutSetting { .. } => None,
             Self::PatchAccount { did, .. }
+            | Self::RepeatEvidence { did, .. }
             | Self::BeginStaging { did, .. }
             | Self::StageRecords { did, .. }
             | Self::StageBuckets { did, .. }

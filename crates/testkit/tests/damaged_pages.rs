@@ -71,6 +71,8 @@ impl Scene {
         for (at, (account, _)) in accounts.iter().enumerate() {
             let evidence = Evidence {
                 id: 0,
+                times: 1,
+                last_at: None,
                 did: account.did.parse().unwrap(),
                 at: 1,
                 kind: "test".into(),

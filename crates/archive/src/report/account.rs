@@ -54,6 +54,15 @@ pub struct AccountLine {
     /// What becomes of it when it was deleted at its source.
     #[serde(default)]
     pub withdrawal: Option<crate::history::Withdrawal>,
+    /// Higher goes before others in background work; 0 is usual.
+    #[serde(default)]
+    pub priority: i32,
+    /// Most bytes (records and blobs) that are stored of it, when there is a limit.
+    #[serde(default)]
+    pub quota: Option<u64>,
+    /// Why nothing more is stored of it, if so.
+    #[serde(default)]
+    pub full: Option<String>,
     /// Syncing is paused.
     pub paused: bool,
     /// It is being removed.
@@ -132,6 +141,10 @@ pub struct EvidenceNote {
     pub detail: serde_json::Value,
     /// Bytes of proof kept with it.
     pub proof_bytes: u64,
+    /// How often it was observed.
+    pub times: u64,
+    /// When it was observed last, microseconds since 1970.
+    pub last_at: i64,
 }
 
 /// The mirrored PLC log.

@@ -331,6 +331,7 @@ fn row(line: &AccountLine) -> Vec<String> {
         (_, true, _) => "being removed".to_owned(),
         (Some(doing), ..) => doing.clone(),
         (None, _, true) => "paused".to_owned(),
+        _ if line.full.is_some() => format!("{}, quota reached", line.status),
         _ if line.verified != "verified" => format!("{}, {}", line.status, line.verified),
         _ => line.status.clone(),
     };
@@ -432,6 +433,13 @@ fn describe(d: &Details) -> String {
         (None, _) => "not since it was stored".to_owned(),
     };
     out.push(("Verified", verified));
+    if line.priority != 0 {
+        out.push(("Priority", line.priority.to_string()));
+    }
+    if let Some(quota) = line.quota {
+        let state = line.full.clone().unwrap_or_else(|| "not reached".to_owned());
+        out.push(("Quota", format!("{}: {state}", words::size(quota))));
+    }
     if line.paused {
         out.push(("Paused", format!("not fetched by schedule; `p2pds archive resume {}`", line.did)));
     }

@@ -47,6 +47,13 @@ impl Apply {
         Ok(())
     }
 
+    pub(super) fn repeat_evidence(&mut self, did: &Did, id: i64, at: i64) -> Outcome<()> {
+        self.conn
+            .prepare_cached("UPDATE evidence SET times = times + 1, last_at = ?3 WHERE id = ?2 AND did = ?1")?
+            .execute(params![did.as_str(), id, at])?;
+        Ok(())
+    }
+
     pub(super) fn put_finding(&mut self, row: &Finding) -> Outcome<()> {
         self.conn
             .prepare_cached(

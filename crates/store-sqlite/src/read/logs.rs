@@ -41,7 +41,7 @@ pub(crate) fn identity(conn: &Connection, did: &Did) -> Outcome<Option<IdentityR
 /// Evidence, newest first.
 pub(crate) fn evidence(conn: &Connection, did: &Did, limit: usize) -> Outcome<Vec<Evidence>> {
     let mut select = conn.prepare_cached(
-        "SELECT id, at, kind, detail, data FROM evidence WHERE did = ?1 ORDER BY id DESC LIMIT ?2",
+        "SELECT id, at, kind, detail, data, times, last_at FROM evidence WHERE did = ?1 ORDER BY id DESC LIMIT ?2",
     )?;
     let rows = select.query_map(params![did.as_str(), len(limit)], |r| evidence_row(did, r))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -50,7 +50,7 @@ pub(crate) fn evidence(conn: &Connection, did: &Did, limit: usize) -> Outcome<Ve
 /// Evidence of one kind, newest first.
 pub(crate) fn evidence_of(conn: &Connection, did: &Did, kind: &str, limit: usize) -> Outcome<Vec<Evidence>> {
     let mut select = conn.prepare_cached(
-        "SELECT id, at, kind, detail, data FROM evidence WHERE did = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
+        "SELECT id, at, kind, detail, data, times, last_at FROM evidence WHERE did = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
     )?;
     let rows = select.query_map(params![did.as_str(), kind, len(limit)], |r| evidence_row(did, r))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -64,6 +64,8 @@ fn evidence_row(did: &Did, r: &Row<'_>) -> rusqlite::Result<Evidence> {
         kind: r.get(2)?,
         detail: r.get(3)?,
         data: r.get(4)?,
+        times: uint(r.get(5)?),
+        last_at: r.get(6)?,
     })
 }
 

@@ -36,6 +36,8 @@ fn evidence_findings_workers_settings(factory: Factory<'_>) {
     let rig = Rig::new(factory);
     let evidence = |at, kind: &str| Evidence {
         id: 0,
+        times: 1,
+        last_at: None,
         did: did(0),
         at,
         kind: kind.into(),
@@ -49,6 +51,13 @@ fn evidence_findings_workers_settings(factory: Factory<'_>) {
     let kinds: Vec<_> = stored.iter().map(|e| e.kind.as_str()).collect();
     assert_eq!(kinds, ["second", "first", "first"], "newest first, nothing is merged");
     assert_eq!(stored[1].data, Some(vec![1, 2, 3]));
+    rig.ok(Unit::RepeatEvidence { did: did(0), id: stored[1].id, at: 7 });
+    rig.ok(Unit::RepeatEvidence { did: did(0), id: stored[1].id, at: 9 });
+    let counted = block_on(rig.store.evidence(&did(0), 10)).unwrap();
+    assert_eq!(
+        counted.iter().map(|e| (e.times, e.last_at)).collect::<Vec<_>>(),
+        [(1, None), (3, Some(9)), (1, None)]
+    );
 
     let finding = |subject: &str, at| Finding {
         did: did(0),

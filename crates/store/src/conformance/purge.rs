@@ -25,6 +25,8 @@ fn everything_of_one_account_goes_and_nothing_else(factory: Factory<'_>) {
         let kind = "equivocation".to_owned();
         rig.ok(Unit::AddEvidence(Evidence {
             id: 0,
+            times: 1,
+            last_at: None,
             did: did(n),
             at: 1,
             kind,
