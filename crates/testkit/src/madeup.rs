@@ -26,6 +26,7 @@ pub struct MadeUp {
     /// The PLC audit log, JSON as the directory serves it.
     pub plc_log: Vec<u8>,
     key: PrivateKey,
+    rotation: PrivateKey,
 }
 
 /// The account's public state at one revision.
@@ -115,6 +116,17 @@ impl Content {
         self.records.insert(format!("{collection}/{rkey}"), encode(&value));
     }
 
+    /// Creates or replaces a record of any collection.
+    pub fn put_at(&mut self, collection: &str, rkey: &str, record: &serde_json::Value) {
+        let value = json::from_json(record).expect("a record in the data model");
+        self.records.insert(format!("{collection}/{rkey}"), encode(&value));
+    }
+
+    /// Deletes a record of any collection.
+    pub fn delete_at(&mut self, collection: &str, rkey: &str) {
+        self.records.remove(&format!("{collection}/{rkey}"));
+    }
+
     /// Deletes a post.
     pub fn delete(&mut self, rkey: &str) {
         self.records.remove(&format!("{POST}/{rkey}"));
@@ -161,7 +173,8 @@ impl MadeUp {
             "did": did, "operation": operation, "cid": Cid::of_cbor(&signed).to_string(),
             "nullified": false, "createdAt": "2024-01-01T00:00:00.000Z",
         }]);
-        Self { did, handle, pds: pds.to_owned(), plc_log: log.to_string().into_bytes(), key: signing }
+        let plc_log = log.to_string().into_bytes();
+        Self { did, handle, pds: pds.to_owned(), plc_log, key: signing, rotation }
     }
 
     /// The DID document as the directory serves it.
@@ -190,6 +203,11 @@ impl MadeUp {
     /// The key that signs its commits.
     pub(crate) fn signer(&self) -> &PrivateKey {
         &self.key
+    }
+
+    /// The key that may change its identity.
+    pub(crate) fn rotation(&self) -> &PrivateKey {
+        &self.rotation
     }
 
     /// Signs a content as revision `step` (0, 1, 2, ...).
