@@ -42,7 +42,7 @@ pub(crate) fn keep_schema(conn: &Connection, dir: &Path) -> StoreResult<()> {
     let write = || -> Result<(), rusqlite::Error> {
         let copy = Connection::open(&fresh)?;
         copy.execute_batch(&format!(
-            "PRAGMA journal_mode=OFF; BEGIN;
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN;
              CREATE TABLE entry (type TEXT, name TEXT, tbl_name TEXT, rootpage INTEGER, sql TEXT);
              PRAGMA user_version={};",
             now.0
