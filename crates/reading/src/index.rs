@@ -128,10 +128,10 @@ impl Known {
     fn drop(&mut self, did: &Did) {
         if let Some(old) = self.entries.remove(did) {
             self.blocks = self.blocks.saturating_sub(old.prefixes.len());
-            if let Some(handle) = &old.handle {
-                if self.handles.get(handle) == Some(did) {
-                    self.handles.remove(handle);
-                }
+            if let Some(handle) = &old.handle
+                && self.handles.get(handle) == Some(did)
+            {
+                self.handles.remove(handle);
             }
         }
     }

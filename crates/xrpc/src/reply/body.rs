@@ -36,7 +36,7 @@ where
     let (begun, sent) = (Instant::now(), 0_u64);
     futures::stream::try_unfold((stream, held, sent), move |(mut stream, held, sent)| async move {
         let took = begun.elapsed();
-        if took > LONGEST || (took > PATIENCE && sent / took.as_secs().max(1) < SLOWEST) {
+        if took > LONGEST || (took > PATIENCE && sent < took.as_secs().saturating_mul(SLOWEST)) {
             tracing::debug!(event = "serving.slow", sent, "a reader was too slow");
             return Err(Cut("too slow".to_owned()));
         }

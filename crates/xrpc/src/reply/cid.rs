@@ -117,10 +117,10 @@ pub(crate) async fn raw_blob(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if status == StatusCode::PARTIAL_CONTENT {
-        if let Ok(value) = HeaderValue::from_str(&shown) {
-            headers.insert(header::CONTENT_RANGE, value);
-        }
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(value) = HeaderValue::from_str(&shown)
+    {
+        headers.insert(header::CONTENT_RANGE, value);
     }
     attach(headers, &tag);
     tagged(headers, &tag);
