@@ -18,6 +18,9 @@ use crate::progress::{Phase, Progress};
 use crate::report::Outcome;
 use crate::take::{Terms, Took};
 
+/// Finding: a host announces a head that it does not give out.
+pub(crate) const HEAD_WITHHELD: &str = "head-withheld";
+
 /// What one update did.
 #[derive(Debug)]
 pub(crate) struct Updated {
@@ -124,6 +127,9 @@ impl Inner {
         let Some(live) = live else { return Ok(Quick::NeedWhole { bytes: 0 }) };
         match self.update_by_diff(subject, host, live, progress).await? {
             Diffed::Done { outcome, bytes, notes } => {
+                if outcome == Outcome::Current {
+                    self.note_withheld_head(subject, latest, live).await?;
+                }
                 Ok(Quick::Done(Updated { outcome, fetched_bytes: bytes, notes }))
             }
             Diffed::Withheld(error) => Ok(Quick::Done(self.not_served(subject, host, true, error).await?)),
@@ -187,7 +193,10 @@ impl Inner {
         let verdict = judge((rev, &cid), held, self.now_micros(), self.config().max_future);
         match verdict {
             Verdict::First | Verdict::Newer => Ok(None),
-            Verdict::Same => Ok(Some(Outcome::Current)),
+            Verdict::Same => {
+                self.resolve_faults(subject.did, HEAD_WITHHELD, None).await?;
+                Ok(Some(Outcome::Current))
+            }
             Verdict::Older | Verdict::Equivocation | Verdict::Future => {
                 let host = Host { net: self.net(), url: subject.host, did: subject.did };
                 let block = self.commit_block(&host, &cid).await;
@@ -196,6 +205,22 @@ impl Inner {
                 self.refuse(subject.did, verdict, subject.host, (rev, &cid), &why, block).await.map(Some)
             }
         }
+    }
+
+    /// The host announced a newer head, and gave what was stored already when it was asked for it.
+    async fn note_withheld_head(
+        &self,
+        subject: &Subject<'_>,
+        latest: &Latest,
+        live: &Repo,
+    ) -> ArchiveResult<()> {
+        let (rev, host) = (&latest.rev, subject.host);
+        let why = format!(
+            "{host} announces revision {rev} and gives out {held} when it is asked for it: it withholds what is new, or \
+             announces what does not exist. If that lasts, ask the owner what their client shows",
+            held = live.rev
+        );
+        self.find_fault(subject.did, HEAD_WITHHELD, host, &why).await
     }
 
     /// The commit that a host claims to have, as proof of the claim.
@@ -256,7 +281,9 @@ impl Inner {
 
     pub(crate) async fn set_status(&self, did: &Did, status: AccountStatus) -> ArchiveResult<()> {
         let status_at = Some(self.now());
-        self.patch(did, AccountPatch { status: Some(status), status_at, ..AccountPatch::default() }).await
+        self.patch(did, AccountPatch { status: Some(status), status_at, ..AccountPatch::default() }).await?;
+        // A deletion is announced at once, and the announcement goes when it is over.
+        self.announce(&self.account(did).await?).await
     }
 
     /// Whether this revision is kept verbatim already.
