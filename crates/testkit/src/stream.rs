@@ -145,6 +145,11 @@ impl Host {
         self.world().citizens[n].car()
     }
 
+    /// From now on DID documents name no handle: for followers that would look them up in public DNS.
+    pub fn hide_handles(&self) {
+        self.world().handles = false;
+    }
+
     /// Commits to an account and sends the event; returns its number.
     pub fn commit(&self, n: usize, what: Write) -> u64 {
         self.send(|world| world.commit(n, what))

@@ -220,7 +220,13 @@ fn respond(world: &MutexGuard<'_, World>, path: &str, params: &BTreeMap<String, 
     let Some(nsid) = path.strip_prefix("/xrpc/") else {
         let (did, rest) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
         return match (world.find(did), rest) {
-            (Some(citizen), "") => ok_json(&citizen.made.document()),
+            (Some(citizen), "") => {
+                let mut document = citizen.made.document();
+                if !world.handles {
+                    document["alsoKnownAs"] = json!([]);
+                }
+                ok_json(&document)
+            }
             (Some(citizen), "log/audit") => (200, "application/json", citizen.made.plc_log.clone()),
             _ => fail(404, "NotFound"),
         };

@@ -79,6 +79,8 @@ pub(super) struct World {
     micros: u64,
     /// Number of the next event.
     pub(super) seq: u64,
+    /// Whether DID documents name handles.
+    pub(super) handles: bool,
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
             random: Random::new(plan.seed),
             micros,
             seq: 1,
+            handles: true,
         };
         for n in 0..plan.accounts {
             let made = MadeUp::new(plan.seed * 1_000_000 + n as u64, url);
