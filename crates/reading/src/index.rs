@@ -243,7 +243,7 @@ impl Reading {
             }
             Err(Refusal::Moved(_)) => {}
             Err(refusal) => {
-                tracing::debug!(did = %account.did, %refusal, "an account could not be indexed now")
+                tracing::debug!(event = "serving.not-indexed", did = %account.did, %refusal, "an account could not be indexed now")
             }
         }
     }

@@ -90,18 +90,7 @@ async fn around(State(door): State<Arc<Xrpc>>, request: Request, next: Next) -> 
         }
     };
     reply::guarded(&mut response);
-    metrics::counter!("p2pds_serving_requests_total", "status" => class(response.status())).increment(1);
     response
-}
-
-fn class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        429 => "limited",
-        200..=299 => "ok",
-        300..=399 => "unchanged",
-        400..=499 => "refused",
-        _ => "failed",
-    }
 }
 
 fn say_left(response: &mut Response, left: Left) {

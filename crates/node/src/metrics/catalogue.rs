@@ -221,6 +221,22 @@ pub const CATALOGUE: &[Metric] = &[
         &["method", "route", "status"],
         "Requests answered at the public door, by route (a pattern, never a path) and status.",
     ),
+    counter(
+        "p2pds_http_turned_away_total",
+        &[],
+        "Connections closed unanswered: their caller had too many, or all places were busy.",
+    ),
+    counter("p2pds_serving_bytes_total", &[], "Bytes of repos and blobs sent in streams."),
+    gauge(
+        "p2pds_serving_index_blocks",
+        &[],
+        "Blocks and blobs of served accounts that can be found by CID alone.",
+    ),
+    counter(
+        "p2pds_serving_limited_total",
+        &["limit"],
+        "Requests refused for a limit: `requests`, `unknown` (CIDs), `repos`, `heavy` (at a time).",
+    ),
 ];
 
 /// The metric of that name.
