@@ -99,7 +99,7 @@ impl Forecast {
         let per_month = whole(slope * float(DAY) * MONTH_DAYS);
         let steady = whole(slope * float(span));
         let mut words = sentence(growth, per_month, first, days);
-        if grown.saturating_sub(steady).abs() > steady.abs().max(1_000_000_000) {
+        if grown.saturating_sub(steady).abs() > (steady.abs() / 2).max(1_000_000_000) {
             let more = words::size(grown.unsigned_abs());
             let way = if grown < 0 { "less" } else { "more" };
             words.push_str(&format!("; with single leaps it is {more} {way} than {days} days ago"));

@@ -150,6 +150,9 @@ pub struct WorkerLine {
     /// When a long run is expected to end, microseconds since 1970.
     #[serde(default)]
     pub ends_at: Option<i64>,
+    /// Of the deep check: where its round stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<p2pds_archive::Scrub>,
     /// How much of it is done, in thousandths, where `done` and `total` are bytes.
     #[serde(default)]
     pub permille: Option<u64>,

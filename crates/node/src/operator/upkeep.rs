@@ -141,6 +141,7 @@ pub(super) async fn workers(engine: &Engine) -> Result<Vec<WorkerLine>, Failure>
             retrying: notes.retrying,
             reason: notes.reason,
             ends_at: round.as_ref().and_then(|round| round.ends_at),
+            scrub: round.as_ref().map(|round| round.scrub.clone()),
             permille: round.as_ref().filter(|_| row.total > 0).map(|round| round.scrub.permille()),
             name: row.name,
             state: row.state,
@@ -156,6 +157,8 @@ pub(super) async fn workers(engine: &Engine) -> Result<Vec<WorkerLine>, Failure>
 
 /// Alerts that last, or all that are remembered.
 pub(super) async fn alerts(engine: &Engine, history: bool) -> Result<Vec<AlertLine>, Failure> {
+    // Whoever looks wants the newest: a running node looks again at once.
+    engine.archive.wakes().job(alerts::NAME);
     let mut lines = Vec::new();
     for row in engine.store.alerts(!history, alerts::MOST).await? {
         let handle = match &row.did {
