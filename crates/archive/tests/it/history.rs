@@ -1,6 +1,5 @@
 //! The archive's memory: what was seen can be listed, looked at, compared, proved; and it is forgotten when it should be.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use p2pds_archive::{ArchiveError, At, HistoryQuery, Kept, Outcome, Progress};
@@ -9,156 +8,10 @@ use p2pds_reading::{Reading, Refusal, Viewer};
 use p2pds_store::{AccountPatch, AccountStatus, BlobState, Keep, Serve, Unit};
 use p2pds_syntax::{AtUri, Tid};
 
-use crate::fake::{Fake, Getting, NOW, Node, Person, State};
+use crate::fake::past::{Contents, Dice, cids, edit, history, view};
+use crate::fake::{Fake, NOW, Node, Person};
 
-type Contents = BTreeMap<String, Cid>;
-
-/// A few dice; the same seed rolls the same.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-}
-
-fn cids(state: &State) -> Contents {
-    state.records.iter().map(|(path, bytes)| (path.clone(), Cid::of_cbor(bytes))).collect()
-}
-
-/// What the archive says an account held at a revision.
-async fn view(node: &Node, person: &Person, rev: Tid) -> Contents {
-    let door = Reading::new(node.store.clone(), node.archive.blobs().clone());
-    let heads = door.heads(Viewer::Operator, &person.did, None, 10_000).await.unwrap();
-    let row = heads.into_iter().find(|row| row.head.rev == rev).unwrap();
-    let past = door.past(Viewer::Operator, &person.did, &row).await.unwrap();
-    let (mut all, mut after) = (Contents::new(), None);
-    loop {
-        let page = past.records(after.as_ref(), true).await.unwrap();
-        let Some(last) = page.last() else { return all };
-        after = Some(last.key.clone());
-        for row in page {
-            assert!(row.cid.matches(&row.body.unwrap()), "{}", row.key);
-            all.insert(row.key.to_string(), row.cid);
-        }
-    }
-}
-
-async fn history(node: &Node, person: &Person, prove: bool) -> p2pds_archive::HistoryReport {
-    let query = HistoryQuery { prove, limit: 1_000, ..HistoryQuery::default() };
-    node.archive.history(&person.did, query, &Progress::none()).await.unwrap()
-}
-
-/// Some edits of what somebody has written.
-fn edit(person: &mut Person, dice: &mut Dice) {
-    for _ in 0..=dice.below(12) {
-        let rkey: String = format!("3k{:011}", dice.below(60))
-            .chars()
-            .map(|c| match c {
-                '0' => 'a',
-                '1' => 'b',
-                '8' => 'c',
-                '9' => 'd',
-                other => other,
-            })
-            .collect();
-        match dice.below(3) {
-            0 => drop(person.records.remove(&format!("app.bsky.feed.post/{rkey}"))),
-            _ => person.post(&rkey, dice.below(1_000)),
-        }
-    }
-}
-
-/// Now and then a state that was seen and is older than the stored one.
-async fn older(
-    signed: &BTreeMap<Tid, State>,
-    node: &Node,
-    person: &Person,
-    dice: &mut Dice,
-) -> Option<(Tid, State)> {
-    let head = node.head(person).await?.rev;
-    let older: Vec<_> = signed.range(..head).collect();
-    let at = usize::try_from(dice.below(6 * u64::try_from(older.len()).unwrap().max(1))).unwrap();
-    older.get(at).map(|(rev, state)| (**rev, (*state).clone()))
-}
-
-/// Histories of diffs, whole fetches, accepted older heads and prunings: each state that is kept is the one that was
-/// signed, and is proved; each that is not kept says so.
-#[tokio::test(flavor = "multi_thread")]
-async fn every_state_that_is_kept_is_the_one_that_was_signed() {
-    let histories: u64 = std::env::var("P2PDS_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
-    for seed in 0..histories {
-        let net = Fake::start().await;
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9) + 3);
-        let mut person = Person::new(90, &net.url);
-        let node = Node::new(&net.url);
-        let mut signed: BTreeMap<Tid, State> = BTreeMap::new();
-        let mut lines = 0;
-        let mut step = 0;
-        for turn in 0..14 {
-            step += 1;
-            edit(&mut person, &mut dice);
-            let state = person.sign(step);
-            net.publish(&person, &state);
-            let whole = dice.below(3) == 0;
-            net.script(&person, |served| {
-                served.getting = if whole { Getting::AlwaysWhole } else { Getting::Honest };
-            });
-            if turn == 0 {
-                node.add(&person).await;
-            } else if dice.below(4) == 0 {
-                continue; // A revision that is never seen.
-            } else if let Some((rev, back)) = older(&signed, &node, &person, &mut dice).await {
-                // The host goes back to an old backup, and on from there.
-                person.records.clone_from(&back.records);
-                if dice.below(2) == 0 {
-                    net.script(&person, |served| served.history.push(back.clone()));
-                } else {
-                    person.post("3kback2222222", turn);
-                    let rev = Tid::from_micros(rev.micros() + 5, 7);
-                    let other = person.sign_at(rev, &person.did, &person.signing);
-                    net.publish(&person, &other);
-                }
-                let got =
-                    node.archive.accept_head(&person.did, "restored from a backup", &Progress::none()).await;
-                assert_eq!(got.unwrap().outcome, Outcome::Stored, "seed {seed}");
-                lines += 1;
-                step += 3;
-            } else {
-                node.sync(&person).await;
-            }
-            let head = node.head(&person).await.unwrap();
-            let latest = net.newest(&person);
-            assert_eq!(head.rev, latest.rev);
-            signed.insert(head.rev, latest);
-            node.pass(20);
-            if dice.below(4) == 0 {
-                node.archive.retain(&person.did, &Progress::none()).await.unwrap();
-            }
-        }
-        let report = history(&node, &person, true).await;
-        assert_eq!(report.failed, 0, "seed {seed}: {report}");
-        assert!(report.proved >= 2, "seed {seed}: {report}");
-        for revision in &report.revisions {
-            let rev = Tid::parse(&revision.rev).unwrap();
-            if revision.kept == Kept::Pruned {
-                let refused = node.archive.diff(&person.did, At::Rev(rev), At::Now).await;
-                assert!(refused.is_err(), "seed {seed}: {refused:?}");
-                continue;
-            }
-            assert_eq!(
-                view(&node, &person, rev).await,
-                cids(&signed[&rev]),
-                "seed {seed}: {rev}, {lines} lines"
-            );
-            assert!(revision.proof.as_ref().unwrap().ok);
-        }
-        assert_eq!(report.revisions.iter().filter(|r| r.kept == Kept::Current).count(), 1);
-    }
-}
-
-/// The same through another road: the CAR of each revision, imported into an archive of its own.
+/// The CAR of each revision, imported into an archive of its own, shows what looking back shows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_equals_the_rebuild_from_the_car_of_its_time() {
     let net = Fake::start().await;

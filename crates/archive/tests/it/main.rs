@@ -10,6 +10,7 @@
 
 mod add;
 mod fake;
+mod follow;
 mod history;
 mod import;
 mod quota;
