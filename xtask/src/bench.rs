@@ -8,7 +8,7 @@ use crate::setup;
 /// Builds and runs the programs of `bench/`, which write their own tables. Arguments choose programs.
 pub fn bench(which: &[String]) -> Result<()> {
     let shared = setup::shared()?;
-    for program in ["repo", "store"] {
+    for program in ["repo", "store", "live"] {
         if !which.is_empty() && !which.iter().any(|name| name == program) {
             continue;
         }
@@ -16,6 +16,11 @@ pub fn bench(which: &[String]) -> Result<()> {
             cargo(&["run", "--release", "--locked", "--manifest-path", "bench/Cargo.toml", "--bin", program]);
         if let Some(shared) = &shared {
             command.env("P2PDS_SHARED", shared);
+        }
+        if program == "live" {
+            // The node that it measures is a program of its own.
+            let build = ["build", "--release", "--locked", "--manifest-path", "bench/Cargo.toml", "--bin", "node"];
+            step("bench node (build)", &mut cargo(&build))?;
         }
         step(&format!("bench {program}"), &mut command)?;
     }

@@ -17,8 +17,7 @@ pub fn store(data: &Path, host: &Host, accounts: usize) -> (f64, f64) {
     let outcome = compare(host, accounts, |did| {
         let did = Did::parse(did).expect("a DID");
         let repo = block_on(store.live_repo(&did)).expect("the store reads").expect("a live repo");
-        let mut query = RecordsQuery::all(repo.id).keys_only();
-        query.limit = 100_000;
+        let query = RecordsQuery { max_rows: 10_000, ..RecordsQuery::all(repo.id).keys_only() };
         let rows = block_on(store.records(query)).expect("the store reads");
         rows.into_iter().map(|row| (row.key.to_string(), row.cid.to_string())).collect()
     });
