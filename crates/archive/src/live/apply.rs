@@ -223,6 +223,7 @@ impl Service {
     ) -> Result<(), (StoreError, Vec<Waiting>)> {
         let (mut failed, mut left) = (None, Vec::new());
         let (mut stored, mut blobs) = (0_u64, false);
+        let mut brought = None;
         for (receipt, waiting, names) in under_way {
             if failed.is_some() {
                 // It builds on the one that failed; the store refuses it, too.
@@ -232,6 +233,7 @@ impl Service {
             }
             match receipt.await {
                 Ok(_) => {
+                    brought = Some(waiting.opened_at);
                     waiting.ticket.done();
                     stored = stored.saturating_add(1);
                     blobs |= names;
@@ -241,6 +243,9 @@ impl Service {
                     left.push(waiting);
                 }
             }
+        }
+        if brought.is_some() {
+            slot.lock().brought = brought;
         }
         if stored > 0 {
             self.moved_on(slot, stored, blobs);
@@ -306,10 +311,14 @@ impl Service {
                 waiting.ticket.done();
             }
             Step::Resync(why, error) => {
+                let left_out = why == Resync::Gap && slot.lock().brought == Some(waiting.opened_at);
+                if left_out {
+                    let words =
+                        "it sent an event that does not follow the one before; it left out what lies between";
+                    self.omitted(slot, waiting.source.url(), words).await?;
+                }
                 // The event stays: what follows it is applied after the copy has caught up.
-                let mut inner = slot.lock();
-                inner.put_back([waiting].into());
-                drop(inner);
+                slot.lock().put_back([waiting].into());
                 self.fetch_anew(slot, why, error.as_deref().unwrap_or(why.as_str()));
                 return Ok(On::Behind);
             }

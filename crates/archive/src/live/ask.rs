@@ -229,13 +229,9 @@ impl Service {
                     return Ok(());
                 }
                 if !waits && self.first_question(slot) {
-                    let words = format!(
-                        "revision {missed} is at the account's host, and {} did not bring it in time",
-                        source.url()
-                    );
-                    tracing::warn!(event = "live.omitted", did = %slot.did, source = source.url(), "{words}");
-                    metrics::counter!("p2pds_live_omissions_total").increment(1);
-                    self.archive().find_fault(&slot.did, OMITTED, source.url(), &words).await?;
+                    let words =
+                        format!("it did not bring revision {missed}, which the account's host has, in time");
+                    self.omitted(slot, source.url(), &words).await?;
                 }
                 self.fetch_anew(slot, Resync::Behind, "the stream left events out");
                 Ok(())
@@ -246,6 +242,18 @@ impl Service {
                 Ok(())
             }
         }
+    }
+
+    /// A source left something out. It is named; the account is fetched.
+    pub(super) async fn omitted(
+        self: &Arc<Self>,
+        slot: &Slot,
+        source: &str,
+        words: &str,
+    ) -> ArchiveResult<()> {
+        tracing::warn!(event = "live.omitted", did = %slot.did, source, "{words}");
+        metrics::counter!("p2pds_live_omissions_total").increment(1);
+        self.archive().find_fault(&slot.did, OMITTED, source, words).await
     }
 
     /// Some events are always on their way.

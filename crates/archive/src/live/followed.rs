@@ -24,6 +24,8 @@ pub(crate) struct Waiting {
     pub(crate) ticket: Ticket,
     /// Where it came from.
     pub(crate) source: Arc<Source>,
+    /// When the connection was opened that brought it.
+    pub(crate) opened_at: i64,
     /// Its share of the memory that events may take.
     pub(crate) _room: OwnedSemaphorePermit,
 }
@@ -74,6 +76,8 @@ pub(crate) struct Inner {
     pub(crate) overdue: Option<(Tid, i64)>,
     /// Since when its tree is not recomputed.
     pub(crate) dirty_since: Option<i64>,
+    /// When the connection was opened that brought its last event: the next must follow on it, or was left out.
+    pub(crate) brought: Option<i64>,
     /// Questions asked of its host, so that the rarer ones come in turn.
     pub(crate) asked: u32,
     /// Blobs of new records are being fetched; more came meanwhile.
@@ -105,6 +109,7 @@ impl Slot {
             overdue: None,
             // What an earlier process left is recomputed too.
             dirty_since: Some(0),
+            brought: None,
             asked: 0,
             fetching_blobs: false,
             more_blobs: false,

@@ -320,7 +320,9 @@ impl Stream {
         // A frame must be able to come in whatever its size.
         let len = u32::try_from(frame.len()).unwrap_or(u32::MAX).min(8 << 20);
         let Ok(room) = Arc::clone(&service.waiting).acquire_many_owned(len).await else { return };
-        let waiting = Waiting { frame, ticket, source: Arc::clone(&self.source), _room: room };
+        let opened_at = lock(&self.state).open_since.unwrap_or(0);
+        let source = Arc::clone(&self.source);
+        let waiting = Waiting { frame, ticket, source, opened_at, _room: room };
         service.enqueue(slot, waiting).await;
     }
 

@@ -1,0 +1,168 @@
+//! Streams that leave out, lie, break and repeat themselves: a running node ends with what is true, and says who lied.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::time::{Duration, Instant};
+
+use p2pds_testkit::program::Program;
+use p2pds_testkit::stream::{Behaviour, Host, Plan, Rule, Write};
+use serde_json::Value;
+
+/// What `archive list` says of all accounts.
+fn list(program: &Program) -> Vec<Value> {
+    program.json(&["archive", "list"]).unwrap().as_array().unwrap().clone()
+}
+
+fn show(program: &Program, did: &str) -> Value {
+    program.json(&["archive", "show", did]).unwrap()
+}
+
+/// Waits for something that will be true.
+fn until(what: &str, limit: Duration, mut wanted: impl FnMut() -> Result<(), String>) -> Duration {
+    let begun = Instant::now();
+    loop {
+        match wanted() {
+            Ok(()) => return begun.elapsed(),
+            Err(why) => assert!(begun.elapsed() < limit, "{what}: {why}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until all accounts are at the heads that are true.
+fn converged(program: &Program, host: &Host, limit: Duration) -> Duration {
+    let wanted: Vec<(String, String)> =
+        (0..host.dids().len()).map(|n| (host.did(n), host.truth(n).rev.to_string())).collect();
+    until("heads", limit, || {
+        let lines = list(program);
+        let behind: Vec<&(String, String)> = wanted
+            .iter()
+            .filter(|(did, rev)| !lines.iter().any(|line| line["did"] == **did && line["rev"] == **rev))
+            .collect();
+        if behind.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} accounts are behind: {behind:?}", behind.len()))
+        }
+    })
+}
+
+/// The findings of an account as `kind subject`.
+fn findings(program: &Program, did: &str) -> Vec<String> {
+    let shown = show(program, did);
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let all = shown["findings"].as_array().unwrap();
+    all.iter().map(|finding| format!("{} {}", text(finding, "kind"), text(finding, "subject"))).collect()
+}
+
+fn archive_all(program: &Program, host: &Host) {
+    for did in host.dids() {
+        program.ok(&["archive", "add", &did]).unwrap();
+    }
+    until("following", Duration::from_secs(30), || {
+        let waiting = list(program).iter().filter(|line| line["live"]["state"] == Value::Null).count();
+        if waiting == 0 { Ok(()) } else { Err(format!("{waiting} are not followed")) }
+    });
+}
+
+#[test]
+fn a_relay_that_leaves_out_one_event_in_a_hundred_is_named() {
+    let host = Host::start(&Plan { seed: 11, accounts: 20, records: 30 }).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("P2PDS_LIVE_RELAY", host.stream_url()),
+        ("P2PDS_LIVE_RELAY_FROM", "20".to_owned()),
+        ("P2PDS_LIVE_COMPARE_EVERY", "2s".to_owned()),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value));
+    let program =
+        Program::new(&dir.path().join("data")).unwrap().with_env(host.environment()).with_env(settings);
+    let node = program.serve().unwrap();
+    archive_all(&program, &host);
+    until("the relay", Duration::from_secs(30), || {
+        let others = list(&program).iter().filter(|line| line["live"]["state"] != "relay").count();
+        if others == 0 { Ok(()) } else { Err(format!("{others} are heard elsewhere")) }
+    });
+    host.prepare(2_000);
+    host.behave(vec![Rule::per_mille(10, Behaviour::Drop)]);
+    host.run(400.0).join().unwrap();
+    let took = converged(&program, &host, Duration::from_secs(20));
+    println!("converged {:.1} s after the last event", took.as_secs_f64());
+    let named = host
+        .dids()
+        .into_iter()
+        .filter(|did| findings(&program, did).iter().any(|f| f.starts_with("omitted ws://")));
+    println!("{} accounts name the relay", named.count());
+    let ended = node.terminate(Duration::from_secs(300)).unwrap();
+    assert_eq!(ended.code, Some(0), "{ended}");
+}
+
+#[test]
+fn lies_on_a_stream_are_refused_and_named() {
+    // What is played on one account each, and the finding that names it. Without one, it is borne silently.
+    let lies: Vec<(Behaviour, Option<&str>)> = vec![
+        (Behaviour::ForgeSignature, Some("refused-bad-signature")),
+        (Behaviour::ForeignDid, Some("refused-no-proof")),
+        (Behaviour::OlderRev(60), None),
+        (Behaviour::FutureRev(3_600), Some("refused-future-rev")),
+        (Behaviour::Equivocate, Some("refused-equivocation")),
+        (Behaviour::WrongPrevData, None),
+        (Behaviour::MissingPrevData, None),
+        (Behaviour::WrongSince, None),
+        (Behaviour::WrongOp, None),
+        (Behaviour::HideOp, None),
+        (Behaviour::MissingBlock, None),
+        (Behaviour::FlipBlock, None),
+        (Behaviour::ExtraBlocks(10_000), None),
+        (Behaviour::TooBig, None),
+        (Behaviour::Rebase, None),
+        (Behaviour::Duplicate, None),
+        (Behaviour::Swap, None),
+        (Behaviour::Drop, None),
+        (Behaviour::TruncateFrame(50), None),
+        (Behaviour::Garbage(1_000), None),
+        (Behaviour::UnknownType, None),
+        (Behaviour::UnknownOp, None),
+        (Behaviour::BadDid, None),
+        (Behaviour::IdentityFlood(1_000), None),
+        (Behaviour::CutFrame, None),
+        (Behaviour::Reset, None),
+        (Behaviour::Close(1_011), None),
+    ];
+    let host = Host::start(&Plan { seed: 12, accounts: lies.len(), records: 20 }).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("P2PDS_LIVE_COMPARE_EVERY".to_owned(), "4s".to_owned())];
+    let program =
+        Program::new(&dir.path().join("data")).unwrap().with_env(host.environment()).with_env(settings);
+    let node = program.serve().unwrap();
+    archive_all(&program, &host);
+    let rules =
+        lies.iter().enumerate().map(|(n, (lie, _))| Rule { times: Some(1), ..Rule::account(n, lie.clone()) });
+    host.behave(rules.collect());
+    for _ in 0..3 {
+        for n in 0..lies.len() {
+            host.commit(n, Write { creates: 2, updates: 1, deletes: 1 });
+        }
+    }
+    let took = converged(&program, &host, Duration::from_secs(30));
+    println!("converged after {:.1} s", took.as_secs_f64());
+    let found: Vec<Vec<String>> = host.dids().iter().map(|did| findings(&program, did)).collect();
+    for ((lie, _), found) in lies.iter().zip(&found) {
+        println!("{lie:?}: {found:?}");
+    }
+    for ((lie, named), found) in lies.iter().zip(&found) {
+        if let Some(named) = named {
+            assert!(found.iter().any(|f| f.starts_with(named)), "{lie:?} is not named: {found:?}");
+        }
+    }
+    program.ok(&["verify", "--read-data", "--no-repair"]).unwrap();
+    let ended = node.terminate(Duration::from_secs(300)).unwrap();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(!ended.stderr.contains("panicked"), "{ended}");
+}
