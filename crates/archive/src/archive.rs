@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     conditions: Conditions,
     watch: Watch,
     quotas: Quotas,
+    /// Room for the answers of hosts that are asked for what is new, in KiB, for all accounts together.
+    pub(crate) diff_room: tokio::sync::Semaphore,
     pub(crate) live: crate::live::Attached,
 }
 
@@ -67,6 +69,7 @@ impl Archive {
     #[must_use]
     pub fn new(deps: ArchiveDeps, config: ArchiveConfig) -> Self {
         let spool = Spool::new(&deps.data_dir);
+        let diff_room = usize::try_from(config.max_diff_bytes >> 10).unwrap_or(usize::MAX >> 3);
         Self(Arc::new(Inner {
             deps,
             config,
@@ -76,6 +79,7 @@ impl Archive {
             watch: Watch::default(),
             conditions: Conditions::default(),
             quotas: Quotas::default(),
+            diff_room: tokio::sync::Semaphore::new(diff_room),
             live: crate::live::Attached::default(),
         }))
     }

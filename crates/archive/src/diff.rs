@@ -21,6 +21,7 @@ use p2pds_store::{
 };
 use p2pds_syntax::RecordPath;
 use tokio::runtime::Handle;
+use tokio::sync::SemaphorePermit;
 
 use crate::archive::Inner;
 use crate::error::{ArchiveError, ArchiveResult};
@@ -63,8 +64,12 @@ impl Inner {
         let Some(head) = &live.head else {
             return Ok(Diffed::NeedWhole { why: "nothing is stored yet".to_owned(), bytes: 0 });
         };
-        let car = match self.fetch_diff(host, head, progress).await {
-            Ok(car) => car,
+        let (car, _room) = match self.fetch_diff(host, head, progress).await {
+            Ok(Some(fetched)) => fetched,
+            Ok(None) => {
+                let why = "there is no room in memory for more answers at a time".to_owned();
+                return Ok(Diffed::NeedWhole { why, bytes: 0 });
+            }
             Err(error) if withheld(&error, true).is_some() => return Ok(Diffed::Withheld(error)),
             Err(error) if error.is_transient() => {
                 return Err(ArchiveError::Host {
@@ -114,7 +119,9 @@ impl Inner {
         self.store().apply(unit).await?;
         let verified = Some(verified_state(&vouched));
         self.patch(subject.did, AccountPatch { verified, ..AccountPatch::default() }).await?;
-        for kind in ["older-head", "equivocation", "future-rev", "irreproducible"] {
+        for kind in
+            ["older-head", "equivocation", "future-rev", "irreproducible", crate::update::HEAD_WITHHELD]
+        {
             self.resolve_faults(subject.did, kind, None).await?;
         }
         let notes = self.note_vouched(subject.did, &vouched).await?;
@@ -122,7 +129,14 @@ impl Inner {
         Ok(Diffed::Done { outcome: Outcome::Updated { created, updated, deleted }, bytes, notes })
     }
 
-    async fn fetch_diff(&self, host: &Host<'_>, head: &Head, progress: &Progress) -> Result<Bytes, NetError> {
+    /// What is new, with the room that it takes; `None` when all room is taken: hosts together get no more memory than
+    /// one may have.
+    async fn fetch_diff(
+        &self,
+        host: &Host<'_>,
+        head: &Head,
+        progress: &Progress,
+    ) -> Result<Option<(Bytes, Option<SemaphorePermit<'_>>)>, NetError> {
         let since = head.rev.to_string();
         let limit = self.config().max_diff_bytes;
         let mut response = host.repo(Some(&since), limit, self.config()).await?;
@@ -130,12 +144,22 @@ impl Inner {
         let words = format!("fetching what is new since {since} from {}", host.url);
         let counter = progress.begin(Phase::Fetch, Counted::Bytes, total, words);
         let mut all = Vec::new();
+        let mut room: Option<SemaphorePermit<'_>> = None;
         while let Some(chunk) = response.chunk().await? {
             counter.add(u64::try_from(chunk.len()).unwrap_or(0));
             all.extend_from_slice(&chunk);
+            let held = room.as_ref().map_or(0, SemaphorePermit::num_permits);
+            let more = (all.len() >> 10).saturating_add(1).saturating_sub(held);
+            let Ok(more) = self.diff_room.try_acquire_many(u32::try_from(more).unwrap_or(u32::MAX)) else {
+                return Ok(None);
+            };
+            match &mut room {
+                Some(room) => room.merge(more),
+                None => room = Some(more),
+            }
         }
         counter.finish(format!("{} received", size(u64::try_from(all.len()).unwrap_or(0))));
-        Ok(all.into())
+        Ok(Some((all.into(), room)))
     }
 
     async fn plan_diff(
@@ -146,9 +170,14 @@ impl Inner {
         car: Bytes,
         blocks: Places,
     ) -> ArchiveResult<Result<Planned, String>> {
-        let rows = self.store().buckets(live.id, true).await?;
+        let mut rows = self.store().buckets(live.id, true).await?;
         if rows.iter().any(|row| row.dirty) {
-            return Ok(Err("the stored index is being recomputed".to_owned()));
+            // Live following leaves that to the background; what does not give the signed root shows below.
+            let _ = p2pds_store::view::refresh(&**self.store(), live).await;
+            rows = self.store().buckets(live.id, true).await?;
+        }
+        if rows.iter().any(|row| row.dirty) {
+            return Ok(Err("the stored index could not be recomputed".to_owned()));
         }
         let spine = match Spine::from_buckets(rows.into_iter().map(Bucket::from).collect()) {
             Ok(spine) if spine.root() == head.data => spine,

@@ -260,7 +260,9 @@ impl Inner {
         self.patch(did, patch).await?;
         let mut notes = self.note_vouched(did, vouched).await?;
         self.note_lost_and_odd(terms, staged, &mut notes).await?;
-        for kind in ["older-head", "equivocation", "future-rev", "irreproducible"] {
+        for kind in
+            ["older-head", "equivocation", "future-rev", "irreproducible", crate::update::HEAD_WITHHELD]
+        {
             self.resolve_faults(did, kind, None).await?;
         }
         if let Some(replaced) = replaced {
