@@ -5,11 +5,15 @@ mod behaviour;
 pub mod car;
 pub mod cbor;
 pub mod commit;
+mod log;
 pub mod mst;
+mod names;
 mod offer;
 pub mod plc;
 mod rule;
 
 pub use behaviour::{Behaviour, Party, behaviours, behaviours_of};
+pub use log::{LogLie, true_log};
+pub use names::NameLie;
 pub use offer::{Ground, Offer, Offered};
 pub use rule::{Act, On, Rule};

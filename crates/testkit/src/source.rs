@@ -116,6 +116,14 @@ impl Source {
         }
     }
 
+    /// Gives out another log of operations from now on.
+    pub fn set_log(&self, account: &MadeUp, log: Vec<u8>) {
+        let mut accounts = self.shared.accounts.lock().expect("not poisoned");
+        if let Some(served) = accounts.get_mut(&account.did) {
+            served.log = log;
+        }
+    }
+
     /// The name server.
     #[must_use]
     pub fn names(&self) -> &dns::Server {

@@ -179,6 +179,9 @@ fn secrets_are_hidden_and_read_from_files() {
 
 /// A value that a setting takes and that is not its default: the first that it does not refuse.
 fn sample(setting: &section::SettingInfo) -> String {
+    if setting.secret {
+        return "not-to-be-seen-anywhere".to_owned();
+    }
     let words = setting.shape.rsplit([' ', ',']).filter(|word| !word.is_empty());
     let usual = ["7", "true", "127.0.0.9", "35s", "7MB", "https://x.test", "127.0.0.1:5353", "some-text"];
     let refused = |value: &&str| {

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::log::LogLie;
+use super::names::NameLie;
 use super::offer::Offer;
 use super::rule::Rule;
 use crate::stream;
@@ -38,6 +40,12 @@ pub struct Behaviour {
     /// Which repo a host claims to have; nothing: the true one, with a new record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,
+    /// Which log of operations a directory gives out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogLie>,
+    /// What names mean from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<NameLie>,
     /// How it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
@@ -85,8 +93,11 @@ mod tests {
         let again: Vec<Behaviour> = serde_json::from_str(&serde_json::to_string(&all).unwrap()).unwrap();
         assert_eq!(again, all);
         for behaviour in &all {
-            let scripted =
-                behaviour.offer.is_some() || !behaviour.rules.is_empty() || !behaviour.stream.is_empty();
+            let scripted = behaviour.offer.is_some()
+                || behaviour.log.is_some()
+                || behaviour.names.is_some()
+                || !behaviour.rules.is_empty()
+                || !behaviour.stream.is_empty();
             assert!(scripted || behaviour.run_by.is_some(), "{} does nothing", behaviour.name);
         }
     }
