@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 8] = [
+const PROOFS: [Proof; 10] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -27,6 +27,16 @@ const PROOFS: [Proof; 8] = [
         name: "kills of the archive while it follows the reference PDS",
         test: "archive_kills",
         counts: &[("P2PDS_KILLS", 200)],
+    },
+    Proof {
+        name: "random histories: each state that is kept is the one that was signed",
+        test: "histories",
+        counts: &[("P2PDS_HISTORIES", 2_000)],
+    },
+    Proof {
+        name: "kills of a node that follows the reference PDS live",
+        test: "live_kills",
+        counts: &[("P2PDS_LIVE_KILLS", 1_000)],
     },
     Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
     Proof {
