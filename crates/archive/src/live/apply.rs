@@ -129,6 +129,11 @@ impl Service {
         if slot.lock().behind {
             return Ok(On::Behind);
         }
+        if let Err(full) = self.archive().may_grow(&slot.did) {
+            // A fetch says so with the account, and goes on when there is room.
+            self.fetch_anew(slot, Resync::Store, &full.to_string());
+            return Ok(On::Behind);
+        }
         let Some(state) = self.state(slot).await? else { return Ok(On::End) };
         let keys = match self.keys(slot).await {
             Ok(keys) => keys,
@@ -310,7 +315,10 @@ impl Service {
                 }
                 waiting.ticket.done();
             }
-            Step::Resync(why, error) => {
+            Step::Resync(why, wrong) => {
+                if let Some(wrong) = &wrong {
+                    self.refuse_event(slot, wrong, waiting.source.url()).await?;
+                }
                 let left_out = why == Resync::Gap && slot.lock().brought == Some(waiting.opened_at);
                 if left_out {
                     let words =
@@ -319,7 +327,7 @@ impl Service {
                 }
                 // The event stays: what follows it is applied after the copy has caught up.
                 slot.lock().put_back([waiting].into());
-                self.fetch_anew(slot, why, error.as_deref().unwrap_or(why.as_str()));
+                self.fetch_anew(slot, why, wrong.as_ref().map_or(why.as_str(), |wrong| &wrong.words));
                 return Ok(On::Behind);
             }
             Step::Refresh { why, at } if at > self.now() || (again && why.retry()) => {

@@ -19,6 +19,8 @@ use crate::judge::{Verdict, judge};
 
 /// Kind of the finding that a stream left an event out.
 pub(crate) const OMITTED: &str = "omitted";
+/// Time between two lines about how it goes.
+const SAY_EVERY: i64 = 10_000_000;
 /// Time between two looks at what is due.
 const TICK: Duration = Duration::from_millis(250);
 /// How long a stream may be behind what its host says before it counts as an omission, at most.
@@ -33,12 +35,21 @@ impl Service {
     pub(super) async fn keep_time(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut said, mut say_at) = (String::new(), 0);
         loop {
             ticks.tick().await;
             if self.is_stopping() {
                 return;
             }
             let now = self.now();
+            if now >= say_at {
+                say_at = now.saturating_add(SAY_EVERY);
+                let summary = self.summary();
+                if summary != said {
+                    self.note(summary.clone()).await;
+                    said = summary;
+                }
+            }
             for slot in self.followed.all() {
                 self.look_after(&slot, now);
             }

@@ -56,16 +56,6 @@ impl Cursor {
         }
     }
 
-    /// The newest position seen.
-    pub(crate) fn seen(&self) -> Option<u64> {
-        self.lock().seen
-    }
-
-    /// Events under way.
-    pub(crate) fn open(&self) -> usize {
-        self.lock().open.len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Positions> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,11 +72,6 @@ impl Ticket {
             }
         }
     }
-
-    /// The event's position.
-    pub(crate) fn seq(&self) -> u64 {
-        self.seq
-    }
 }
 
 #[cfg(test)]
@@ -99,7 +84,7 @@ mod tests {
         assert_eq!(cursor.durable(), None);
         let (a, b) = (cursor.begin(10), cursor.begin(12));
         cursor.pass(15);
-        assert_eq!((cursor.durable(), cursor.seen(), cursor.open()), (Some(9), Some(15), 2));
+        assert_eq!(cursor.durable(), Some(9));
         b.done();
         assert_eq!(cursor.durable(), Some(9), "the older one is still under way");
         a.done();

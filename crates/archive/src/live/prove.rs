@@ -22,8 +22,8 @@ pub(crate) enum Step {
     Status { status: Status, confirm: bool },
     /// Look the identity up again, and then at this event again if it says so.
     Refresh { why: Refresh, at: i64 },
-    /// Fetch the account anew.
-    Resync(Resync, Option<String>),
+    /// Fetch the account anew; with what was wrong with the event, if its commit is good and its proof is not.
+    Resync(Resync, Option<Refusal>),
     /// Not believed.
     Refused(Refusal),
     /// Nothing.
@@ -50,6 +50,8 @@ pub(crate) struct Ready {
 pub(crate) struct Refusal {
     /// Stable word.
     pub(crate) word: &'static str,
+    /// The rule that it breaks, in plain words that are the same each time.
+    pub(crate) rule: &'static str,
     /// In plain words.
     pub(crate) words: String,
     /// Signed bytes that prove it.
@@ -115,7 +117,9 @@ fn judge_one(state: &mut State, frame: &[u8], origin: Origin, keys: &[Key], now:
             }))
         }
         Decision::Ignore(why) => Step::Ignored(why),
-        Decision::Resync { why, error } => Step::Resync(why, error.map(|error| error.to_string())),
+        Decision::Resync { why, error } => {
+            Step::Resync(why, error.map(|error| refusal(Refused::Proof(error))))
+        }
         Decision::Refuse(refused) => Step::Refused(refusal(refused)),
         Decision::Refresh { why, at } => Step::Refresh { why, at },
         Decision::Status { status, confirm } => Step::Status { status, confirm },
@@ -157,7 +161,8 @@ fn head(commit: &Commit, cid: p2pds_ipld::Cid, keys: &[Key]) -> Head {
 }
 
 fn malformed(error: &FrameError) -> Refusal {
-    Refusal { word: "malformed-event", words: error.to_string(), proof: None, recheck_at: None }
+    let rule = "it sends events that break the schema";
+    Refusal { word: "malformed-event", rule, words: error.to_string(), proof: None, recheck_at: None }
 }
 
 fn refusal(refused: Refused) -> Refusal {
@@ -166,10 +171,20 @@ fn refusal(refused: Refused) -> Refusal {
         Refused::Proof(EventError::PrevData { .. }) => "wrong-prev-data",
         other => other.as_str(),
     };
+    let rule = match word {
+        "wrong-prev-data" => "it says that a commit follows another tree than it does",
+        "no-proof" => "it sends events whose blocks do not prove what they say",
+        "bad-signature" => "it sends commits that no key of the account signed",
+        "foreign-host" => "it speaks for an account that is not there",
+        "future-rev" => "it sends revisions that lie in the future",
+        "older-head" => "it announces a head that is older than one it had",
+        "equivocation" => "it sends two commits under one revision",
+        _ => "it sends what is not believed",
+    };
     let (proof, recheck_at) = match refused {
         Refused::Equivocation { signed, .. } => (signed, None),
         Refused::Signature { recheck_at, .. } => (None, recheck_at),
         _ => (None, None),
     };
-    Refusal { word, words, proof, recheck_at }
+    Refusal { word, rule, words, proof, recheck_at }
 }

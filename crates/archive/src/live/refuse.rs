@@ -27,10 +27,10 @@ impl Service {
         let archive = self.archive();
         let kind = format!("{REFUSED}{}", refusal.word);
         archive.find_fault(&slot.did, &kind, source, &refusal.words).await?;
-        if refusal.proof.is_some() || refusal.word == "equivocation" {
-            let detail = json!({"source": source, "words": refusal.words});
-            archive.keep_evidence(&slot.did, refusal.word, detail, refusal.proof.clone()).await?;
-        }
+        // A contradiction is kept with its bytes; everything else is one line that counts.
+        let words = if refusal.proof.is_some() { &refusal.words } else { refusal.rule };
+        let detail = json!({"source": source, "words": words});
+        archive.keep_evidence(&slot.did, &kind, detail, refusal.proof.clone()).await?;
         Ok(())
     }
 }

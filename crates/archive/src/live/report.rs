@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::service::{Live, Service, lock};
 use crate::archive::Archive;
+use crate::words::{plural, size};
 
 /// How one account is followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,30 @@ impl Live {
 }
 
 impl Service {
+    /// Everything in one line, with what it costs.
+    pub(super) fn summary(&self) -> String {
+        let (sources, followed) = (self.sources(), self.followed.len());
+        let listened: u64 = sources.iter().map(|source| source.accounts).sum();
+        let followed = u64::try_from(followed).unwrap_or(u64::MAX);
+        if followed == 0 {
+            return "no accounts to follow".to_owned();
+        }
+        let open = sources.iter().filter(|source| source.open_since.is_some()).count();
+        let (events, bytes) = sources.iter().fold((0.0, 0.0), |(events, bytes), source| {
+            (events + source.events_per_second, bytes + source.bytes_per_second)
+        });
+        let polled = match followed.saturating_sub(listened) {
+            0 => String::new(),
+            n => format!(", {n} polled"),
+        };
+        format!(
+            "following {}{polled}; {open} of {} open, {}",
+            plural(followed, "account", "accounts"),
+            plural(u64::try_from(sources.len()).unwrap_or(0), "stream", "streams"),
+            cost(events, bytes)
+        )
+    }
+
     fn sources(&self) -> Vec<SourceNote> {
         let now = self.now();
         let streams: Vec<_> = lock(&self.streams).values().cloned().collect();
@@ -150,6 +175,17 @@ impl Service {
         };
         Some(LiveNote { state: state.to_owned(), from, heard_at, words })
     }
+}
+
+/// `3.1 events/s, 12.0 kB/s (31.5 GB a month)`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "for display; the cast saturates"
+)]
+pub(super) fn cost(events: f64, bytes: f64) -> String {
+    const MONTH: f64 = 30.4 * 86_400.0;
+    format!("{events:.1} events/s, {}/s ({} a month)", size(bytes as u64), size((bytes * MONTH) as u64))
 }
 
 /// `2 s ago`.

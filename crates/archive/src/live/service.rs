@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use p2pds_store::{Account, Origin};
+use p2pds_store::{Account, Origin, Unit, WorkerRow};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -19,6 +19,9 @@ use crate::error::ArchiveResult;
 
 /// The name by which other parts tell it that accounts have changed.
 pub(crate) const JOB: &str = "live";
+
+/// The setting by which the operator pauses it.
+const PAUSED: &str = "worker.live.paused";
 
 /// Work that the service's own task runs beside everything else.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -154,6 +157,24 @@ impl Service {
         time.mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 
+    /// Says how it goes, in the list of workers.
+    pub(super) async fn note(&self, state: String) {
+        let row = WorkerRow {
+            name: JOB.to_owned(),
+            did: None,
+            state,
+            done: 0,
+            total: 0,
+            notes: "{}".to_owned(),
+            last_error: None,
+            next_run: None,
+            updated_at: self.now(),
+        };
+        if let Err(error) = self.archive().store().apply(Unit::PutWorker(row)).await {
+            tracing::debug!(event = "live.cursor", %error, "the state could not be noted");
+        }
+    }
+
     /// Looks at the list of accounts when it changes, and now and then.
     async fn keep_list(self: Arc<Self>) {
         const NOW_AND_THEN: Duration = Duration::from_secs(60);
@@ -176,8 +197,11 @@ impl Service {
         if !self.config.enabled {
             return Ok(());
         }
-        let accounts = self.archive().all_accounts().await?;
-        let wanted: Vec<Wanted> = accounts.iter().filter_map(wanted).collect();
+        let mut wanted: Vec<Wanted> =
+            self.archive().all_accounts().await?.iter().filter_map(wanted).collect();
+        if self.archive().store().setting(PAUSED).await?.is_some() {
+            wanted.clear();
+        }
         let now = self.now();
         let busy: BTreeSet<String> = {
             let mut busy = lock(&self.busy);
@@ -265,6 +289,7 @@ impl Service {
         for stream in streams {
             stream.note(self, "stopped with the node").await;
         }
+        self.note("stopped with the node".to_owned()).await;
     }
 
     /// Whether no account's task runs.

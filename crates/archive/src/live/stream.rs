@@ -16,12 +16,21 @@ use super::cursor::Cursor;
 use super::followed::{Slot, Waiting};
 use super::plan::Source;
 use super::rate::Rate;
+use super::report::cost;
 use super::service::{Service, lock, micros};
 use crate::error::ArchiveResult;
-use crate::words::{plural, size};
+use crate::words::plural;
 
+/// The condition that says that a source does not answer.
+const DOWN: &str = "live-source";
+/// Tries in vain after which it is raised: some minutes.
+const DOWN_AFTER: u32 = 5;
 /// Frames in a row that cannot be read, after which a stream is left and opened again.
 const MAX_BAD: u32 = 10;
+/// Tries in a row that failed, after which that is a fault of its own.
+const FAILURES_TOLD: u32 = 6;
+/// The kind of that fault.
+const CONDITION: &str = "live-source";
 /// How long a host whose stream is too busy is polled before its stream is tried again.
 const BUSY_FOR: Duration = Duration::from_secs(24 * 3_600);
 
@@ -196,7 +205,17 @@ impl Stream {
                         "the stream broke; it is opened again"
                     );
                     metrics::counter!("p2pds_live_reconnects_total").increment(1);
+                    if failures >= DOWN_AFTER {
+                        self.say_down(&service, &why);
+                    }
                     lock(&self.state).last_error = Some(why.clone());
+                    if failures >= FAILURES_TOLD {
+                        let words = format!(
+                            "live events of {} do not come: {why}. It is tried again; its accounts are asked for meanwhile",
+                            plural(self.listened(), "account", "accounts")
+                        );
+                        service.archive.conditions().raise(CONDITION, &url, words);
+                    }
                     self.note(&service, &format!("waiting to connect again: {why}")).await;
                 }
             }
@@ -207,9 +226,20 @@ impl Stream {
             }
         }
         if !service.is_stopping() {
+            service.archive().conditions().clear(DOWN, &url);
             // Its position says nothing about what happens from now on.
             let _ = service.archive().store().apply(Unit::DropWorker { name: self.source.row() }).await;
         }
+    }
+
+    /// A source that stays away is told to the operator.
+    fn say_down(&self, service: &Service, why: &str) {
+        let url = self.source.url();
+        let words = format!(
+            "{url} has not answered since some time: {why}. Its accounts are polled until it does; if it stays away, look \
+             whether it still exists, or name another relay (live.relay)"
+        );
+        service.archive().conditions().raise(DOWN, url, words);
     }
 
     async fn listen_once(&self, service: &Arc<Service>) -> End {
@@ -229,6 +259,8 @@ impl Stream {
         };
         tracing::info!(event = "live.connected", url = self.source.url(), cursor = position, "listening");
         metrics::counter!("p2pds_live_connects_total").increment(1);
+        service.archive.conditions().clear(CONDITION, self.source.url());
+        service.archive().conditions().clear(DOWN, self.source.url());
         {
             let mut state = lock(&self.state);
             (state.open_since, state.last_error) = (Some(service.now()), None);
@@ -386,11 +418,9 @@ impl Stream {
     fn words(&self, service: &Service) -> String {
         let going = self.going(service.now());
         format!(
-            "listening for {}: {:.1} events/s, {}/s, {} a month",
+            "listening for {}: {}",
             plural(self.listened(), "account", "accounts"),
-            going.events_per_second,
-            bytes(going.bytes_per_second),
-            bytes(going.bytes_per_second * 30.4 * 86_400.0)
+            cost(going.events_per_second, going.bytes_per_second)
         )
     }
 
@@ -455,13 +485,4 @@ fn pause(service: &Service, failures: u32) -> Duration {
 
 fn millis(micros: i64) -> u64 {
     u64::try_from(micros / 1_000).unwrap_or(0)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "for display; the cast saturates"
-)]
-fn bytes(amount: f64) -> String {
-    size(amount as u64)
 }

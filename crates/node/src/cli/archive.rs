@@ -302,7 +302,7 @@ fn accounts(lines: &[AccountLine]) -> String {
     }
     let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
     let mut text =
-        output::table(&["ACCOUNT", "SYNCED", "RECORDS", "BLOBS", "SIZE", "VERIFIED", "STATE"], &rows);
+        output::table(&["ACCOUNT", "CURRENT", "RECORDS", "BLOBS", "SIZE", "VERIFIED", "STATE"], &rows);
     for line in lines {
         let name = line.handle.as_deref().unwrap_or(line.did.as_str());
         if let Some(error) = &line.last_error {
@@ -337,13 +337,28 @@ fn row(line: &AccountLine) -> Vec<String> {
     };
     vec![
         line.handle.clone().unwrap_or_else(|| line.did.to_string()),
-        line.last_sync_at.map_or_else(|| "never".to_owned(), words::ago),
+        current(line),
         words::count(line.records),
         blobs,
         words::size(line.car_bytes.saturating_add(line.blob_bytes)),
         verified,
         state,
     ]
+}
+
+/// How current it is: live, or as of when.
+fn current(line: &AccountLine) -> String {
+    let ago = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), words::ago);
+    match &line.live {
+        Some(live) if matches!(live.state.as_str(), "live" | "relay") => {
+            format!("{}, {}", live.state, ago(live.heard_at))
+        }
+        Some(live) if live.state == "polled" => {
+            format!("polled, {}", ago(live.heard_at.max(line.last_sync_at)))
+        }
+        Some(live) if live.state == "behind" => "catching up".to_owned(),
+        _ => ago(line.last_sync_at),
+    }
 }
 
 fn synced(all: &[Synced]) -> String {
@@ -374,6 +389,9 @@ fn describe(d: &Details) -> String {
         ("Safety", line.words.clone()),
         ("Identity", d.keys.to_string()),
     ];
+    if let Some(live) = &line.live {
+        out.insert(4, ("Followed", live.words.clone()));
+    }
     if let Some(head) = &d.head {
         out.push(("Revision", format!("{} (commit {}, root {})", head.rev, head.commit, head.data)));
         out.push((
