@@ -13,4 +13,5 @@ mod hostile;
 mod house;
 mod matrix;
 mod methods;
+mod own;
 mod table;
