@@ -49,7 +49,7 @@ pub use fault::NodeError;
 pub use height::{MAX_LAYER, common_prefix, height};
 pub(crate) use invert::once_each;
 pub use invert::{InvertError, apply, invert};
-pub use node::{Entries, EntryView, MAX_ENTRIES, MAX_KEY, NodeView};
+pub use node::{Entries, EntryView, KEY_GROWTH, KEY_ROOM, MAX_ENTRIES, MAX_KEY, NodeView};
 pub use op::{Change, Op};
 pub use proof::{Blocks, Proof, check_proof};
 pub use source::{NoNodes, Nodes, Own, TreeError};

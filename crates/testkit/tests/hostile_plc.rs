@@ -1,8 +1,16 @@
-//! No PLC log with a broken rule is believed, and the one without is.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+//! No PLC log with a broken rule is believed, and the one without is. What is allocated on the way stays within 16 times
+//! the log and 64 KiB.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs
+)]
 
 use std::collections::HashSet;
 
+use allocation_counter::measure;
 use p2pds_identity::plc::{Log, PlcError, parse_audit, validate_log};
 use p2pds_syntax::Did;
 use p2pds_testkit::hostile::plc::{plc_cases, plc_cases_with_refusals, unbroken};
@@ -25,7 +33,13 @@ fn the_unbroken_story_is_believed() {
 fn every_broken_rule_is_noticed_and_named() {
     let mut failures = Vec::new();
     for case in plc_cases_with_refusals() {
-        match validate(&case.json, &case.did) {
+        let mut outcome = None;
+        let allocated = measure(|| outcome = Some(validate(&case.json, &case.did))).bytes_total;
+        let allowed = 16 * case.json.len() as u64 + (64 << 10);
+        if allocated > allowed {
+            failures.push(format!("{}: {allocated} bytes allocated, {allowed} allowed", case.name));
+        }
+        match outcome.unwrap() {
             Ok(_) => failures.push(format!("believed: {}", case.name)),
             Err(error) => {
                 let message = error.to_string();

@@ -10,11 +10,12 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use allocation_counter::measure;
 use p2pds_crypto::Signer;
 use p2pds_ipld::Cid;
 use p2pds_repo::car_in::{ReadError, ReadOptions, Spool, Summary, read_slice, read_stream};
 use p2pds_repo::commit::Commit;
-use p2pds_repo::mst::{Tree, check_proof, diff, empty_root};
+use p2pds_repo::mst::{NodeView, NodeWriter, Tree, check_proof, diff, empty_root, height};
 use p2pds_testkit::hostile::commit::commit_cases;
 use p2pds_testkit::hostile::mst::{MstCase, mst_cases, unbroken};
 use p2pds_testkit::synthetic::account;
@@ -84,6 +85,58 @@ fn no_hostile_tree_is_walked() {
             let _ = tree.delete(&mut nodes, key);
             let _ = tree.covering_proof(&mut nodes, [key]);
         }
+    }
+}
+
+/// A node whose keys share all but their ends: 60 bytes of it are a key of 1,000.
+fn shared_prefixes(entries: usize) -> (Cid, Vec<u8>) {
+    let mut writer = NodeWriter::new();
+    writer.start();
+    let (value, mut last, mut made) = (Cid::of_cbor(b"x"), Vec::new(), 0);
+    for n in 0.. {
+        let key = format!("com.example.a/{}{n:06}", "p".repeat(980)).into_bytes();
+        if height(&key) > 0 {
+            continue;
+        }
+        writer.key(&last, &key);
+        writer.links(None, &value);
+        last = key;
+        made += 1;
+        if made == entries {
+            break;
+        }
+    }
+    let bytes = writer.finish(None).to_vec();
+    (Cid::of_cbor(&bytes), bytes)
+}
+
+#[test]
+fn keys_that_share_their_beginnings_take_bounded_room() {
+    for entries in [8, 64, 1_000, 8_000] {
+        let (root, bytes) = shared_prefixes(entries);
+        let allowed = 16 * bytes.len() as u64 + (64 << 10);
+        let mut nodes = HashMap::from([(root, bytes)]);
+        let within = |what: &str, work: &mut dyn FnMut(&mut HashMap<Cid, Vec<u8>>)| {
+            let allocated = measure(|| work(&mut nodes)).bytes_total;
+            assert!(
+                allocated <= allowed,
+                "{what} of {entries}: {allocated} bytes allocated, {allowed} allowed"
+            );
+        };
+        let mut within = within;
+        let key = b"com.example.a/zzz";
+        let small = entries <= 8;
+        within("proof", &mut |nodes| assert_eq!(check_proof(root, nodes, key).is_ok(), small));
+        within("insert", &mut |nodes| {
+            assert_eq!(Tree::open(root).insert(nodes, key, root).is_ok(), small);
+        });
+        within("delete", &mut |nodes| drop(Tree::open(root).delete(nodes, key)));
+        within("covering proof", &mut |nodes| drop(Tree::open(root).covering_proof(nodes, [key.as_slice()])));
+        // Its answer holds whole keys, as many changes as the caller allows.
+        within("diff", &mut |nodes| {
+            drop(diff(empty_root(), &mut HashMap::<Cid, Vec<u8>>::new(), root, nodes, 30));
+        });
+        within("read", &mut |nodes| drop(NodeView::parse_root(&nodes[&root]).map(|view| view.len())));
     }
 }
 

@@ -3,7 +3,7 @@
 use p2pds_syntax::ErrorKind;
 
 use super::height::MAX_LAYER;
-use super::node::MAX_ENTRIES;
+use super::node::{KEY_GROWTH, MAX_ENTRIES};
 
 /// Why the bytes of a node were refused. `entry` counts from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,15 @@ pub enum NodeError {
     /// Not `collection/rkey` in the permitted characters, or too long.
     #[error("tree node: the key of entry {entry} is not a valid record path")]
     KeyInvalid {
+        /// Which entry.
+        entry: usize,
+    },
+    /// Keys share so much that they would take far more room than the nodes that hold them; see
+    /// [`KEY_GROWTH`].
+    #[error(
+        "tree node: with entry {entry} the keys would take more than {KEY_GROWTH} times the bytes of the nodes; they were probably chosen to do this"
+    )]
+    KeysTooLarge {
         /// Which entry.
         entry: usize,
     },

@@ -26,6 +26,14 @@ pub const MAX_ENTRIES: usize = 8192;
 /// sha2-256, 32 bytes.
 pub(crate) const LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 
+/// The keys of all foreign nodes that a partial tree opens may take this many times the nodes' bytes, and
+/// [`KEY_ROOM`] more. Keys of the usual lengths take half the bytes of their nodes; the longest that there can
+/// be, with nothing but their ends different, three times in the mean.
+pub const KEY_GROWTH: usize = 3;
+
+/// Bytes of keys that are always allowed, see [`KEY_GROWTH`].
+pub const KEY_ROOM: usize = 12 << 10;
+
 /// One entry of a node, borrowed from its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryView<'a> {

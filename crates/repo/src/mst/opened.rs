@@ -94,13 +94,15 @@ impl Node {
         Node { layer: self.layer, left, entries, cid: None }
     }
 
-    /// Reads a node; its keys go to the end of `keys`.
+    /// Reads a node; its keys go to the end of `keys` and take `room` bytes at most.
     pub(super) fn read(
         bytes: &[u8],
         layer: Option<u8>,
         keys: &mut Vec<u8>,
         trusted: bool,
+        room: usize,
     ) -> Result<Self, NodeError> {
+        let most = keys.len().saturating_add(room);
         let link = |cid: Option<Cid>| cid.map_or(Link::None, Link::Stub);
         let mut at = Cursor::new(bytes);
         let len = at.open()?;
@@ -111,6 +113,10 @@ impl Node {
         for index in 0..len {
             let entry = at.entry(index)?;
             state.order(keys.get(start..end).unwrap_or_default(), &entry, index)?;
+            let length = entry.prefix.saturating_add(entry.suffix.len());
+            if keys.len().saturating_add(length) > most {
+                return Err(NodeError::KeysTooLarge { entry: index });
+            }
             keys.extend_from_within(start..start.saturating_add(entry.prefix));
             keys.extend_from_slice(entry.suffix);
             (start, end) = (end, keys.len());

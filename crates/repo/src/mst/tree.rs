@@ -10,6 +10,7 @@ use super::build::{EMPTY_NODE, empty_root};
 use super::encode::NodeWriter;
 use super::fault::NodeError;
 use super::height::MAX_LAYER;
+use super::node::{KEY_GROWTH, KEY_ROOM};
 use super::opened::{Entry, Link, Node, NodeId};
 use super::source::{Nodes, TreeError};
 
@@ -37,6 +38,8 @@ pub struct Tree {
     /// CIDs that were part of the tree at the last flush and may not be any more.
     pub(crate) retired: Vec<Cid>,
     reads: u64,
+    /// Bytes of the foreign nodes that were opened, and of their keys.
+    foreign: (usize, usize),
     /// Scratch for the search path.
     pub(crate) path: Vec<Step>,
     writer: NodeWriter,
@@ -65,6 +68,7 @@ impl Tree {
             base,
             retired: Vec::with_capacity(16),
             reads: 0,
+            foreign: (0, 0),
             path: Vec::with_capacity(16),
             writer: NodeWriter::new(),
         }
@@ -266,8 +270,20 @@ impl Tree {
             // Ten nodes of four keys, the usual way down.
             self.keys.reserve(2048);
         }
-        match Node::read(bytes, layer, &mut self.keys, trusted) {
-            Ok(node) => Ok(Node { cid: Some(cid), ..node }),
+        // What this engine computed has keys that were in memory before.
+        let room = if trusted {
+            usize::MAX
+        } else {
+            self.foreign.0 = self.foreign.0.saturating_add(bytes.len());
+            self.foreign.0.saturating_mul(KEY_GROWTH).saturating_add(KEY_ROOM).saturating_sub(self.foreign.1)
+        };
+        match Node::read(bytes, layer, &mut self.keys, trusted, room) {
+            Ok(node) => {
+                if !trusted {
+                    self.foreign.1 = self.foreign.1.saturating_add(self.keys.len().saturating_sub(used));
+                }
+                Ok(Node { cid: Some(cid), ..node })
+            }
             Err(source) => {
                 self.keys.truncate(used);
                 Err(TreeError::Node { cid, source })
