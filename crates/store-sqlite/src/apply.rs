@@ -184,59 +184,56 @@ impl Apply {
     /// The number of a collection, interned on first use.
     fn collection_id(&mut self, account: i64, collection: &str) -> Outcome<i64> {
         let key = (account, collection.to_owned());
-        if let Some(id) = self.collections.get(&key) {
-            return Ok(*id);
-        }
-        let name = format!("{collection}/");
-        let known: Option<i64> = self
-            .conn
-            .prepare_cached("SELECT id FROM collection WHERE account = ?1 AND name = ?2")?
-            .query_row(params![account, name], |r| r.get(0))
-            .optional()?;
-        let id = match known {
-            Some(id) => id,
-            None => self
-                .conn
-                .prepare_cached(
-                    "INSERT INTO collection (account, id, name) VALUES (?1,
-                     (SELECT coalesce(max(id), 0) + 1 FROM collection WHERE account = ?1), ?2) RETURNING id",
-                )?
-                .query_row(params![account, name], |r| r.get(0))?,
-        };
-        if self.collections.len() >= MOST_CACHED {
-            self.collections.clear();
-        }
-        self.collections.insert(key, id);
-        Ok(id)
+        intern(
+            &self.conn,
+            &mut self.collections,
+            key,
+            &format!("{collection}/"),
+            [
+                "SELECT id FROM collection WHERE account = ?1 AND name = ?2",
+                "INSERT INTO collection (account, id, name) VALUES (?1,
+               (SELECT coalesce(max(id), 0) + 1 FROM collection WHERE account = ?1), ?2) RETURNING id",
+            ],
+        )
     }
 
     /// The number of a signing key, interned on first use.
     fn key_id(&mut self, account: i64, did_key: &str) -> Outcome<i64> {
-        let key = (account, did_key.to_owned());
-        if let Some(id) = self.keys.get(&key) {
-            return Ok(*id);
-        }
-        let known: Option<i64> = self
-            .conn
-            .prepare_cached("SELECT id FROM signing_key WHERE account = ?1 AND did_key = ?2")?
-            .query_row(params![account, did_key], |r| r.get(0))
-            .optional()?;
-        let id = match known {
-            Some(id) => id,
-            None => self
-                .conn
-                .prepare_cached(
-                    "INSERT INTO signing_key (account, id, did_key) VALUES (?1,
-                     (SELECT coalesce(max(id), 0) + 1 FROM signing_key WHERE account = ?1), ?2) RETURNING id",
-                )?
-                .query_row(params![account, did_key], |r| r.get(0))?,
-        };
-        if self.keys.len() >= MOST_CACHED {
-            self.keys.clear();
-        }
-        self.keys.insert(key, id);
-        Ok(id)
+        intern(
+            &self.conn,
+            &mut self.keys,
+            (account, did_key.to_owned()),
+            did_key,
+            [
+                "SELECT id FROM signing_key WHERE account = ?1 AND did_key = ?2",
+                "INSERT INTO signing_key (account, id, did_key) VALUES (?1,
+               (SELECT coalesce(max(id), 0) + 1 FROM signing_key WHERE account = ?1), ?2) RETURNING id",
+            ],
+        )
     }
+}
+
+/// The number of a name within an account: as known, as stored, or a new one.
+fn intern(
+    conn: &Connection,
+    known: &mut HashMap<(i64, String), i64>,
+    key: (i64, String),
+    name: &str,
+    [find, add]: [&str; 2],
+) -> Outcome<i64> {
+    if let Some(id) = known.get(&key) {
+        return Ok(*id);
+    }
+    let found = conn.prepare_cached(find)?.query_row(params![key.0, name], |r| r.get(0)).optional()?;
+    let id = match found {
+        Some(id) => id,
+        None => conn.prepare_cached(add)?.query_row(params![key.0, name], |r| r.get(0))?,
+    };
+    if known.len() >= MOST_CACHED {
+        known.clear();
+    }
+    known.insert(key, id);
+    Ok(id)
 }
 
 /// A contradiction between a unit and what is stored.

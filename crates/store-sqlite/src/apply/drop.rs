@@ -21,6 +21,12 @@ struct Row {
     stored: Stored,
 }
 
+/// How far the search for unnamed blobs came.
+enum Looked {
+    AtSome { gone: usize },
+    AtAll { gone: usize },
+}
+
 impl Apply {
     pub(super) fn drop_repo(&mut self, did: &Did, repo: RepoId) -> Outcome<Applied> {
         let account = self.account_id(did)?;
@@ -67,7 +73,14 @@ impl Apply {
             dropped = dropped.saturating_add(self.drop_rest(repo, CHUNK_ROWS.saturating_sub(dropped))?);
         }
         if dropped < CHUNK_ROWS && of == role(Role::Staging) {
-            dropped = dropped.saturating_add(self.drop_unnamed_blobs(account, repo)?);
+            match self.drop_unnamed_blobs(account, repo)? {
+                Looked::AtAll { gone } => {
+                    dropped = dropped.saturating_add(gone).min(CHUNK_ROWS.saturating_sub(1))
+                }
+                Looked::AtSome { gone } => {
+                    return Ok(Applied::Chunk { rows: dropped.saturating_add(gone) as u64, done: false });
+                }
+            }
         }
         let done = dropped < CHUNK_ROWS;
         if done {
@@ -112,20 +125,41 @@ impl Apply {
         Ok(())
     }
 
-    /// Drops blobs that only a repo which never became live has named: nobody will ask for them.
-    fn drop_unnamed_blobs(&self, account: i64, repo: RepoId) -> Outcome<usize> {
-        let gone = self
+    /// Drops missing blobs that only a repo which never became live has named: nobody will ask for them. Looks at
+    /// a thousand of the account's blobs, whatever their state, and notes where it stopped in the column of the
+    /// head that this repo never gets.
+    fn drop_unnamed_blobs(&self, account: i64, repo: RepoId) -> Outcome<Looked> {
+        let after: Option<Vec<u8>> = self
             .conn
-            .prepare_cached(
-                "DELETE FROM blob WHERE account = ?1 AND cid IN (SELECT cid FROM blob b
-                   WHERE b.account = ?1 AND b.state = 0 AND NOT EXISTS (SELECT 1 FROM blob_ref r
-                     WHERE r.cid = b.cid AND r.repo IN
-                       (SELECT id FROM repo WHERE account = ?1 AND id <> ?2 UNION ALL SELECT -?1))
-                   LIMIT ?3)",
-            )?
-            .execute(params![account, repo.0, len(CHUNK_ROWS)])?;
+            .prepare_cached("SELECT head FROM repo WHERE id = ?1")?
+            .query_row([repo.0], |r| r.get(0))?;
+        let mut select = self.conn.prepare_cached(
+            "SELECT cid, state = 0 AND NOT EXISTS (SELECT 1 FROM blob_ref r WHERE r.cid = b.cid AND r.repo IN
+                 (SELECT id FROM repo WHERE account = ?1 AND id <> ?2 UNION ALL SELECT -?1))
+               FROM blob b WHERE account = ?1 AND cid > ?3 ORDER BY cid LIMIT ?4",
+        )?;
+        let found = select
+            .query_map(params![account, repo.0, after.unwrap_or_default(), len(CHUNK_ROWS)], |r| {
+                Ok((r.get::<_, Vec<u8>>(0)?, r.get::<_, bool>(1)?))
+            })?
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut gone = 0_usize;
+        for (cid, _) in found.iter().filter(|(_, unnamed)| *unnamed) {
+            self.conn
+                .prepare_cached("DELETE FROM blob WHERE account = ?1 AND cid = ?2")?
+                .execute(params![account, cid])?;
+            gone = gone.saturating_add(1);
+        }
         self.move_counters(account, 0, len(gone).saturating_neg(), 0)?;
-        Ok(gone)
+        match found.last() {
+            Some((last, _)) if found.len() >= CHUNK_ROWS => {
+                self.conn
+                    .prepare_cached("UPDATE repo SET head = ?2 WHERE id = ?1")?
+                    .execute(params![repo.0, last])?;
+                Ok(Looked::AtSome { gone })
+            }
+            _ => Ok(Looked::AtAll { gone }),
+        }
     }
 
     /// Drops up to `most` rows of the tables beside `record`.
