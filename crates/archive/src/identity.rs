@@ -2,10 +2,8 @@
 
 use p2pds_crypto::PublicKey;
 use p2pds_directory::{DirectoryError, HandleState, Identity};
-use p2pds_identity::plc::{KeyPeriod, Log, LogEntry, Operation, State, validate_log};
-use p2pds_ipld::Cid;
-use p2pds_store::PlcRow;
-use p2pds_syntax::{AtIdentifier, Datetime, Did, DidMethod};
+use p2pds_identity::plc::{KeyPeriod, Log, State};
+use p2pds_syntax::{AtIdentifier, Did, DidMethod};
 
 use crate::archive::Inner;
 use crate::error::{ArchiveError, ArchiveResult};
@@ -53,37 +51,6 @@ fn earlier_keys(log: &Log) -> Vec<(PublicKey, KeyPeriod)> {
 pub(crate) fn keys_of_log(log: &Log) -> Keys {
     let current = log.data().and_then(|data| PublicKey::from_did_key(data.signing_key()?).ok());
     Keys { current, earlier: earlier_keys(log) }
-}
-
-/// Reads a stored log and validates it from its first operation.
-///
-/// # Errors
-/// What is wrong, in plain words.
-pub(crate) fn validated(did: &Did, rows: &[PlcRow]) -> Result<Log, String> {
-    let entries: Result<Vec<LogEntry>, String> = rows.iter().map(|row| entry(did, row)).collect();
-    validate_log(did, &entries?).map_err(|error| error.to_string())
-}
-
-fn entry(did: &Did, row: &PlcRow) -> Result<LogEntry, String> {
-    let json: serde_json::Value = serde_json::from_slice(&row.operation).map_err(|e| e.to_string())?;
-    Ok(LogEntry {
-        did: did.clone(),
-        operation: Operation::from_json(&json).map_err(|e| e.to_string())?,
-        cid: row.cid.parse::<Cid>().map_err(|e| e.to_string())?,
-        nullified: row.nullified,
-        created_at: Datetime::parse(&row.created_at).map_err(|e| e.to_string())?,
-    })
-}
-
-/// Entries of a log as rows.
-pub(crate) fn rows_of(log: &Log) -> Vec<PlcRow> {
-    let row = |entry: &LogEntry| PlcRow {
-        operation: entry.operation.to_json().to_string().into_bytes(),
-        cid: entry.cid.to_string(),
-        nullified: entry.nullified,
-        created_at: entry.created_at.as_str().to_owned(),
-    };
-    log.entries().iter().map(row).collect()
 }
 
 /// Who can move the identity.

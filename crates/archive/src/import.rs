@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use p2pds_crypto::PublicKey;
+use p2pds_directory::{log_of_rows, plc_rows};
 use p2pds_identity::plc::{Log, LogChange, compare, parse_audit, validate_log};
 use p2pds_ipld::car::CarError;
 use p2pds_repo::car_in::ReadError;
-use p2pds_store::{Account, AccountPatch, Applied, Origin, Unit};
+use p2pds_store::{Account, AccountPatch, Origin, Unit};
 use p2pds_syntax::Did;
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use crate::archive::{Archive, Inner};
 use crate::error::{ArchiveError, ArchiveResult};
 use crate::fetch::blocking;
 use crate::fetch_blobs::Brought;
-use crate::identity::{keys_of, keys_of_log, rows_of, validated};
+use crate::identity::{keys_of, keys_of_log};
 use crate::judge::{Keys, Vouched};
 use crate::progress::{Phase, Progress};
 use crate::report::{ImportReport, Outcome};
@@ -79,7 +80,7 @@ impl Archive {
             Err(error) => {
                 if !known {
                     // The cause matters more; what is left of this is finished by `resume`.
-                    let _ = inner.forget_empty(&did).await;
+                    let _ = self.forget_empty(&did, &progress).await;
                 }
                 return Err(error);
             }
@@ -109,7 +110,7 @@ impl Inner {
     /// Keys to check a file with: those of the log that came with it, else those that are stored.
     async fn import_keys(&self, did: &Did, given: Option<&Log>) -> ArchiveResult<Keys> {
         let rows = self.store().plc_log(did).await?;
-        let stored = if rows.is_empty() { None } else { validated(did, &rows).ok() };
+        let stored = if rows.is_empty() { None } else { log_of_rows(did, &rows).ok() };
         if let Some(log) = newest(stored.as_ref(), given) {
             return Ok(keys_of_log(log));
         }
@@ -127,7 +128,7 @@ impl Inner {
     /// Stores a log that came from a file, unless the stored one says more or says otherwise.
     async fn take_log(&self, did: &Did, log: &Log) -> ArchiveResult<()> {
         let rows = self.store().plc_log(did).await?;
-        let stored = if rows.is_empty() { None } else { validated(did, &rows).ok() };
+        let stored = if rows.is_empty() { None } else { log_of_rows(did, &rows).ok() };
         let take = match stored.as_ref().map(|stored| compare(stored, log)) {
             None | Some(LogChange::Extended(_)) => true,
             Some(LogChange::Same | LogChange::Shorter) => false,
@@ -140,24 +141,22 @@ impl Inner {
             }
         };
         if take {
-            let unit = Unit::PutPlcLog { did: did.clone(), ops: rows_of(log), fetched_at: self.now() };
+            let unit = Unit::PutPlcLog { did: did.clone(), ops: plc_rows(log), fetched_at: self.now() };
             self.store().apply(unit).await?;
         }
         Ok(())
     }
+}
 
-    /// An account that an import made and then could not fill goes again.
-    async fn forget_empty(&self, did: &Did) -> ArchiveResult<()> {
-        if self.store().live_repo(did).await?.is_some() || !self.spool().verbatim(did)?.is_empty() {
+impl Archive {
+    /// An account that an import made and then could not fill goes again, like any other that is removed.
+    async fn forget_empty(&self, did: &Did, progress: &Progress) -> ArchiveResult<()> {
+        let inner = self.inner();
+        if inner.store().live_repo(did).await?.is_some() || !inner.spool().verbatim(did)?.is_empty() {
             return Ok(());
         }
-        let basis = "an import that was refused".to_owned();
-        self.store().apply(Unit::PurgeBegin { did: did.clone(), basis, at: self.now() }).await?;
-        let step = Unit::PurgeChunk { did: did.clone() };
-        while let Applied::Chunk { done: false, .. } = self.store().apply(step.clone()).await? {}
-        let report = "nothing had been stored".to_owned();
-        self.store().apply(Unit::PurgeEnd { did: did.clone(), at: self.now(), report }).await?;
-        Ok(())
+        let mut report = self.purge_report(&inner.account(did).await?)?;
+        self.purge(did, "an import that was refused", &mut report, progress).await
     }
 }
 

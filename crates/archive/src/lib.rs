@@ -17,6 +17,7 @@
 
 mod add;
 mod archive;
+mod car_file;
 mod clock;
 mod conditions;
 mod config;
@@ -50,6 +51,7 @@ mod watch;
 mod words;
 
 pub use archive::{Archive, ArchiveDeps};
+pub use car_file::CarFile;
 pub use clock::{Clock, SystemClock};
 pub use conditions::{Condition, Conditions};
 pub use config::ArchiveConfig;

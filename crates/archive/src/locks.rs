@@ -47,6 +47,12 @@ impl Locks {
         self.of(did).try_write_owned().ok().map(|guard| AccountGuard { _guard: guard })
     }
 
+    /// Whether an operation works on the whole account.
+    pub(crate) fn busy(&self, did: &Did) -> bool {
+        let by_did = self.by_did.lock().unwrap_or_else(PoisonError::into_inner);
+        by_did.get(did).and_then(Weak::upgrade).is_some_and(|lock| lock.try_read().is_err())
+    }
+
     fn of(&self, did: &Did) -> Arc<RwLock<()>> {
         let mut by_did = self.by_did.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = by_did.get(did).and_then(Weak::upgrade) {
@@ -70,8 +76,10 @@ mod tests {
     async fn one_at_a_time_per_account() {
         let locks = Locks::default();
         let (a, b) = (Did::parse("did:web:a.example").unwrap(), Did::parse("did:web:b.example").unwrap());
+        assert!(!locks.busy(&a));
         let held = locks.enter(&a).await;
         assert!(locks.try_enter(&a).is_none());
+        assert!(locks.busy(&a) && !locks.busy(&b));
         assert!(locks.try_enter(&b).is_some(), "another account is free");
         drop(held);
         assert!(locks.try_enter(&a).is_some());

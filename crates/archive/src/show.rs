@@ -1,5 +1,6 @@
 //! What is known about archived accounts: the list, one in detail, one record.
 
+use p2pds_directory::log_of_rows;
 use p2pds_ipld::cbor::{Limits, decode};
 use p2pds_ipld::json::to_json;
 use p2pds_reading::{Reading, Refusal, Viewer};
@@ -8,7 +9,7 @@ use p2pds_syntax::{AtIdentifier, AtUri, Did, DidMethod, RecordPath};
 
 use crate::archive::{Archive, Inner, worker_name};
 use crate::error::{ArchiveError, ArchiveResult};
-use crate::identity::{key_situation, validated};
+use crate::identity::key_situation;
 use crate::report::{
     AccountLine, BlobNote, CollectionLine, Details, EvidenceNote, FindingNote, Found, HeadNote, PlcNote,
     RecordView,
@@ -55,7 +56,7 @@ impl Archive {
             None => Vec::new(),
         };
         let rows = inner.store().plc_log(did).await?;
-        let log = if rows.is_empty() { None } else { Some(validated(did, &rows)) };
+        let log = if rows.is_empty() { None } else { Some(log_of_rows(did, &rows)) };
         let fetched_at = inner.store().plc_fetched_at(did).await?;
         let plc = (did.method() == DidMethod::Plc).then(|| PlcNote {
             operations: u64::try_from(rows.len()).unwrap_or(u64::MAX),
@@ -139,7 +140,12 @@ impl Inner {
     }
 
     async fn line(&self, account: Account) -> ArchiveResult<AccountLine> {
-        let doing = self.store().worker(&worker_name(&account.did)).await?.map(|worker| worker.state);
+        // What an interrupted run noted is not being done.
+        let busy = self.locks().busy(&account.did);
+        let doing = match busy {
+            true => self.store().worker(&worker_name(&account.did)).await?.map(|worker| worker.state),
+            false => None,
+        };
         let rev_at = account.rev.map(|rev| i64::try_from(rev.micros()).unwrap_or(i64::MAX));
         let words = safety(&account);
         let withdrawal = self.withdrawal(&account);

@@ -3,21 +3,19 @@
 //! Nothing of it is visible until the flip. Killed anywhere, the staging repo is dropped and staging begins again from
 //! the file.
 
-use std::fs::File;
-use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use p2pds_ipld::Cid;
 use p2pds_ipld::cbor::{Item, Limits, scan};
-use p2pds_repo::car_in::{ReadError, ReadOptions, Scratch, Sink, Spool as CarSpool, Summary};
+use p2pds_repo::car_in::{ReadError, ReadOptions, Sink, Spool as CarSpool, Summary};
 use p2pds_repo::commit::Commit;
 use p2pds_store::view::{Stager, ViewError};
 use p2pds_store::{BlobRef, RepoId, StagedRow, Store};
 use p2pds_syntax::{Did, RecordPath};
 
+use crate::car_file::CarFile;
 use crate::error::{ArchiveError, ArchiveResult};
 use crate::progress::Counter;
 
@@ -53,38 +51,11 @@ pub(crate) struct Peeked {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// A file that lies there already, as scratch space of the reader.
-pub(crate) struct CarFile {
-    file: File,
-    len: u64,
-}
-
-impl CarFile {
-    pub(crate) fn open(path: &Path) -> ArchiveResult<Self> {
-        let file = File::open(path).map_err(ArchiveError::io("open", path))?;
-        let len = file.metadata().map_err(ArchiveError::io("open", path))?.len();
-        Ok(Self { file, len })
-    }
-}
-
-impl Scratch for CarFile {
-    fn append(&mut self, _: &[u8]) -> io::Result<()> {
-        Err(io::Error::other("this file is only read"))
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
-
-    fn len(&self) -> u64 {
-        self.len
-    }
-}
-
 /// Reads the commit of a CAR file and nothing else of it.
 pub(crate) fn peek(path: &Path, options: ReadOptions) -> ArchiveResult<Result<Peeked, ReadError>> {
     let mut sink = OnlyCommit(None);
-    let outcome = CarSpool::read(CarFile::open(path)?, options, &mut sink);
+    let outcome =
+        CarSpool::read(CarFile::open(path).map_err(ArchiveError::io("open", path))?, options, &mut sink);
     Ok(match (sink.0, outcome) {
         (Some((cid, commit)), _) => {
             let bytes = commit.encode();
@@ -129,7 +100,8 @@ pub(crate) fn stage(
         failure: None,
         counter,
     };
-    let outcome = CarSpool::read(CarFile::open(path)?, options, &mut taker);
+    let outcome =
+        CarSpool::read(CarFile::open(path).map_err(ArchiveError::io("open", path))?, options, &mut taker);
     if let Some(failure) = taker.failure.take() {
         return Err(failure);
     }

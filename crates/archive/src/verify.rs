@@ -9,6 +9,7 @@ pub(crate) mod scrub;
 mod tree;
 
 use p2pds_crypto::PublicKey;
+use p2pds_directory::log_of_rows;
 use p2pds_identity::plc::{Log, write_audit};
 use p2pds_repo::commit::Commit;
 use p2pds_store::{Account, AccountPatch, Head, Repo, StoreError};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::archive::{Archive, Inner};
 use crate::error::{ArchiveError, ArchiveResult};
-use crate::identity::{keys_of_log, validated};
+use crate::identity::keys_of_log;
 use crate::progress::{Phase, Progress};
 use crate::report::{Check, CheckName, CheckResult, VerifyOptions, VerifyReport};
 use crate::words::plural;
@@ -146,7 +147,7 @@ impl Inner {
         match damage_or(self.store().plc_log(did).await)? {
             Err(why) => Ok(Some(Err(why))),
             Ok(rows) if rows.is_empty() => Ok(None),
-            Ok(rows) => Ok(Some(validated(did, &rows))),
+            Ok(rows) => Ok(Some(log_of_rows(did, &rows))),
         }
     }
 

@@ -16,6 +16,7 @@ mod words;
 use std::time::Duration;
 
 use p2pds_directory::DirectoryError;
+use p2pds_directory::log_of_rows;
 use p2pds_identity::plc::{Log, State};
 use p2pds_ipld::Cid;
 use p2pds_store::{AccountStatus, Evidence, StoreError, Unit};
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::archive::{Archive, Inner};
 use crate::error::{ArchiveError, ArchiveResult};
-use crate::identity::{identity_error, validated};
+use crate::identity::identity_error;
 use crate::report::{Announcement, Watched};
 
 pub use follow::Following;
@@ -164,7 +165,7 @@ impl Inner {
         }
         let own = did.clone();
         // A log can hold thousands of signatures: not on a thread that answers others.
-        let log = tokio::task::spawn_blocking(move || validated(&own, &rows)).await;
+        let log = tokio::task::spawn_blocking(move || log_of_rows(&own, &rows)).await;
         let log = log.map_err(|_| ArchiveError::Bug("the validation of a PLC log ended badly".to_owned()))?;
         log.map(Some)
             .map_err(|why| StoreError::Damaged(format!("the mirrored PLC log of {did}: {why}")).into())

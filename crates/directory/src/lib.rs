@@ -34,4 +34,5 @@ mod resolve;
 pub use config::DirectoryConfig;
 pub use error::DirectoryError;
 pub use identity::{HandleState, Identity, Source};
+pub use mirror::{log_of_rows, plc_rows};
 pub use resolve::Directory;

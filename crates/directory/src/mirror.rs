@@ -39,8 +39,7 @@ pub(crate) async fn stored(store: &dyn Store, did: &Did) -> Result<Option<Log>, 
     let damaged = |what: String| {
         DirectoryError::Store(StoreError::Damaged(format!("the mirrored PLC log of {did}: {what}")))
     };
-    let entries: Result<Vec<LogEntry>, String> = rows.iter().map(|row| entry(did, row)).collect();
-    plc::validate_log(did, &entries.map_err(damaged)?).map(Some).map_err(|e| damaged(e.to_string()))
+    log_of_rows(did, &rows).map(Some).map_err(damaged)
 }
 
 /// Compares a fetched log with the stored one and stores it if it continues it.
@@ -148,7 +147,7 @@ pub(crate) async fn broken(
 }
 
 async fn put(store: &dyn Store, log: &Log, fetched_at: i64) -> Result<(), DirectoryError> {
-    let ops = log.entries().iter().map(row).collect();
+    let ops = plc_rows(log);
     let did = log.did().clone();
     tolerate(store.apply(Unit::PutPlcLog { did, ops, fetched_at }).await.map(|_| ()))
 }
@@ -207,7 +206,16 @@ async fn evidence(
     data: Option<Vec<u8>>,
     at: i64,
 ) -> Result<(), DirectoryError> {
-    let row = Evidence { id: 0, times: 1, last_at: None, did: did.clone(), at, kind: kind.to_owned(), detail, data };
+    let row = Evidence {
+        id: 0,
+        times: 1,
+        last_at: None,
+        did: did.clone(),
+        at,
+        kind: kind.to_owned(),
+        detail,
+        data,
+    };
     tolerate(store.apply(Unit::AddEvidence(row)).await.map(|_| ()))
 }
 
@@ -260,13 +268,25 @@ fn tolerate<T: Default>(outcome: Result<T, StoreError>) -> Result<T, DirectoryEr
     }
 }
 
-fn row(entry: &LogEntry) -> PlcRow {
-    PlcRow {
+/// The entries of a log as the store keeps them.
+#[must_use]
+pub fn plc_rows(log: &Log) -> Vec<PlcRow> {
+    let row = |entry: &LogEntry| PlcRow {
         operation: entry.operation.to_json().to_string().into_bytes(),
         cid: entry.cid.to_string(),
         nullified: entry.nullified,
         created_at: entry.created_at.as_str().to_owned(),
-    }
+    };
+    log.entries().iter().map(row).collect()
+}
+
+/// Reads a stored log and validates it from its first operation.
+///
+/// # Errors
+/// What is wrong, in plain words.
+pub fn log_of_rows(did: &Did, rows: &[PlcRow]) -> Result<Log, String> {
+    let entries: Result<Vec<LogEntry>, String> = rows.iter().map(|row| entry(did, row)).collect();
+    plc::validate_log(did, &entries?).map_err(|error| error.to_string())
 }
 
 fn entry(did: &Did, row: &PlcRow) -> Result<LogEntry, String> {

@@ -16,7 +16,6 @@
     )
 )]
 
-mod car_file;
 mod drill;
 mod error;
 mod export;

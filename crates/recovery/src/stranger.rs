@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use p2pds_archive::{plural, size};
+use p2pds_archive::{CarFile, plural, size};
 use p2pds_crypto::PublicKey;
 use p2pds_identity::plc::{Log, parse_audit, validate_log};
 use p2pds_ipld::Cid;
@@ -16,7 +16,6 @@ use p2pds_repo::car_in::{ReadOptions, Sink, Spool, Summary};
 use p2pds_repo::mst::Builder;
 use p2pds_syntax::{Did, DidMethod};
 
-use crate::car_file::CarFile;
 use crate::error::{RecoveryError, RecoveryResult};
 use crate::export::{DOC, PLC, REPO, TEXT};
 use crate::folder::hash_file;
@@ -207,7 +206,11 @@ fn read_repo(dir: &Path, manifest: &Manifest, found: &mut Inspection) -> Recover
         blobs: HashMap::new(),
         missing: Vec::new(),
     };
-    let outcome = Spool::read(CarFile::open(&path)?, ReadOptions::DEFAULT, &mut sink);
+    let outcome = Spool::read(
+        CarFile::open(&path).map_err(RecoveryError::io("open", &path))?,
+        ReadOptions::DEFAULT,
+        &mut sink,
+    );
     let summary = match (outcome, sink.error.take()) {
         (Ok((summary, _)), None) => summary,
         (Err(error), None) => {

@@ -1,6 +1,7 @@
 //! Mending: blobs and single records are fetched again, the index is computed again, and when that does not do, the whole
 //! repo is fetched, proved and flipped in.
 
+use p2pds_directory::plc_rows;
 use p2pds_ipld::Cid;
 use p2pds_ipld::car::{CarLimits, SectionCid, SliceReader};
 use p2pds_repo::bucket::BucketBuilder;
@@ -12,7 +13,7 @@ use p2pds_syntax::RecordPath;
 use crate::archive::Inner;
 use crate::error::{ArchiveError, ArchiveResult};
 use crate::host::Host;
-use crate::identity::{keys_of, rows_of};
+use crate::identity::keys_of;
 use crate::progress::{Phase, Progress};
 use crate::report::{Check, CheckName, CheckResult};
 use crate::stage::blobs_of;
@@ -52,7 +53,7 @@ impl Inner {
             && let Some(log) = identity.as_ref().and_then(|identity| identity.plc.as_deref())
         {
             let unit =
-                Unit::PutPlcLog { did: account.did.clone(), ops: rows_of(log), fetched_at: self.now() };
+                Unit::PutPlcLog { did: account.did.clone(), ops: plc_rows(log), fetched_at: self.now() };
             trouble.extend(self.store().apply(unit).await.err().map(|error| error.to_string()));
         }
         let host = identity.as_ref().and_then(|identity| identity.pds.clone());

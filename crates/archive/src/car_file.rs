@@ -1,4 +1,4 @@
-//! A CAR file as the reader's scratch space.
+//! A CAR file that lies there already, as scratch space of the reader.
 
 use std::fs::File;
 use std::io;
@@ -7,18 +7,21 @@ use std::path::Path;
 
 use p2pds_repo::car_in::Scratch;
 
-use crate::error::{RecoveryError, RecoveryResult};
-
 /// A file that is only read.
-pub(crate) struct CarFile {
+#[derive(Debug)]
+pub struct CarFile {
     file: File,
     len: u64,
 }
 
 impl CarFile {
-    pub(crate) fn open(path: &Path) -> RecoveryResult<Self> {
-        let file = File::open(path).map_err(RecoveryError::io("open", path))?;
-        let len = file.metadata().map_err(RecoveryError::io("open", path))?.len();
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
         Ok(Self { file, len })
     }
 }
