@@ -186,6 +186,25 @@ impl Program {
         Ok(node)
     }
 
+    /// Starts a node whose public door is known.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve), or no port is free.
+    pub fn serve_at(&self, host: &str) -> Result<Served> {
+        let port = std::net::TcpListener::bind((host, 0))?.local_addr()?.port();
+        let mut node = self.spawn(&["serve", "--bind", host, "--port", &port.to_string()])?;
+        let socket = self.data.join("operator.sock");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            if !node.alive()? {
+                bail!("the node ended: {}", node.kill()?);
+            }
+            ensure!(Instant::now() < deadline, "no operator socket");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Served { node, url: format!("http://{host}:{port}") })
+    }
+
     /// Starts a command.
     ///
     /// # Errors
@@ -282,5 +301,48 @@ impl Running {
         let stderr = String::from_utf8_lossy(&self.stderr.join().unwrap_or_default()).into_owned();
         let took = self.started.elapsed();
         Ok(Outcome { code: status.code(), signal: status.signal(), stdout, stderr, took })
+    }
+}
+
+/// A running node and its public door.
+#[derive(Debug)]
+pub struct Served {
+    /// The node.
+    pub node: Running,
+    /// `http://ADDRESS:PORT`.
+    pub url: String,
+}
+
+impl Served {
+    /// Asks the public door.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn get(&self, path: &str) -> Result<crate::http::Reply> {
+        crate::http::request("GET", &format!("{}{path}", self.url), &[], None)
+    }
+
+    /// Asks until the answer has a status, for half a minute at most.
+    ///
+    /// # Errors
+    /// It never had.
+    pub fn get_until(&self, path: &str, status: u16) -> Result<crate::http::Reply> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let reply = self.get(path)?;
+            if reply.status == status {
+                return Ok(reply);
+            }
+            ensure!(Instant::now() < deadline, "{path} still answers {}", reply.status);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends the node in order.
+    ///
+    /// # Errors
+    /// It does not end well.
+    pub fn end(self) -> Result<Outcome> {
+        self.node.terminate(Duration::from_secs(60))?.expect(0)
     }
 }

