@@ -17,9 +17,12 @@ pub struct Condition {
     pub detail: Option<String>,
 }
 
+/// By kind and subject: what is wrong, if anything.
+type ByKind = BTreeMap<(String, String), Option<String>>;
+
 /// All conditions. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Conditions(Arc<Mutex<BTreeMap<(String, String), Option<String>>>>);
+pub struct Conditions(Arc<Mutex<ByKind>>);
 
 impl Conditions {
     /// More are not remembered; those in order are forgotten first.

@@ -149,20 +149,7 @@ impl Archive {
     /// # Errors
     /// Why not, in words for the operator.
     pub fn may_grow(&self, did: &Did) -> Result<(), Full> {
-        let inner = self.inner();
-        let counted = inner.quotas().lock();
-        if let Some(full) = &counted.disk {
-            return Err(full.clone());
-        }
-        if let Some(limit) = inner.config().quota_total
-            && counted.all >= limit
-        {
-            return Err(Full::All { used: counted.all, limit });
-        }
-        match counted.limited.get(did) {
-            Some(&(used, limit)) if used >= limit => Err(Full::Account { used, limit }),
-            _ => Ok(()),
-        }
+        self.inner().may_grow(did)
     }
 
     /// Notes bytes that were stored of an account by another way than a sync.
@@ -207,6 +194,22 @@ impl Archive {
 }
 
 impl Inner {
+    pub(crate) fn may_grow(&self, did: &Did) -> Result<(), Full> {
+        let counted = self.quotas().lock();
+        if let Some(full) = &counted.disk {
+            return Err(full.clone());
+        }
+        if let Some(limit) = self.config().quota_total
+            && counted.all >= limit
+        {
+            return Err(Full::All { used: counted.all, limit });
+        }
+        match counted.limited.get(did) {
+            Some(&(used, limit)) if used >= limit => Err(Full::Account { used, limit }),
+            _ => Ok(()),
+        }
+    }
+
     async fn recount(&self) -> ArchiveResult<Recount> {
         let accounts = self.all_accounts().await?;
         let known = self.quotas().lock().known.take();

@@ -372,8 +372,8 @@ fn chance(name: &str, at: i64) -> u64 {
 
 /// `percent` of `whole` in microseconds, times `chance` of all of it.
 fn share(whole: Duration, percent: u64, chance: u64) -> i64 {
-    let most = whole.as_micros().saturating_mul(u128::from(percent)) / 100;
-    let part = most.saturating_mul(u128::from(chance)) / u128::from(u64::MAX);
+    let most = whole.as_micros().saturating_mul(u128::from(percent)).checked_div(100).unwrap_or(0);
+    let part = most.saturating_mul(u128::from(chance)).checked_div(u128::from(u64::MAX)).unwrap_or(0);
     i64::try_from(part).unwrap_or(i64::MAX)
 }
 

@@ -6,7 +6,7 @@ use p2pds_store::AlertRow;
 
 use super::derive::{Fault, Key};
 
-/// A fault that was over a short while ago must last for this long before it is told again.
+/// A fault that was over a short while ago, or that usually passes, must last for this long before it is told.
 const SETTLE: i64 = 10 * 60_000_000;
 /// For so long a fault that was over is remembered.
 const REMEMBERED: i64 = 60 * 60_000_000;
@@ -63,8 +63,8 @@ impl Book {
         self.seen.retain(|key, _| current.contains(key));
         for fault in by_key.into_values() {
             let since = *self.seen.entry(fault.key.clone()).or_insert(now);
-            let fluttered = self.closed.contains_key(&fault.key);
-            if !fluttered || now.saturating_sub(since) >= SETTLE {
+            let waits = fault.is_passing() || self.closed.contains_key(&fault.key);
+            if !waits || now.saturating_sub(since) >= SETTLE {
                 self.seen.remove(&fault.key);
                 changes.push(Change::Open(row_of(fault, now)));
             }
@@ -147,5 +147,17 @@ mod tests {
         assert_eq!(book.compare(&it(), &known, Vec::new(), 12 * MINUTE).len(), 1, "ten minutes are a fault");
         let [] = &book.compare(&[], &known, Vec::new(), 13 * MINUTE)[..] else { panic!() };
         assert_eq!(book.compare(&it(), &known, Vec::new(), 80 * MINUTE).len(), 1, "an hour later it is news");
+        let key = Key { kind: "desynchronized".into(), did: None, subject: String::new() };
+        let passing = [Fault { key, detail: "1".into() }];
+        assert_eq!(
+            book.compare(&passing, &known, Vec::new(), 100 * MINUTE),
+            [],
+            "it mends itself, as a rule"
+        );
+        assert_eq!(
+            book.compare(&passing, &known, Vec::new(), 110 * MINUTE).len(),
+            1,
+            "this time it does not"
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! What is wrong, made of facts: pure, so that each rule is a test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use p2pds_archive::Condition;
+use p2pds_archive::{Condition, QUOTA_FINDING};
 use p2pds_store::{AccountStatus, Finding};
 use p2pds_syntax::Did;
 
@@ -13,6 +13,8 @@ use crate::words;
 const QUIET: &[&str] = &["odd-record", "record-missing", "earlier-key"];
 /// Findings of which each subject is a fault of its own.
 const SINGLY: &[&str] = &["plc-unexpected", "plc-tombstone", "web-changed"];
+/// Faults that usually mend themselves within minutes: they are told when they last.
+const PASSING: &[&str] = &["desynchronized", "live-source", "omitted"];
 /// Faults of one kind that are told one by one; the rest is one more.
 const MOST_OF_A_KIND: usize = 100;
 /// A log of changes that is larger than this is not folded into the database as it should be.
@@ -31,6 +33,13 @@ pub(super) struct Key {
 pub(super) struct Fault {
     pub(super) key: Key,
     pub(super) detail: String,
+}
+
+impl Fault {
+    /// Whether it has to last for a while before it is told.
+    pub(super) fn is_passing(&self) -> bool {
+        PASSING.contains(&self.key.kind.as_str())
+    }
 }
 
 /// What is known of an account.
@@ -94,7 +103,11 @@ fn fault(kind: &str, did: Option<&Did>, subject: &str, detail: impl Into<String>
 /// One for each account and kind, or for each subject where each is news of its own.
 fn of_findings(facts: &Facts) -> Vec<Fault> {
     let mut groups: BTreeMap<Key, (String, u64)> = BTreeMap::new();
-    for finding in facts.findings.iter().filter(|finding| !QUIET.contains(&finding.kind.as_str())) {
+    // An account that may not grow is out of step by that.
+    let full: HashSet<&Did> =
+        facts.findings.iter().filter(|f| f.kind == QUOTA_FINDING).map(|f| &f.did).collect();
+    let follows = |finding: &Finding| finding.kind == "desynchronized" && full.contains(&finding.did);
+    for finding in facts.findings.iter().filter(|f| !QUIET.contains(&f.kind.as_str()) && !follows(f)) {
         let subject =
             if SINGLY.contains(&finding.kind.as_str()) { finding.subject.clone() } else { String::new() };
         let key = Key { kind: finding.kind.clone(), did: Some(finding.did.clone()), subject };
