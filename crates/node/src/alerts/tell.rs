@@ -148,7 +148,7 @@ impl Teller {
                 metrics::counter!("p2pds_alerts_total", "sink" => "webhook", "outcome" => "failed")
                     .increment(1);
                 tracing::warn!(
-                    event = "alert.webhook_failed",
+                    event = "alert.webhook-failed",
                     "an alert could not be sent to the webhook, it is tried again {}: {error:#}",
                     words::ago(self.not_before)
                 );

@@ -47,7 +47,8 @@ pub async fn run(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
         let pause = match worker.turn().await {
             Ok(pause) => pause,
             Err(error) => {
-                tracing::warn!(event = "worker.failed", worker = NAME, "{error:#}");
+                let why = format!("{error:#}");
+                tracing::warn!(event = "worker.failed", worker = NAME, error = why, "background work failed");
                 metrics::counter!("p2pds_worker_failures_total", "worker" => NAME).increment(1);
                 worker.last_error = Some(format!("{error:#}"));
                 AFTER_FAILURE
@@ -139,7 +140,7 @@ impl Worker {
         match &step.account {
             Some((did, false)) => {
                 let words = format!("damage is left in {did}; `p2pds verify {did}` shows it");
-                tracing::warn!(event = "scrub.damage", worker = NAME, "{words}");
+                tracing::warn!(event = "scrub.damage", %did, "{words}");
                 self.last_error = Some(words);
             }
             Some((_, true)) => self.note_now_and_then(&self.words(), None).await,
@@ -231,7 +232,7 @@ impl Worker {
         };
         // A full disk must not stop the check: the row is read again only after a restart.
         if let Err(error) = self.engine.store.apply(Unit::PutWorker(row)).await {
-            tracing::warn!(event = "worker.unnoted", worker = NAME, %error, "the worker's state could not be noted");
+            tracing::warn!(event = "worker.not-noted", worker = NAME, %error, "the worker's state could not be noted");
         }
     }
 }

@@ -448,7 +448,7 @@ impl Runner {
     /// Writes a row that is for looking at: a full disk must not stop the node.
     async fn keep(&self, unit: Unit) {
         if let Err(error) = self.engine.store.apply(unit).await {
-            tracing::warn!(event = "worker.unnoted", worker = self.job.name(), %error, "the worker's state could not be noted");
+            tracing::warn!(event = "worker.not-noted", worker = self.job.name(), %error, "the worker's state could not be noted");
         }
     }
 }
