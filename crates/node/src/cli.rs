@@ -17,6 +17,7 @@ pub mod health;
 pub mod history;
 pub mod import;
 pub mod keep;
+pub mod lexicon;
 pub mod limits;
 pub mod output;
 pub mod plc;
@@ -137,6 +138,8 @@ pub enum Command {
     Drill(drill::Args),
     /// The history of an identity, and what is expected of it: log, announce, ack.
     Plc(plc::Args),
+    /// Which collections the archived repos use, and how much.
+    Lexicon(lexicon::Args),
     /// What runs in the background: state, progress, last error, next run.
     Workers(workers::Args),
     /// What is stored, how fast it grows, and when the disk is full.

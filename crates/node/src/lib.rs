@@ -98,6 +98,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Import(args) => cli::import::run(context, args).await,
         Command::Drill(args) => cli::drill::run(context, args).await,
         Command::Plc(args) => cli::plc::run(context, args).await,
+        Command::Lexicon(args) => cli::lexicon::run(context, args).await,
         Command::Workers(args) => cli::workers::run(context, args).await,
         Command::Capacity(args) => cli::capacity::run(context, args).await,
         Command::Alerts(args) => cli::alerts::run(context, args).await,

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod client;
 pub mod handler;
 mod identity;
+pub mod lexicons;
 pub mod memory;
 pub mod server;
 pub mod serving;
@@ -231,6 +232,15 @@ pub enum Command {
     },
     /// The CIDs that are blocked.
     Blocked,
+    /// Collections that archived repos use: those that begin so, or all by records.
+    Lexicons {
+        /// How the NSID begins.
+        prefix: Option<String>,
+        /// Most lines.
+        limit: usize,
+    },
+    /// Different collections, and records in all of them.
+    LexiconTotals,
     /// State of the background workers.
     Workers,
     /// Stops or resumes a background worker, now and after restarts.

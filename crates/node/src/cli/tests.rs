@@ -37,6 +37,12 @@ fn command_lines() {
             r#"Some(Import(Args { car: "a.car", plc_log: Some("plc.json") }))"#,
         ),
         ("drill a.test", r#"Some(Drill(Args { account: "a.test" }))"#),
+        (
+            "lexicon search app.bsky --limit 3",
+            r#"Some(Lexicon(Args { action: Search { prefix: "app.bsky", limit: 3 } }))"#,
+        ),
+        ("lexicon stats", "Some(Lexicon(Args { action: Stats }))"),
+        ("health", "Some(Health(Args))"),
         ("workers", "Some(Workers(Args))"),
         ("doctor --offline", "Some(Doctor(Args { offline: true }))"),
         ("config show --origin", "Some(Config(Args { action: Show { origin: true } }))"),

@@ -54,6 +54,10 @@ pub enum Answer {
     Serving(Box<ServingNote>),
     /// Of `archive block`, `archive unblock` and `archive blocked`.
     Blocked(Vec<BlockedLine>),
+    /// Of `lexicon list` and `lexicon search`.
+    Lexicons(Vec<crate::operator::lexicons::LexiconLine>),
+    /// Of `lexicon stats`.
+    LexiconTotals(crate::operator::lexicons::LexiconTotals),
     /// Of `workers`.
     Workers(Vec<WorkerLine>),
     /// Of `workers pause` and `workers resume`.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::node::engine::Engine;
 use crate::operator::answer::{Answer, Paused, Synced};
-use crate::operator::{Command, Event, Failure, memory, upkeep};
+use crate::operator::{Command, Event, Failure, lexicons, memory, upkeep};
 
 /// Progress events that may wait for a slow reader; more are left out.
 const WAITING_EVENTS: usize = 1_024;
@@ -107,6 +107,10 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         | Command::BlockCid { .. }
         | Command::UnblockCid { .. }
         | Command::Blocked) => super::serving::answer(engine, command).await?,
+        Command::Lexicons { prefix, limit } => {
+            Answer::Lexicons(lexicons::lines(engine, prefix.as_deref(), limit).await?)
+        }
+        Command::LexiconTotals => Answer::LexiconTotals(lexicons::totals(engine).await?),
         Command::Workers => Answer::Workers(upkeep::workers(engine).await?),
         Command::PauseWorker { name, paused } => {
             Answer::WorkerPaused(upkeep::pause_worker(engine, &name, paused).await?)

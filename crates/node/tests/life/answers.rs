@@ -48,6 +48,9 @@ fn commands_answer_alike_with_and_without_a_node() {
             home.json(&["archive", "resume", did]),
             home.json(&["show", &uri]),
             home.json(&["drill", did]),
+            home.json(&["lexicon", "list"]),
+            home.json(&["lexicon", "search", "app.bsky.feed"]),
+            home.json(&["lexicon", "stats"]),
             home.json(&["archive", "remove", did, "--dry-run"]),
         ];
         answers.iter_mut().for_each(without_times);
