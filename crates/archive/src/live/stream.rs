@@ -21,10 +21,6 @@ use super::service::{Service, lock, micros};
 use crate::error::ArchiveResult;
 use crate::words::plural;
 
-/// The condition that says that a source does not answer.
-const DOWN: &str = "live-source";
-/// Tries in vain after which it is raised: some minutes.
-const DOWN_AFTER: u32 = 5;
 /// Frames in a row that cannot be read, after which a stream is left and opened again.
 const MAX_BAD: u32 = 10;
 /// Tries in a row that failed, after which that is a fault of its own.
@@ -205,9 +201,6 @@ impl Stream {
                         "the stream broke; it is opened again"
                     );
                     metrics::counter!("p2pds_live_reconnects_total").increment(1);
-                    if failures >= DOWN_AFTER {
-                        self.say_down(&service, &why);
-                    }
                     lock(&self.state).last_error = Some(why.clone());
                     if failures >= FAILURES_TOLD {
                         let words = format!(
@@ -226,20 +219,10 @@ impl Stream {
             }
         }
         if !service.is_stopping() {
-            service.archive().conditions().clear(DOWN, &url);
+            service.archive.conditions().clear(CONDITION, &url);
             // Its position says nothing about what happens from now on.
             let _ = service.archive().store().apply(Unit::DropWorker { name: self.source.row() }).await;
         }
-    }
-
-    /// A source that stays away is told to the operator.
-    fn say_down(&self, service: &Service, why: &str) {
-        let url = self.source.url();
-        let words = format!(
-            "{url} has not answered since some time: {why}. Its accounts are polled until it does; if it stays away, look \
-             whether it still exists, or name another relay (live.relay)"
-        );
-        service.archive().conditions().raise(DOWN, url, words);
     }
 
     async fn listen_once(&self, service: &Arc<Service>) -> End {
@@ -260,7 +243,6 @@ impl Stream {
         tracing::info!(event = "live.connected", url = self.source.url(), cursor = position, "listening");
         metrics::counter!("p2pds_live_connects_total").increment(1);
         service.archive.conditions().clear(CONDITION, self.source.url());
-        service.archive().conditions().clear(DOWN, self.source.url());
         {
             let mut state = lock(&self.state);
             (state.open_since, state.last_error) = (Some(service.now()), None);

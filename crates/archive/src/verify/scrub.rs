@@ -265,7 +265,7 @@ impl Inner {
             if !read.damage || !moved {
                 return Ok(read);
             }
-            tracing::debug!(did = %account.did, look, "the repo changed while it was read; looking again");
+            tracing::debug!(event = "scrub.moved", did = %account.did, look, "the repo changed while it was read; looking again");
         }
         // It changes all the time: the parts are checked as they arrive, and the next round looks again.
         Ok(Read { next: blobs(), ..Read::default() })

@@ -43,7 +43,7 @@ impl Inner {
     pub(super) async fn read_index(&self, repo: &Repo, _head: &Head) -> ArchiveResult<Index> {
         // What commits have marked is computed first; if that shows drift, the marks stay and are found below.
         if let Err(error) = refresh(&**self.store(), repo).await {
-            tracing::debug!(%error, "the index is not up to date");
+            tracing::debug!(event = "verify.index", %error, "the index is not up to date");
         }
         let rows = match damage_or(self.store().buckets(repo.id, true).await)? {
             Ok(rows) => rows,

@@ -135,6 +135,9 @@ fn of_accounts(facts: &Facts, limits: &Limits) -> Vec<Fault> {
     let mut all = Vec::new();
     let patience = i64::try_from(limits.unreachable_after.as_micros()).unwrap_or(i64::MAX);
     let mut hosts: BTreeMap<&str, (u64, i64, &str)> = BTreeMap::new();
+    // What becomes of a deleted account is a finding of its own.
+    let told: HashSet<&Did> =
+        facts.findings.iter().filter(|f| f.kind == "withdrawn").map(|f| &f.did).collect();
     for account in &facts.accounts {
         let withheld = matches!(
             account.status,
@@ -143,6 +146,9 @@ fn of_accounts(facts: &Facts, limits: &Limits) -> Vec<Fault> {
                 | AccountStatus::Suspended
                 | AccountStatus::Deleted
         );
+        if withheld && told.contains(&account.did) {
+            continue;
+        }
         if withheld {
             let detail = format!(
                 "{} is {} at its host; what is archived stays, and nothing new can be fetched",

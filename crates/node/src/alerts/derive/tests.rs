@@ -82,6 +82,10 @@ fn a_withheld_account_is_a_fault_of_its_own() {
     let found = faults(&Facts { accounts: vec![gone], ..facts() }, &limits());
     assert_eq!((found.len(), found[0].key.kind.as_str()), (1, "account-status"));
     assert!(found[0].detail.contains("takendown"));
+    let deleted = AccountFacts { status: AccountStatus::Deleted, ..account(1, "one.example", 99, None) };
+    let findings = vec![finding(1, "withdrawn", "")];
+    let facts = Facts { accounts: vec![deleted], findings, ..facts() };
+    assert_eq!(kinds(&facts), ["withdrawn"], "told once");
 }
 
 #[test]
