@@ -38,7 +38,10 @@ impl Service {
     pub(super) async fn look_up(self: &Arc<Self>, slot: &Slot, why: Refresh) -> ArchiveResult<bool> {
         let asked = self.now();
         metrics::counter!("p2pds_live_identity_lookups_total", "why" => why.as_str()).increment(1);
-        let identity = match self.archive().directory().refresh(&slot.did).await {
+        let asked_anew = self.archive().directory().refresh(&slot.did).await;
+        // Whatever the log says now, a deletion too, is judged at once.
+        self.archive().judge_identity_quietly(&slot.did).await;
+        let identity = match asked_anew {
             Ok(identity) => identity,
             Err(error) => {
                 tracing::info!(event = "live.identity", did = %slot.did, %error, "the identity could not be looked up");
@@ -66,7 +69,7 @@ impl Service {
         if moved {
             self.changed.notify_one();
         }
-        if why == Refresh::Inactive {
+        if moved || why == Refresh::Inactive {
             self.ask_status(slot).await?;
         }
         // What is remembered from less than a minute ago may be from before the change.
