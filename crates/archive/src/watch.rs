@@ -84,6 +84,10 @@ impl Archive {
         };
         let mut watched = self.judge_identity(did).await?;
         watched.changed |= inner.store().plc_log(did).await?.len() != before;
+        if watched.changed {
+            // Keys and host may be others now.
+            inner.wakes.account(crate::live::JOB, did);
+        }
         let outcome = match (&asked, watched.changed) {
             (Err(_), _) => "failed",
             (Ok(()), true) => "changed",

@@ -205,6 +205,45 @@ impl MadeUp {
         &self.key
     }
 
+    /// A new operation in its log: another signing key, made from `name`, and another endpoint.
+    pub(crate) fn change_identity(&mut self, name: &str, pds: &str) {
+        let entropy = Sha256::digest(format!("made up {} {name}", self.did));
+        let signing = PrivateKey::from_entropy(Curve::K256, entropy.into());
+        let mut log: Vec<serde_json::Value> = serde_json::from_slice(&self.plc_log).expect("our own log");
+        let last = log.last().expect("it begins with one");
+        let (mut operation, before) = (last["operation"].clone(), last["cid"].clone());
+        operation.as_object_mut().expect("an object").remove("sig");
+        operation["prev"] = before;
+        operation["verificationMethods"]["atproto"] = json!(signing.public_key().to_did_key());
+        operation["services"]["atproto_pds"]["endpoint"] = json!(pds);
+        let cbor = |value: &serde_json::Value| encode(&json::from_json(value).expect("plain JSON"));
+        let sig = self.rotation.sign(&cbor(&operation)).expect("a key in memory signs");
+        operation["sig"] = json!(BASE64URL_NOPAD.encode(&sig));
+        let cid = Cid::of_cbor(&cbor(&operation)).to_string();
+        let day = log.len() + 1;
+        log.push(json!({
+            "did": self.did, "operation": operation, "cid": cid,
+            "nullified": false, "createdAt": format!("2024-01-{day:02}T00:00:00.000Z"),
+        }));
+        self.plc_log = serde_json::to_vec(&log).expect("JSON");
+        (self.key, self.pds) = (signing, pds.to_owned());
+    }
+
+    /// The same account once more.
+    pub(crate) fn copy(&self) -> Self {
+        let key = |key: &PrivateKey| {
+            PrivateKey::from_bytes(key.curve(), &key.to_secret_bytes()).expect("a key of ours")
+        };
+        Self {
+            did: self.did.clone(),
+            handle: self.handle.clone(),
+            pds: self.pds.clone(),
+            plc_log: self.plc_log.clone(),
+            key: key(&self.key),
+            rotation: key(&self.rotation),
+        }
+    }
+
     /// The key that may change its identity.
     pub(crate) fn rotation(&self) -> &PrivateKey {
         &self.rotation

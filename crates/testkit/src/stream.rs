@@ -175,6 +175,24 @@ impl Host {
         self.send(|world| world.account(n, status))
     }
 
+    /// Gives an account another signing key and says so; its next commit is signed with it.
+    pub fn rotate(&self, n: usize) -> u64 {
+        self.world().rotate(n);
+        self.identity(n)
+    }
+
+    /// Moves an account to another host, which signs with another key from then on: identity, status and an empty commit
+    /// there, status here. This host goes on to be its PLC directory. Gives its place at the other host.
+    pub fn move_to(&self, n: usize, other: &Self) -> usize {
+        let citizen = self.world().leave(n, &other.url);
+        let there = other.world().take_in(citizen);
+        other.identity(there);
+        other.account(there, None);
+        other.commit(there, Write { creates: 0, updates: 0, deletes: 0 });
+        self.account(n, Some("deactivated"));
+        there
+    }
+
     fn send(&self, make: impl FnOnce(&mut World) -> Vec<u8>) -> u64 {
         let last = {
             let mut world = self.world();

@@ -112,7 +112,7 @@ fn lies_on_a_stream_are_refused_and_named() {
         (Behaviour::OlderRev(60), None),
         (Behaviour::FutureRev(3_600), Some("refused-future-rev")),
         (Behaviour::Equivocate, Some("refused-equivocation")),
-        (Behaviour::WrongPrevData, None),
+        (Behaviour::WrongPrevData, Some("refused-wrong-prev-data")),
         (Behaviour::MissingPrevData, None),
         (Behaviour::WrongSince, None),
         (Behaviour::WrongOp, None),
@@ -156,13 +156,144 @@ fn lies_on_a_stream_are_refused_and_named() {
     for ((lie, _), found) in lies.iter().zip(&found) {
         println!("{lie:?}: {found:?}");
     }
-    for ((lie, named), found) in lies.iter().zip(&found) {
+    for (n, (lie, named)) in lies.iter().enumerate() {
+        // An event in the name of another account is that one's matter.
+        let n = if *lie == Behaviour::ForeignDid { n + 1 } else { n };
         if let Some(named) = named {
-            assert!(found.iter().any(|f| f.starts_with(named)), "{lie:?} is not named: {found:?}");
+            assert!(found[n].iter().any(|f| f.starts_with(named)), "{lie:?} is not named: {:?}", found[n]);
         }
     }
+    let evidence = show(&program, &host.did(0))["evidence"].clone();
+    let counted = |line: &Value| line["kind"] == "refused-bad-signature" && line["times"].as_u64() >= Some(1);
+    assert!(evidence.as_array().unwrap().iter().any(counted), "{evidence:#}");
     program.ok(&["verify", "--read-data", "--no-repair"]).unwrap();
     let ended = node.terminate(Duration::from_secs(300)).unwrap();
     assert_eq!(ended.code, Some(0), "{ended}");
     assert!(!ended.stderr.contains("panicked"), "{ended}");
+}
+
+/// A node that follows all accounts of a host.
+fn following(
+    host: &Host,
+    settings: &[(&str, &str)],
+) -> (tempfile::TempDir, Program, p2pds_testkit::program::Running) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let program =
+        Program::new(&dir.path().join("data")).unwrap().with_env(host.environment()).with_env(settings);
+    let node = program.serve().unwrap();
+    archive_all(&program, host);
+    (dir, program, node)
+}
+
+/// Waits until `archive show` has what is wanted.
+fn shown(program: &Program, did: &str, what: &str, wanted: impl Fn(&Value) -> bool) {
+    until(what, Duration::from_secs(20), || {
+        let shown = show(program, did);
+        if wanted(&shown) { Ok(()) } else { Err(format!("{shown:#}")) }
+    });
+}
+
+#[test]
+fn status_key_and_host_changes_are_followed() {
+    let host = Host::start(&Plan { seed: 13, accounts: 3, records: 10 }).unwrap();
+    let other = Host::start(&Plan { seed: 14, accounts: 0, records: 0 }).unwrap();
+    let (_dir, program, node) = following(&host, &[]);
+    host.post(0);
+    converged(&program, &host, Duration::from_secs(20));
+
+    // A status is in force at once, and what was missed while the account was off comes afterwards.
+    host.account(0, Some("takendown"));
+    shown(&program, &host.did(0), "the status", |shown| shown["status"] == "takendown");
+    host.account(0, None);
+    host.post(0);
+    shown(&program, &host.did(0), "the status", |shown| shown["status"] == "active");
+    converged(&program, &host, Duration::from_secs(20));
+
+    // Identities are looked up once a minute at most; a node that has just begun has not asked yet.
+    assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
+    let node = program.serve().unwrap();
+
+    // A new key: the next commit is signed with it.
+    let before = show(&program, &host.did(1))["head"]["key"].clone();
+    host.rotate(1);
+    host.post(1);
+    converged(&program, &host, Duration::from_secs(20));
+    let head = &show(&program, &host.did(1))["head"];
+    assert_ne!(head["key"], before);
+    assert_eq!(head["key"], host.signing_key(1));
+
+    // Another host with another key: it is heard there from then on, and its head goes on.
+    let there = host.move_to(2, &other);
+    other.post(there);
+    let wanted = other.truth(there).rev.to_string();
+    shown(&program, &host.did(2), "the head at the new host", |shown| {
+        shown["head"]["rev"] == wanted.as_str() && shown["host"] == other.url.as_str()
+    });
+    shown(&program, &host.did(2), "the new host's stream", |shown| {
+        shown["live"]["from"] == other.url.as_str()
+    });
+    other.post(there);
+    let wanted = other.truth(there).rev.to_string();
+    shown(&program, &host.did(2), "the next head", |shown| shown["head"]["rev"] == wanted.as_str());
+    assert_eq!(show(&program, &host.did(2))["status"], "active");
+    program.ok(&["verify", "--read-data", "--no-repair"]).unwrap();
+    assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
+}
+
+#[test]
+fn streams_that_forget_or_break_are_taken_up_again() {
+    let host = Host::start(&Plan { seed: 15, accounts: 4, records: 10 }).unwrap();
+    let (_dir, program, node) = following(&host, &[]);
+    host.post(0);
+    converged(&program, &host, Duration::from_secs(20));
+    // What happens while nobody listens comes later.
+    assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
+    for n in 0..4 {
+        host.post(n);
+    }
+    let fetched = host.asked("/xrpc/com.atproto.sync.getRepo");
+    let node = program.serve().unwrap();
+    converged(&program, &host, Duration::from_secs(20));
+    assert_eq!(
+        host.asked("/xrpc/com.atproto.sync.getRepo"),
+        fetched,
+        "the stream brought it, nothing was fetched"
+    );
+    // A stream that does not reach back so far any more.
+    assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
+    for n in 0..4 {
+        host.post(n);
+        host.post(n);
+    }
+    host.forget_before(host.last());
+    let node = program.serve().unwrap();
+    converged(&program, &host, Duration::from_secs(20));
+    // A host that is away for a while.
+    host.close(true);
+    host.post(1);
+    host.close(false);
+    host.hang_up();
+    host.post(2);
+    converged(&program, &host, Duration::from_secs(20));
+    let text = String::from_utf8_lossy(&program.ok(&["workers"]).unwrap().stdout).into_owned();
+    assert!(text.contains("live") && text.contains("events/s"), "{text}");
+    assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
+}
+
+#[test]
+fn polled_accounts_come_too() {
+    let host = Host::start(&Plan { seed: 16, accounts: 2, records: 10 }).unwrap();
+    let polled =
+        [("P2PDS_LIVE_MAX_STREAMS", "0"), ("P2PDS_LIVE_POLL_LEAST", "1s"), ("P2PDS_LIVE_POLL_MOST", "1s")];
+    let (_dir, program, node) = following(&host, &polled);
+    for _ in 0..3 {
+        host.post(0);
+        host.post(1);
+        converged(&program, &host, Duration::from_secs(20));
+    }
+    host.account(1, Some("deactivated"));
+    shown(&program, &host.did(1), "the status", |shown| shown["status"] == "deactivated");
+    assert_eq!(show(&program, &host.did(0))["live"]["state"], "polled");
+    assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
 }

@@ -173,6 +173,9 @@ impl Service {
         drop(permit);
         let Judged { state, steps } = judged.map_err(|error| ArchiveError::Bug(error.to_string()))?;
         slot.lock().state = Some(state);
+        // A batch is far smaller than what may be under way, so this always comes to an end.
+        let most = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+        let room = self.units.acquire_many(most).await.map_err(|_| ArchiveError::Stopping)?;
         let mut batch: std::collections::VecDeque<Waiting> = batch.into();
         let mut under_way: Vec<(Receipt, Waiting, bool)> = Vec::new();
         // Refusals, and at the end of the batch what asks for more.
@@ -199,6 +202,7 @@ impl Service {
             }
         }
         let stored = self.settle(slot, under_way).await;
+        drop(room);
         slot.lock().put_back(batch);
         match stored {
             Err((error, left)) => {

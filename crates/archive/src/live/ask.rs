@@ -12,7 +12,7 @@ use p2pds_syntax::Tid;
 use super::followed::Slot;
 use super::refuse::REFUSED;
 use super::resync::DESYNCHRONIZED;
-use super::service::{Service, micros};
+use super::service::{Service, half, micros};
 use crate::error::ArchiveResult;
 use crate::host::{Host, withheld};
 use crate::judge::{Verdict, judge};
@@ -137,11 +137,12 @@ impl Service {
                 Duration::from_micros(u64::try_from(now.saturating_sub(inner.changed_at)).unwrap_or(0));
             let failed =
                 self.config.poll_least.saturating_mul(1_u32.checked_shl(inner.failures).unwrap_or(u32::MAX));
-            (idle / 8)
+            idle.checked_div(8)
+                .unwrap_or_default()
                 .max(failed)
                 .clamp(self.config.poll_least, self.config.poll_most.max(self.config.poll_least))
         };
-        let pause = (pause / 4).saturating_mul(3).saturating_add(self.jitter(pause / 2));
+        let pause = self.spread(pause).saturating_add(self.jitter(half(half(pause))));
         inner.ask_at = now.saturating_add(micros(pause));
     }
 
@@ -269,7 +270,7 @@ impl Service {
 
     /// Some events are always on their way.
     fn grace(&self) -> i64 {
-        micros(GRACE.min(self.config.compare_every / 2))
+        micros(GRACE.min(half(self.config.compare_every)))
     }
 
     /// Whether the stream is to blame: not for what happened before it was opened for this account.
@@ -298,7 +299,7 @@ impl Service {
                     self.fetch_anew(&slot, Resync::Behind, "an earlier run left it out of step");
                 }
                 Ok(_) => {}
-                Err(error) => tracing::debug!(did = %slot.did, %error, "findings"),
+                Err(error) => tracing::debug!(event = "live.not-noted", did = %slot.did, %error, "findings could not be noted"),
             }
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use p2pds_replica::follow::{Key, State};
 
 use super::cursor::Ticket;
-use super::plan::Source;
+use super::plan::{Source, Wanted};
 
 /// One event that waits for its account's turn.
 #[derive(Debug)]
@@ -88,10 +88,10 @@ pub(crate) struct Inner {
 }
 
 impl Slot {
-    fn new(did: Did, host: Arc<str>, source: Option<Arc<Source>>, now: i64) -> Self {
+    fn new(account: &Wanted, source: Option<Arc<Source>>, now: i64) -> Self {
         let inner = Inner {
             source,
-            host,
+            host: account.host.as_str().into(),
             queue: VecDeque::new(),
             bytes: 0,
             running: false,
@@ -104,7 +104,7 @@ impl Slot {
             state: None,
             keys: None,
             heard_at: 0,
-            changed_at: 0,
+            changed_at: account.changed_at,
             ask_at: now,
             overdue: None,
             // What an earlier process left is recomputed too.
@@ -115,7 +115,7 @@ impl Slot {
             more_blobs: false,
             identity_at: None,
         };
-        Self { did, inner: Mutex::new(inner), moved: Notify::new() }
+        Self { did: account.did.clone(), inner: Mutex::new(inner), moved: Notify::new() }
     }
 
     /// Nothing panics while this is held, and nothing is awaited.
@@ -147,11 +147,14 @@ impl Inner {
     pub(crate) fn next_batch(&mut self, most: usize, most_bytes: usize) -> Vec<Waiting> {
         let (mut batch, mut bytes) = (Vec::new(), 0_usize);
         while batch.len() < most
-            && let Some(next) = self
-                .queue
-                .pop_front_if(|next| batch.is_empty() || bytes.saturating_add(next.frame.len()) <= most_bytes)
+            && let Some(next) = self.queue.pop_front()
         {
-            bytes = bytes.saturating_add(next.frame.len());
+            let with = bytes.saturating_add(next.frame.len());
+            if !batch.is_empty() && with > most_bytes {
+                self.queue.push_front(next);
+                break;
+            }
+            bytes = with;
             batch.push(next);
         }
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -192,28 +195,22 @@ impl Followed {
     }
 
     /// Enters an account, or tells its entry where it is heard from now on. Whether it is new or heard elsewhere.
-    pub(crate) fn put(
-        &self,
-        did: &Did,
-        host: &str,
-        source: Option<&Arc<Source>>,
-        now: i64,
-    ) -> (Arc<Slot>, bool) {
+    pub(crate) fn put(&self, account: &Wanted, source: Option<&Arc<Source>>, now: i64) -> (Arc<Slot>, bool) {
         let mut slots = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(did.as_str()) {
+        if let Some(slot) = slots.get(account.did.as_str()) {
             let mut inner = slot.lock();
-            let moved = inner.source.as_deref() != source.map(Arc::as_ref) || *inner.host != *host;
+            let moved = inner.source.as_deref() != source.map(Arc::as_ref) || *inner.host != *account.host;
             if moved {
                 inner.source = source.cloned();
-                inner.host = host.into();
+                inner.host = account.host.as_str().into();
                 inner.ask_at = now;
                 inner.overdue = None;
             }
             drop(inner);
             return (Arc::clone(slot), moved);
         }
-        let slot = Arc::new(Slot::new(did.clone(), host.into(), source.cloned(), now));
-        slots.insert(did.as_str().into(), Arc::clone(&slot));
+        let slot = Arc::new(Slot::new(account, source.cloned(), now));
+        slots.insert(account.did.as_str().into(), Arc::clone(&slot));
         (slot, true)
     }
 

@@ -37,6 +37,8 @@ impl Source {
 pub(crate) struct Wanted {
     pub(crate) did: Did,
     pub(crate) host: String,
+    /// When it changed last, by the word of its revision; microseconds since 1970.
+    pub(crate) changed_at: i64,
 }
 
 /// Who is heard where.
@@ -79,7 +81,11 @@ mod tests {
     use super::*;
 
     fn wanted(n: usize, host: &str) -> Wanted {
-        Wanted { did: Did::parse(&format!("did:web:a{n}.example")).unwrap(), host: host.to_owned() }
+        Wanted {
+            did: Did::parse(&format!("did:web:a{n}.example")).unwrap(),
+            host: host.to_owned(),
+            changed_at: 0,
+        }
     }
 
     #[test]

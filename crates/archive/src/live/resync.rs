@@ -56,7 +56,7 @@ impl Service {
             match self.resync_once(slot).await {
                 Ok(true) if slot.lock().again => {
                     if let Err(error) = self.mark_behind(slot, words).await {
-                        tracing::debug!(%error, "noting");
+                        tracing::debug!(event = "live.not-noted", %error, "a finding could not be noted");
                     }
                 }
                 Ok(done) => break done,
@@ -98,7 +98,7 @@ impl Service {
 
     async fn in_step(self: &Arc<Self>, slot: &Arc<Slot>) {
         if let Err(error) = self.archive().resolve_faults(&slot.did, DESYNCHRONIZED, None).await {
-            tracing::debug!(%error, "resolving");
+            tracing::debug!(event = "live.not-noted", %error, "a finding could not be resolved");
         }
         let now = self.now();
         let begin = {
@@ -128,11 +128,10 @@ impl Service {
                 PAUSE.saturating_mul(1_u32.checked_shl(inner.failures).unwrap_or(u32::MAX)).min(MAX_PAUSE);
             inner.failures = inner.failures.saturating_add(1).min(16);
             inner.resyncing = false;
-            let pause = (pause / 2).saturating_add(self.jitter(pause / 2));
-            inner.ask_at = now.saturating_add(micros(pause));
+            inner.ask_at = now.saturating_add(micros(self.spread(pause)));
         }
         if let Err(error) = self.mark_behind(slot, "the last try failed").await {
-            tracing::debug!(%error, "noting");
+            tracing::debug!(event = "live.not-noted", %error, "a finding could not be noted");
         }
         slot.moved.notify_waiters();
     }

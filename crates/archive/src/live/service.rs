@@ -20,6 +20,9 @@ use crate::error::ArchiveResult;
 /// The name by which other parts tell it that accounts have changed.
 pub(crate) const JOB: &str = "live";
 
+/// Units given to the store at a time, a quarter of what its queue holds: the rest is for everybody else.
+const UNITS: usize = 1_024;
+
 /// The setting by which the operator pauses it.
 const PAUSED: &str = "worker.live.paused";
 
@@ -45,6 +48,8 @@ pub(crate) struct Service {
     pub(super) waiting: Arc<Semaphore>,
     /// Proofs that may be computed at a time.
     pub(super) provers: Arc<Semaphore>,
+    /// Units given to the store and not durable yet; see [`UNITS`].
+    pub(super) units: Semaphore,
     /// Accounts fetched anew at a time, and questions asked at a time.
     pub(super) resyncs: Arc<Semaphore>,
     pub(super) asking: Arc<Semaphore>,
@@ -70,6 +75,7 @@ impl Live {
             followed: Followed::default(),
             waiting: Arc::new(Semaphore::new(config.waiting_bytes.clamp(8 << 20, Semaphore::MAX_PERMITS))),
             provers: Arc::new(Semaphore::new(config.provers.max(1))),
+            units: Semaphore::new(UNITS),
             resyncs: Arc::new(Semaphore::new(config.resyncs.max(1))),
             asking: Arc::new(Semaphore::new(16)),
             per_host: Mutex::default(),
@@ -149,7 +155,12 @@ impl Service {
         let _ = self.work.send(Box::pin(work));
     }
 
-    /// Up to `share` of a time, to spread what would come all at once.
+    /// A time, or up to half of it less, so that what fails together is not tried again together.
+    pub(super) fn spread(&self, time: Duration) -> Duration {
+        half(time).saturating_add(self.jitter(half(time)))
+    }
+
+    /// Any part of a time.
     pub(super) fn jitter(&self, time: Duration) -> Duration {
         use std::hash::{BuildHasher as _, Hasher as _};
         let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
@@ -183,6 +194,12 @@ impl Service {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(NOW_AND_THEN) => {}
             }
+            // Whoever names an account has heard that its identity changed.
+            for did in self.archive.wakes().take(JOB).accounts {
+                if let Some(slot) = self.followed.get(did.as_str()) {
+                    slot.lock().look_up_at(self.now());
+                }
+            }
             let begun = tokio::time::Instant::now();
             if let Err(error) = self.rescan().await {
                 tracing::warn!(event = "live.accounts", %error, "the list of accounts could not be read now");
@@ -215,10 +232,10 @@ impl Service {
     async fn follow(self: &Arc<Self>, plan: &Plan, wanted: &[Wanted], now: i64) -> ArchiveResult<()> {
         let names: BTreeSet<&str> = wanted.iter().map(|account| account.did.as_str()).collect();
         self.followed.retain(|did| names.contains(did));
-        let hosts: BTreeMap<&str, &str> =
-            wanted.iter().map(|account| (account.did.as_str(), account.host.as_str())).collect();
+        let known: BTreeMap<&str, &Wanted> =
+            wanted.iter().map(|account| (account.did.as_str(), account)).collect();
         for account in &plan.polled {
-            self.followed.put(&account.did, &account.host, None, now);
+            self.followed.put(account, None, now);
         }
         // Streams that are not wanted any more end first: their accounts are asked for by the others from now on.
         let ended: Vec<Arc<Stream>> = {
@@ -238,8 +255,8 @@ impl Service {
             // noted position, there is no hurry.
             let covered = stream.is_fresh() && stream.cursor().durable().is_some();
             for did in dids {
-                let host = hosts.get(did.as_str()).copied().unwrap_or_default();
-                let (slot, new) = self.followed.put(did, host, Some(&stream.source), now);
+                let Some(account) = known.get(did.as_str()) else { continue };
+                let (slot, new) = self.followed.put(account, Some(&stream.source), now);
                 if new && covered {
                     let later = self.jitter(self.config.compare_every);
                     slot.lock().ask_at = now.saturating_add(micros(later));
@@ -276,11 +293,10 @@ impl Service {
         self.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
         let streams: Vec<Arc<Stream>> = lock(&self.streams).values().cloned().collect();
         streams.iter().for_each(|stream| stream.end());
-        let deadline = tokio::time::Instant::now() + GRACE;
         // Only what was begun is waited for; what waits is asked for again after the next start.
         queue.close();
         while !self.is_still() {
-            match tokio::time::timeout_at(deadline, tasks.join_next()).await {
+            match tokio::time::timeout(GRACE, tasks.join_next()).await {
                 Ok(Some(ended)) => report(ended),
                 Ok(None) | Err(_) => break,
             }
@@ -310,11 +326,16 @@ fn wanted(account: &Account) -> Option<Wanted> {
     let follow = account.origin == Origin::Network && !account.paused && !account.purging;
     // Without a first copy there is nothing to follow: adding it is what brings one.
     let host = account.pds.as_ref().filter(|_| follow && account.rev.is_some())?;
-    Some(Wanted { did: account.did.clone(), host: host.clone() })
+    let changed_at = account.rev.map_or(0, |rev| i64::try_from(rev.micros()).unwrap_or(0));
+    Some(Wanted { did: account.did.clone(), host: host.clone(), changed_at })
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn half(time: Duration) -> Duration {
+    time.checked_div(2).unwrap_or_default()
 }
 
 pub(super) fn micros(time: Duration) -> i64 {

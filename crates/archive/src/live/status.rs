@@ -76,6 +76,8 @@ impl Service {
         } else {
             let detail = json!({"host": source, "status": status.as_str(), "words": words});
             archive.keep_evidence(&slot.did, "status", detail, None).await?;
+            // The usual reason is that the account has moved: then its identity names another host.
+            slot.lock().look_up_at(self.now());
         }
         Ok(())
     }

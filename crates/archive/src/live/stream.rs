@@ -462,7 +462,7 @@ fn pause(service: &Service, failures: u32) -> Duration {
     let (least, most) = (service.config.reconnect_least, service.config.reconnect_most);
     let doubled =
         least.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(most);
-    (doubled / 2).saturating_add(service.jitter(doubled / 2))
+    service.spread(doubled)
 }
 
 fn millis(micros: i64) -> u64 {

@@ -234,6 +234,37 @@ impl World {
         Frame::Identity(Identity { seq, time: TIME, did: citizen.did.clone(), handle }).encode()
     }
 
+    /// Another signing key in the account's log; its next commit is signed with it.
+    pub(super) fn rotate(&mut self, n: usize) {
+        let made = &mut self.citizens[n].made;
+        let pds = made.pds.clone();
+        made.change_identity(&format!("rotated {}", self.seq), &pds);
+    }
+
+    /// The account as it leaves for another host: its log names that one and a new key. Here it is off from now on.
+    pub(super) fn leave(&mut self, n: usize, url: &str) -> Citizen {
+        let citizen = &mut self.citizens[n];
+        citizen.made.change_identity("moved", url);
+        citizen.status = Some("deactivated".to_owned());
+        Citizen {
+            made: citizen.made.copy(),
+            did: citizen.did.clone(),
+            records: citizen.records.clone(),
+            nodes: citizen.nodes.clone(),
+            head: citizen.head.clone(),
+            status: None,
+        }
+    }
+
+    /// Takes an account in that comes from another host; gives its place.
+    pub(super) fn take_in(&mut self, citizen: Citizen) -> usize {
+        let n = self.citizens.len();
+        self.micros = self.micros.max(citizen.head().0.micros());
+        self.by_did.insert(citizen.did.to_string(), n);
+        self.citizens.push(citizen);
+        n
+    }
+
     /// `None` makes the account active again.
     pub(super) fn account(&mut self, n: usize, status: Option<&str>) -> Vec<u8> {
         let seq = self.next_seq();
