@@ -53,7 +53,7 @@ pub(super) fn answer(stream: &TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let (status, mime, body) = if shared.closed.load(Ordering::Relaxed) {
         fail(503, "Unavailable")
     } else {
-        respond(&shared.world.lock().expect("not poisoned"), &path, &params)
+        respond(&shared.world.lock().expect("not poisoned"), shared.visible(), &path, &params)
     };
     let mut out = stream;
     write!(
@@ -216,7 +216,12 @@ pub(super) fn applies(when: When, seq: u64, account: impl FnOnce() -> Option<usi
 
 type Response = (u16, &'static str, Vec<u8>);
 
-fn respond(world: &MutexGuard<'_, World>, path: &str, params: &BTreeMap<String, String>) -> Response {
+fn respond(
+    world: &MutexGuard<'_, World>,
+    visible: u64,
+    path: &str,
+    params: &BTreeMap<String, String>,
+) -> Response {
     let Some(nsid) = path.strip_prefix("/xrpc/") else {
         let (did, rest) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
         return match (world.find(did), rest) {
@@ -236,13 +241,13 @@ fn respond(world: &MutexGuard<'_, World>, path: &str, params: &BTreeMap<String, 
         "com.atproto.server.describeServer" => {
             return ok_json(&json!({"did": "did:web:localhost", "availableUserDomains": [".test"]}));
         }
-        "com.atproto.sync.listRepos" => return list_repos(world, params),
+        "com.atproto.sync.listRepos" => return list_repos(world, visible, params),
         _ => {}
     }
     let did = params.get("did").or_else(|| params.get("repo"));
     let Some(did) = did else { return fail(400, "InvalidRequest") };
     let Some(citizen) = world.find(did) else { return fail(400, "RepoNotFound") };
-    let (rev, commit) = citizen.head();
+    let (rev, commit, newest) = citizen.head_at(visible);
     let active = citizen.status.is_none();
     match nsid {
         "com.atproto.sync.getRepoStatus" => {
@@ -258,6 +263,8 @@ fn respond(world: &MutexGuard<'_, World>, path: &str, params: &BTreeMap<String, 
             "collections": ["app.bsky.feed.post"], "handleIsCorrect": true,
         })),
         _ if !active => fail(400, "RepoDeactivated"),
+        // What comes after the visible events cannot be taken out of the repository again.
+        "com.atproto.sync.getRepo" if !newest => fail(503, "Unavailable"),
         "com.atproto.sync.getRepo" => (200, "application/vnd.ipld.car", citizen.car()),
         "com.atproto.sync.getLatestCommit" => ok_json(&json!({"cid": commit.to_string(), "rev": rev})),
         "com.atproto.sync.listBlobs" => ok_json(&json!({"cids": []})),
@@ -266,7 +273,7 @@ fn respond(world: &MutexGuard<'_, World>, path: &str, params: &BTreeMap<String, 
     }
 }
 
-fn list_repos(world: &World, params: &BTreeMap<String, String>) -> Response {
+fn list_repos(world: &World, visible: u64, params: &BTreeMap<String, String>) -> Response {
     let from: usize = params.get("cursor").and_then(|text| text.parse().ok()).unwrap_or(0);
     let limit = params.get("limit").and_then(|text| text.parse().ok()).unwrap_or(500).clamp(1, 1000);
     let page: Vec<Value> = world
@@ -275,7 +282,7 @@ fn list_repos(world: &World, params: &BTreeMap<String, String>) -> Response {
         .skip(from)
         .take(limit)
         .map(|citizen| {
-            let (rev, head) = citizen.head();
+            let (rev, head, _) = citizen.head_at(visible);
             let active = citizen.status.is_none();
             let mut item =
                 json!({"did": citizen.did, "head": head.to_string(), "rev": rev, "active": active});

@@ -60,6 +60,8 @@ pub(super) struct Citizen {
     records: BTreeMap<String, Vec<u8>>,
     nodes: HashMap<Cid, Vec<u8>>,
     head: Option<Head>,
+    /// Heads by the number of their event: what is asked for is answered as far as events are visible.
+    told: Vec<(u64, Tid, Cid)>,
     pub(super) status: Option<String>,
 }
 
@@ -100,8 +102,17 @@ impl World {
             let did = Did::parse(&made.did).expect("a DID");
             world.by_did.insert(made.did.clone(), n);
             let (records, nodes) = Default::default();
-            world.citizens.push(Citizen { made, did, records, nodes, head: None, status: None });
-            world.change(n, Write { creates: plan.records, updates: 0, deletes: 0 });
+            world.citizens.push(Citizen {
+                made,
+                did,
+                records,
+                nodes,
+                head: None,
+                told: Vec::new(),
+                status: None,
+            });
+            let (parts, rev) = world.change(n, Write { creates: plan.records, updates: 0, deletes: 0 });
+            world.citizens[n].told.push((0, rev, parts.commit));
         }
         world
     }
@@ -186,6 +197,7 @@ impl World {
     pub(super) fn commit(&mut self, n: usize, what: Write) -> Vec<u8> {
         let seq = self.next_seq();
         let (parts, rev) = self.change(n, what);
+        self.citizens[n].told.push((seq, rev, parts.commit));
         let event = CommitEvent {
             repo: self.citizens[n].did.clone(),
             rev,
@@ -252,6 +264,7 @@ impl World {
             records: citizen.records.clone(),
             nodes: citizen.nodes.clone(),
             head: citizen.head.clone(),
+            told: vec![(0, citizen.head().0, citizen.head().1)],
             status: None,
         }
     }
@@ -323,6 +336,13 @@ impl Citizen {
         let cid = |body: &Vec<u8>| Cid::of_cbor(body);
         let records = self.records.iter().map(|(path, body)| (path.clone(), cid(body))).collect();
         Truth { rev: head.rev, commit: head.commit, data: head.data, records }
+    }
+
+    /// The head after the event of this number, and whether it is the last one that was made.
+    pub(super) fn head_at(&self, visible: u64) -> (Tid, Cid, bool) {
+        let at = self.told.partition_point(|(seq, ..)| *seq <= visible).max(1) - 1;
+        let (_, rev, commit) = self.told[at];
+        (rev, commit, at + 1 == self.told.len())
     }
 
     pub(super) fn head(&self) -> (Tid, Cid) {
