@@ -40,6 +40,10 @@ impl Service {
             let moved = slot.moved.notified();
             {
                 let mut inner = slot.lock();
+                if inner.gone {
+                    // Nobody follows it any more.
+                    return waiting.into_iter().for_each(|waiting| waiting.ticket.done());
+                }
                 let fits =
                     inner.bytes.saturating_add(len) <= self.config.account_bytes || inner.queue.is_empty();
                 if !fits && inner.blocked {
@@ -84,6 +88,7 @@ impl Service {
             }
             match self.drain_some(slot).await {
                 Ok(On::Next) => pause = Duration::from_millis(100),
+                Ok(On::Behind) if slot.goes_on() => {}
                 Ok(On::Behind | On::End) => {
                     slot.lock().running = false;
                     slot.moved.notify_waiters();

@@ -295,6 +295,9 @@ impl Service {
         streams.iter().for_each(|stream| stream.end());
         // Only what was begun is waited for; what waits is asked for again after the next start.
         queue.close();
+        while let Ok(work) = queue.try_recv() {
+            tasks.spawn(work);
+        }
         while !self.is_still() {
             match tokio::time::timeout(GRACE, tasks.join_next()).await {
                 Ok(Some(ended)) => report(ended),
