@@ -37,8 +37,14 @@ struct Host {
     refusal: Option<&'static str>,
     /// Everything is redirected there.
     redirect: Option<String>,
-    /// Method, authorization, content type, body.
-    seen: Vec<(String, Option<String>, Option<String>, Vec<u8>)>,
+    seen: Vec<Seen>,
+}
+
+/// One request.
+struct Seen {
+    method: String,
+    kind: Option<String>,
+    body: Vec<u8>,
 }
 
 type Shared = Arc<Mutex<Host>>;
@@ -62,7 +68,7 @@ async fn answer(
     let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap().to_owned());
     let (token, kind) = (text(header::AUTHORIZATION), text(header::CONTENT_TYPE));
     let method = nsid.rsplit('.').next().unwrap().to_owned();
-    host.seen.push((method.clone(), token.clone(), kind, body.to_vec()));
+    host.seen.push(Seen { method: method.clone(), kind, body: body.to_vec() });
     if let Some(to) = &host.redirect {
         return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to.clone())]).into_response();
     }
@@ -127,9 +133,9 @@ async fn a_session_is_renewed_once_when_it_expires() {
     host.lock().unwrap().access += 1;
     agent.put_record(&path(), &json!({"a": 1}), None).await.unwrap();
     let seen = std::mem::take(&mut host.lock().unwrap().seen);
-    let methods: Vec<&str> = seen.iter().map(|seen| seen.0.as_str()).collect();
+    let methods: Vec<&str> = seen.iter().map(|seen| seen.method.as_str()).collect();
     assert_eq!(methods, ["putRecord", "refreshSession", "putRecord"]);
-    assert!(seen[1].3.is_empty(), "a renewal has no body");
+    assert!(seen[1].body.is_empty(), "a renewal has no body");
     // When the host does not renew either, that is said, and nothing goes round in circles.
     host.lock().unwrap().access += 1;
     host.lock().unwrap().refresh += 1;
@@ -166,14 +172,11 @@ async fn a_blob_must_come_out_with_its_own_hash_and_a_plain_type() {
     let cid = Cid::of_raw(&bytes);
     agent.upload_blob(&cid, "image/png", bytes.clone()).await.unwrap();
     agent.upload_blob(&cid, "image/png\r\nx: y", bytes.clone()).await.unwrap();
-    let kinds: Vec<_> = host
-        .lock()
-        .unwrap()
-        .seen
-        .iter()
-        .filter(|s| s.0 == "uploadBlob")
-        .map(|s| s.2.clone().unwrap())
-        .collect();
+    let kinds: Vec<String> = {
+        let host = host.lock().unwrap();
+        let uploads = host.seen.iter().filter(|seen| seen.method == "uploadBlob");
+        uploads.map(|seen| seen.kind.clone().unwrap()).collect()
+    };
     assert_eq!(kinds, ["image/png", "application/octet-stream"]);
     host.lock().unwrap().blob = Some(Cid::of_raw(b"something else"));
     let wrong = agent.upload_blob(&cid, "image/png", bytes).await.unwrap_err();

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use p2pds_agent::{Agent, AgentError, Secret};
 use p2pds_testkit::oracle::{Account, Network, Options, POST, Write, bulk_key, image, post_record};
 use p2pds_testkit::program::Program;
 use serde_json::{Value, json};
@@ -190,6 +191,81 @@ fn a_deleted_post_goes_back_with_its_picture() {
     p.ok(&["archive", "sync", did]).unwrap();
     let report = p.json(&["history", did, "--prove", "all"]).unwrap();
     assert_eq!(report["failed"], 0, "{report}");
+}
+
+#[test]
+fn a_session_at_the_reference_pds_is_renewed() {
+    let Some(network) = Network::start(&Options::default()).unwrap() else { return };
+    let account = network.account(0, "hermes", None).unwrap();
+    let post = account.create(POST, &post_record("as it is")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let net = p2pds_net::Client::new(p2pds_net::NetConfig::development()).unwrap();
+        let did = p2pds_syntax::Did::parse(&account.did).unwrap();
+        let password = Secret::new("hunter22");
+        let mut agent = Agent::login(net, &account.pds, &did, &password).await.unwrap();
+        agent.renew().await.unwrap();
+        let path = p2pds_syntax::RecordPath::parse(&format!("{POST}/{}", post.rkey())).unwrap();
+        let standing = agent.get_record(&path).await.unwrap().unwrap();
+        assert_eq!(standing.cid.to_string(), post.cid);
+        let put = agent.put_record(&path, &post_record("as it was"), Some(&standing.cid)).await.unwrap();
+        // What stood there a moment ago does not any more.
+        let late = agent.put_record(&path, &post_record("too late"), Some(&standing.cid)).await.unwrap_err();
+        assert!(matches!(late, AgentError::Moved { .. }), "{late}");
+        let now = agent.get_record(&path).await.unwrap().unwrap();
+        assert_eq!(now.cid, put.cid);
+        let absent = p2pds_syntax::RecordPath::parse(&format!("{POST}/3jzfcijpj2z2a")).unwrap();
+        assert_eq!(agent.get_record(&absent).await.unwrap(), None);
+    });
+}
+
+/// Waits until the archive has the PDS's head.
+fn at_head(p: &Program, account: &Account) {
+    let (_, rev) = account.latest_commit().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let shown = p.json(&["archive", "show", &account.did]).unwrap();
+        if shown["head"]["rev"] == rev.as_str() {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{rev} did not come: {shown:#}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn followed_live_every_single_revision_is_seen_and_proved() {
+    let Some(network) = Network::start(&Options::default()).unwrap() else { return };
+    let account = network.account(0, "argus", None).unwrap();
+    account.bulk("bulk", 100).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let p = Program::new(&dir.path().join("data")).unwrap().with_env(network.environment());
+    let node = p.serve().unwrap();
+    let did = account.did.as_str();
+    p.ok(&["archive", "add", did]).unwrap();
+    at_head(&p, &account);
+    // The stream is followed once an event has come through it.
+    account.create(POST, &post_record("the first to come live")).unwrap();
+    at_head(&p, &account);
+    let before = p.json(&["history", did]).unwrap()["revisions"].as_array().unwrap().len();
+    let mut truths = vec![account.truth().unwrap()];
+    for round in 0..40 {
+        write_round(&account, round);
+        truths.push(account.truth().unwrap());
+    }
+    at_head(&p, &account);
+    let report = p.json(&["history", did, "--prove", "all"]).unwrap();
+    let revisions = report["revisions"].as_array().unwrap();
+    assert_eq!(revisions.len(), before + 40, "each commit of the PDS is one revision here");
+    assert_eq!(report["failed"], 0, "{report}");
+    for (revision, truth) in revisions.iter().zip(truths.iter().rev()).take(40) {
+        assert_eq!((&revision["rev"], &revision["commit"]), (&json!(truth.rev), &json!(truth.commit)));
+        assert_eq!((&revision["follows"], &revision["gap"]), (&json!(true), &Value::Null), "{revision}");
+        assert_eq!(revision["counts"], json!({"created": 1, "updated": 1, "deleted": 1}), "{revision}");
+        assert_eq!(revision["proof"]["records"], truth.records.len());
+    }
+    let ended = node.terminate(std::time::Duration::from_secs(60)).unwrap();
+    assert_eq!(ended.code, Some(0), "{ended}");
 }
 
 /// Codec and digest of a CID as text.
