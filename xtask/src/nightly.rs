@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 10] = [
+const PROOFS: [Proof; 12] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -38,6 +38,8 @@ const PROOFS: [Proof; 10] = [
         test: "live_kills",
         counts: &[("P2PDS_LIVE_KILLS", 1_000)],
     },
+    Proof { name: "half-open connections", test: "serving", counts: &[("P2PDS_HALF_OPEN", 5_000)] },
+    Proof { name: "deep check under SIGKILL", test: "upkeep", counts: &[("P2PDS_SCRUB_KILLS", 20)] },
     Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
     Proof {
         name: "a kill at every Nth system call of ten operations",
@@ -58,7 +60,7 @@ const PROOFS: [Proof; 10] = [
     Proof {
         name: "old commits in any order",
         test: "old_commits",
-        counts: &[("P2PDS_OLD_COMMITS", 100_000)],
+        counts: &[("P2PDS_OLD_COMMITS", 100_000), ("P2PDS_OLD_OFFERS", 200)],
     },
 ];
 
