@@ -18,7 +18,7 @@ use crate::words;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after a webhook that failed; doubled with each failure.
-const PAUSE: i64 = 30_000_000;
+const PAUSE: i64 = 5_000_000;
 /// Longest such pause.
 const LONGEST_PAUSE: i64 = 3_600_000_000;
 /// What was over for longer before anybody could be told of it is not told any more.
