@@ -10,10 +10,12 @@ pub mod mst;
 mod names;
 mod offer;
 pub mod plc;
+mod reader;
 mod rule;
 
 pub use behaviour::{Behaviour, Party, behaviours, behaviours_of};
 pub use log::{LogLie, true_log};
 pub use names::NameLie;
 pub use offer::{Ground, Offer, Offered};
+pub use reader::{Abuse, Targets, ask};
 pub use rule::{Act, On, Rule};

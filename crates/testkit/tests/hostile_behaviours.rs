@@ -157,7 +157,7 @@ fn no_host_gets_a_lie_through() {
         ("P2PDS_HEADER_TIMEOUT", "1s"),
         ("P2PDS_RATE_WINDOW", "1s"),
         ("P2PDS_SYNC_INTERVAL", "1d"),
-        ("P2PDS_FIREHOSE_ENABLED", "false"),
+        ("P2PDS_LIVE_ENABLED", "false"),
     ];
     let quick = quick.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let program =

@@ -10,7 +10,10 @@ fn command_lines() {
     let cases = [
         ("", "None"),
         ("serve --port 8080", "Some(Serve(Args))"),
-        ("archive add alice.test", r#"Some(Archive(Args { action: Add { account: "alice.test" } }))"#),
+        (
+            "archive add alice.test",
+            r#"Some(Archive(Args { action: Add { account: "alice.test", own: false } }))"#,
+        ),
         ("archive list --json", "Some(Archive(Args { action: List }))"),
         (
             "archive show did:web:a.test",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::log::LogLie;
 use super::names::NameLie;
 use super::offer::Offer;
+use super::reader::Abuse;
 use super::rule::Rule;
 use crate::stream;
 
@@ -52,6 +53,9 @@ pub struct Behaviour {
     /// What it does to a stream of events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stream: Vec<stream::Rule>,
+    /// What a reader does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reader: Vec<Abuse>,
     /// Words of which `archive show` must use one; none: there is nothing to name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub named: Vec<String>,
@@ -96,9 +100,19 @@ mod tests {
             let scripted = behaviour.offer.is_some()
                 || behaviour.log.is_some()
                 || behaviour.names.is_some()
+                || !behaviour.reader.is_empty()
                 || !behaviour.rules.is_empty()
                 || !behaviour.stream.is_empty();
             assert!(scripted || behaviour.run_by.is_some(), "{} does nothing", behaviour.name);
+        }
+    }
+
+    /// What lies beside the catalogue as code is named in it.
+    #[test]
+    fn nothing_is_missing() {
+        let all = behaviours();
+        for (name, _) in crate::directory::export_lies("did:plc:a") {
+            assert!(all.iter().any(|behaviour| behaviour.name == name), "{name} is not in the catalogue");
         }
     }
 
