@@ -127,7 +127,7 @@ fn rows(file: &Path) -> Rows {
     let mut all = Rows::new();
     for name in names {
         let mut select = conn.prepare(&format!("SELECT * FROM {name}")).unwrap();
-        let columns: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = select.column_names().map(str::to_owned).collect();
         let mut found = select.query([]).unwrap();
         let into = all.entry(name.clone()).or_default();
         while let Some(row) = found.next().unwrap() {

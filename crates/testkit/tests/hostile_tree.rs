@@ -110,20 +110,21 @@ fn shared_prefixes(entries: usize) -> (Cid, Vec<u8>) {
     (Cid::of_cbor(&bytes), bytes)
 }
 
+type Work<'w> = &'w mut dyn FnMut(&mut HashMap<Cid, Vec<u8>>);
+
 #[test]
 fn keys_that_share_their_beginnings_take_bounded_room() {
     for entries in [8, 64, 1_000, 8_000] {
         let (root, bytes) = shared_prefixes(entries);
         let allowed = 16 * bytes.len() as u64 + (64 << 10);
         let mut nodes = HashMap::from([(root, bytes)]);
-        let within = |what: &str, work: &mut dyn FnMut(&mut HashMap<Cid, Vec<u8>>)| {
+        let mut within = |what: &str, work: Work<'_>| {
             let allocated = measure(|| work(&mut nodes)).bytes_total;
             assert!(
                 allocated <= allowed,
                 "{what} of {entries}: {allocated} bytes allocated, {allowed} allowed"
             );
         };
-        let mut within = within;
         let key = b"com.example.a/zzz";
         let small = entries <= 8;
         within("proof", &mut |nodes| assert_eq!(check_proof(root, nodes, key).is_ok(), small));
