@@ -39,6 +39,7 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     // Signals count from here on, so that a stop during the start is orderly too.
     let signals = supervise::signals()?;
     metrics::start();
+    serving::raise_file_limit();
     let engine = Arc::new(Engine::open(config).await?);
     let listener = listen(config.http.bind, config.http.port).await?;
     let metrics_listener = match config.metrics.port {

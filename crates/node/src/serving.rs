@@ -1,9 +1,10 @@
 //! Serving to others: the public door's settings, and the worker that keeps its index of CIDs current.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use p2pds_xrpc::{Xrpc, XrpcConfig};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::node::engine::Engine;
@@ -11,11 +12,25 @@ use crate::node::supervise::Stop;
 
 /// How often the index is brought up to date.
 const REFRESH: Duration = Duration::from_secs(3);
+/// Files open at a time: connections, and what they read.
+const FILES: u64 = 16_384;
 
 /// The public door on what the engine gives out.
 #[must_use]
 pub fn door(engine: &Engine) -> Arc<Xrpc> {
     Arc::new(Xrpc::new(engine.reading.clone(), settings(&engine.config)))
+}
+
+/// Lets the process open as many files as it may: each connection is one.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(FILES, |most| most.min(FILES));
+    if limit.current.is_some_and(|now| now < wanted) {
+        let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::debug!(event = "node.files", %error, "the limit of open files stays as it is");
+        }
+    }
 }
 
 fn settings(config: &Config) -> XrpcConfig {
@@ -40,6 +55,7 @@ pub async fn index(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
     let most = usize::try_from(engine.config.serving.index_blocks).unwrap_or(usize::MAX);
     let mut left_out = 0;
     loop {
+        let begun = Instant::now();
         tokio::select! {
             () = stop.wait() => return Ok(()),
             refreshed = engine.reading.refresh_index(most) => match refreshed {
@@ -56,7 +72,9 @@ pub async fn index(engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
         }
         tokio::select! {
             () = stop.wait() => return Ok(()),
-            () = tokio::time::sleep(REFRESH) => {}
+            () = engine.reading.index_wanted() => {}
+            // Looking costs a fiftieth of the time at most, however many accounts there are.
+            () = tokio::time::sleep(begun.elapsed().saturating_mul(50).max(REFRESH)) => {}
         }
     }
 }

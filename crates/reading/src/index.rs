@@ -183,6 +183,16 @@ impl Reading {
         })
     }
 
+    /// Asks for the index to be brought up to date: to whom an account is served has just been changed.
+    pub fn index_soon(&self) {
+        self.shared.index_wanted.notify_one();
+    }
+
+    /// Ends when [`Reading::index_soon`] was called.
+    pub async fn index_wanted(&self) {
+        self.shared.index_wanted.notified().await;
+    }
+
     /// Brings the index up to date: reads the accounts, and the trees of those that changed. `most` is the largest
     /// number of blocks and blobs that it may have.
     ///

@@ -64,6 +64,7 @@ struct Shared {
     spines: spines::Spines,
     hashed: blob::Hashed,
     index: index::Index,
+    index_wanted: tokio::sync::Notify,
     declared: intent::Declared,
     blocked: tokio::sync::RwLock<Option<blocklist::BlockList>>,
 }

@@ -52,6 +52,17 @@ impl Reading {
         Ok(account)
     }
 
+    /// The head of an account that this viewer may read, without a look at its tree.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn head(&self, viewer: Viewer, did: &Did) -> Result<(Account, Head), Refusal> {
+        let account = self.account(viewer, did).await?;
+        let repo = self.store.live_repo(did).await?.ok_or_else(|| Refusal::Nothing(did.clone()))?;
+        let head = repo.head.ok_or_else(|| Refusal::Nothing(did.clone()))?;
+        Ok((account, head))
+    }
+
     /// The present state of an account.
     ///
     /// # Errors

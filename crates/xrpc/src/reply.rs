@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response as HttpResponse, S
 use axum::response::{IntoResponse as _, Response};
 use p2pds_reading::{Car, View};
 use p2pds_store::Account;
+use p2pds_syntax::Tid;
 use serde_json::Value;
 
 pub(crate) use body::bounded;
@@ -42,6 +43,15 @@ pub fn mirrored(mut response: Response, seen: &View) -> Response {
 /// Marks an answer as a mirror's, when no head was looked at.
 pub fn mirrored_account(mut response: Response, account: &Account) -> Response {
     if let Some(value) = mirror_of(account, None) {
+        response.headers_mut().insert(MIRROR, value);
+    }
+    response
+}
+
+/// A JSON answer about an account whose head has this rev.
+pub fn json_of(account: &Account, rev: Tid, body: Value) -> Response {
+    let mut response = Json(body).into_response();
+    if let Some(value) = mirror_of(account, Some(rev.to_string())) {
         response.headers_mut().insert(MIRROR, value);
     }
     response

@@ -30,7 +30,9 @@ pub(super) async fn answer(engine: &Engine, command: Command) -> Result<Answer, 
     Ok(match command {
         Command::Serve { account, to, basis } => {
             let did = engine.archive.find(&account).await?;
-            Answer::Serving(Box::new(engine.archive.serve(&did, &to, basis.as_deref()).await?))
+            let note = engine.archive.serve(&did, &to, basis.as_deref()).await?;
+            engine.reading.index_soon();
+            Answer::Serving(Box::new(note))
         }
         Command::BlockCid { cid, reason } => {
             let cid = parse(&cid)?;

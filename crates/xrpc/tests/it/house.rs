@@ -68,6 +68,11 @@ pub struct Door {
 }
 
 impl Door {
+    /// The same door, for another caller.
+    pub fn seen_from(&self, from: &str) -> Self {
+        Self { routes: self.routes.clone(), from: from.parse().unwrap() }
+    }
+
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
         for (name, value) in headers {

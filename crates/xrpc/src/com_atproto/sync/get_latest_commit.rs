@@ -13,6 +13,7 @@ use crate::reply;
 
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
-    let seen = door.reading.view(asked.viewer, &asked.params.did("did")?).await?;
-    Ok(reply::json(&seen, json!({ "cid": seen.head.commit.to_string(), "rev": seen.head.rev.to_string() })))
+    let (account, head) = door.reading.head(asked.viewer, &asked.params.did("did")?).await?;
+    let body = json!({ "cid": head.commit.to_string(), "rev": head.rev.to_string() });
+    Ok(reply::json_of(&account, head.rev, body))
 }

@@ -17,9 +17,10 @@ use crate::reply;
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
     let did = asked.params.did("did")?;
-    match door.reading.view(asked.viewer, &did).await {
-        Ok(seen) => {
-            Ok(reply::json(&seen, json!({ "did": did, "active": true, "rev": seen.head.rev.to_string() })))
+    match door.reading.head(asked.viewer, &did).await {
+        Ok((account, head)) => {
+            let body = json!({ "did": did, "active": true, "rev": head.rev.to_string() });
+            Ok(reply::json_of(&account, head.rev, body))
         }
         Err(Refusal::Withdrawn { did, status }) => {
             Ok(Json(json!({ "did": did, "active": false, "status": status })).into_response())
