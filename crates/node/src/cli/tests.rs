@@ -32,7 +32,7 @@ fn command_lines() {
             "verify a.test --read-data --no-repair",
             r#"Some(Verify(Args { account: Some("a.test"), read_data: true, no_repair: true }))"#,
         ),
-        ("show at://a.test/c/r", r#"Some(Show(Args { uri: "at://a.test/c/r" }))"#),
+        ("show at://a.test/c/r", r#"Some(Show(Args { uri: "at://a.test/c/r", at: None }))"#),
         ("export a.test --out d", r#"Some(Export(Args { account: "a.test", out: Some("d"), car: None }))"#),
         ("export a.test --car -", r#"Some(Export(Args { account: "a.test", out: None, car: Some("-") }))"#),
         (

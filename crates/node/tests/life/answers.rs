@@ -90,7 +90,18 @@ fn without_times(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for name in
-                ["at", "took_ms", "last_sync_at", "last_verified_at", "fetched_at", "words", "files", "also"]
+                // `live` is there while a node follows.
+                [
+                    "at",
+                    "took_ms",
+                    "last_sync_at",
+                    "last_verified_at",
+                    "fetched_at",
+                    "words",
+                    "files",
+                    "also",
+                    "live",
+                ]
             {
                 map.remove(name);
             }

@@ -26,7 +26,7 @@ fn a_node_says_what_it_is_and_stops_in_order() {
     assert_eq!(node.get("/robots.txt", "localhost").0, 200);
     assert!(node.get("/", "localhost").1.starts_with("p2pds "));
     assert_eq!(node.get("/nothing", "localhost").0, 404);
-    assert_eq!(node.get("/xrpc/com.atproto.sync.getRepo", "localhost").0, 501);
+    assert_eq!(node.get("/xrpc/com.atproto.sync.getRepo", "localhost").0, 400);
     assert_eq!(node.get("/xrpc/_health", "evil.example").0, 421, "DNS rebinding");
 
     assert!(home.data().join("operator.sock").exists());
