@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use p2pds_ipld::Cid;
 use p2pds_replica::follow::{Refresh, Resync};
-use p2pds_store::{AccountPatch, Finding};
+use p2pds_store::{AccountPatch, AccountStatus, Finding};
 use p2pds_syntax::Tid;
 
 use super::followed::Slot;
@@ -153,8 +153,9 @@ impl Service {
             (Arc::clone(&inner.host), inner.source.clone(), inner.asked)
         };
         metrics::counter!("p2pds_live_heads_asked_total").increment(1);
+        let Some(account) = self.archive().store().account(&slot.did).await? else { return Ok(()) };
         let direct = listened.as_ref().is_some_and(|source| !source.is_relay());
-        if !direct && asked % STATUS_EVERY == 0 {
+        if account.status != AccountStatus::Active || (!direct && asked.is_multiple_of(STATUS_EVERY)) {
             self.ask_status(slot).await?;
         }
         let host = Host { net: self.archive().net(), url: &url, did: &slot.did };
@@ -299,7 +300,9 @@ impl Service {
                     self.fetch_anew(&slot, Resync::Behind, "an earlier run left it out of step");
                 }
                 Ok(_) => {}
-                Err(error) => tracing::debug!(event = "live.not-noted", did = %slot.did, %error, "findings could not be noted"),
+                Err(error) => {
+                    tracing::debug!(event = "live.not-noted", did = %slot.did, %error, "findings could not be noted")
+                }
             }
         }
     }

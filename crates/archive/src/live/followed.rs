@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) host: Arc<str>,
     pub(crate) queue: VecDeque<Waiting>,
     pub(crate) bytes: usize,
+    /// It is not followed any more.
+    pub(crate) gone: bool,
     /// A task works on the queue, or will.
     pub(crate) running: bool,
     /// The task waits for an operation on the whole account, or for it to be fetched anew.
@@ -94,6 +96,7 @@ impl Slot {
             host: account.host.as_str().into(),
             queue: VecDeque::new(),
             bytes: 0,
+            gone: false,
             running: false,
             blocked: false,
             behind: false,
@@ -116,6 +119,13 @@ impl Slot {
             identity_at: None,
         };
         Self { did: account.did.clone(), inner: Mutex::new(inner), moved: Notify::new() }
+    }
+
+    /// Ends the task of an account that is fetched anew, unless that was done meanwhile and events wait.
+    pub(crate) fn goes_on(&self) -> bool {
+        let mut inner = self.lock();
+        inner.running = !inner.behind && !inner.queue.is_empty();
+        inner.running
     }
 
     /// Nothing panics while this is held, and nothing is awaited.
@@ -220,7 +230,11 @@ impl Followed {
         slots.retain(|did, slot| {
             let kept = keep(did);
             if !kept {
-                slot.lock().give_up();
+                let mut inner = slot.lock();
+                inner.gone = true;
+                inner.give_up();
+                drop(inner);
+                slot.moved.notify_waiters();
             }
             kept
         });

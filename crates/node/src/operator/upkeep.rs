@@ -74,7 +74,7 @@ pub struct AlertLine {
 /// Stops or resumes a worker, now and after restarts.
 pub(super) async fn pause_worker(engine: &Engine, name: &str, paused: bool) -> Result<WorkerSwitch, Failure> {
     let mut known: Vec<&str> = jobs::all(engine).iter().map(|job| job.name()).collect();
-    known.push(scrub::NAME);
+    known.extend([scrub::NAME, "live"]);
     if !known.contains(&name) {
         let near = words::nearest(name, known.iter().copied());
         let hint = match near {
