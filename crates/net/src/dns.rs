@@ -36,6 +36,9 @@ const AHEAD: Duration = Duration::from_secs(2);
 /// The operating system's settings are read anew after a failure, at most this often: machines move between networks.
 const REBUILD_PAUSE: Duration = Duration::from_secs(30);
 
+/// Answers by what was asked for, and since when.
+type Ahead = HashMap<(String, Reach), (Vec<IpAddr>, Instant)>;
+
 /// The node's resolver: the configured servers, or those of the operating system.
 #[derive(Clone)]
 pub struct Resolver {
@@ -44,7 +47,7 @@ pub struct Resolver {
     current: Arc<Mutex<(Result<TokioResolver, String>, Instant)>>,
     timeout: Duration,
     /// Answers that the manners towards their addresses were looked up with, for the connection that follows.
-    ahead: Arc<Mutex<HashMap<(String, Reach), (Vec<IpAddr>, Instant)>>>,
+    ahead: Arc<Mutex<Ahead>>,
 }
 
 impl Resolver {

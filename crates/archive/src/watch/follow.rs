@@ -366,7 +366,7 @@ impl Follower<'_> {
             self.inner.conditions().raise(
                 CONDITION,
                 &self.origin,
-                &format!("the PLC directory {} cannot be followed ({why}): operations of archived accounts are noticed when each is refreshed (watch.plc_refresh), not at once; check the network, or set network.plc_url to another directory", self.origin),
+                format!("the PLC directory {} cannot be followed ({why}): operations of archived accounts are noticed when each is refreshed (watch.plc_refresh), not at once; check the network, or set network.plc_url to another directory", self.origin),
             );
         }
         self.keep_place(true).await?;

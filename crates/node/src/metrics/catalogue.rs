@@ -183,11 +183,6 @@ pub const CATALOGUE: &[Metric] = &[
         "Trees recomputed after events and compared with the signed root: `good`, `drift`.",
     ),
     // Identity.
-    gauge(
-        "p2pds_plc_alarms",
-        &[],
-        "PLC operations that nobody announced or acknowledged and that a key of higher authority can still undo.",
-    ),
     counter(
         "p2pds_plc_operations_total",
         &["verdict"],

@@ -14,7 +14,8 @@ In Prometheus's text format at `/metrics`:
 No metric carries an account, a handle, a host or an address. What is wrong with which account says `p2pds archive show`.
 
 What to alert on: any `p2pds_findings` that is not 0; `p2pds_store_stopped` or `p2pds_store_disk_full` at 1;
-`p2pds_plc_alarms` above 0 (72 hours run); `p2pds_sync_age_seconds_max` far above your `archive.sync_interval`;
+`p2pds_findings` of the kind `plc-unexpected` before all else (72 hours run); `p2pds_sync_age_seconds_max` far above your
+`archive.sync_interval`;
 `p2pds_worker_last_success_seconds` long ago; and the page not answering at all.
 
 Made from the catalogue in `crates/node/src/metrics/catalogue.rs`; a test compares the two, and every name in the

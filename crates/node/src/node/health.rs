@@ -1,8 +1,12 @@
 //! Whether the node can do its work: what the health routes and the workers ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use p2pds_store::Store;
+
+/// A store that says nothing for so long does not answer: a disk that hangs fails no call.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Asks the store.
 pub struct Health {
@@ -27,7 +31,10 @@ impl Health {
     /// # Errors
     /// Why not, in plain words.
     pub async fn check(&self) -> Result<(), String> {
-        let stats = self.store.stats().await.map_err(|error| error.to_string())?;
+        let stats = match tokio::time::timeout(LONGEST, self.store.stats()).await {
+            Ok(stats) => stats.map_err(|error| error.to_string())?,
+            Err(_) => return Err(format!("the store has not answered for {} seconds", LONGEST.as_secs())),
+        };
         match stats.stopped {
             Some(reason) => Err(format!("the store has stopped writing: {reason}")),
             None if stats.disk_full => Err("the disk is full: nothing new can be stored".to_owned()),

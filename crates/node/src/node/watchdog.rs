@@ -41,7 +41,10 @@ pub async fn run(store: Arc<dyn Store>, mut stop: Stop) -> anyhow::Result<()> {
             // A fault that the health routes and the log name is no reason to be killed.
             Ok(Err(_)) => notify::tell("WATCHDOG=1"),
             Err(_) => {
-                tracing::warn!("the store does not answer: the service manager is not told that all is well")
+                tracing::warn!(
+                    event = "node.watchdog",
+                    "the store does not answer: the service manager is not told that all is well"
+                )
             }
         }
     }
