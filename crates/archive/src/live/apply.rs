@@ -20,6 +20,13 @@ use crate::error::{ArchiveError, ArchiveResult};
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 2 << 20;
 
+/// An event that is being stored, or that waits for those before it.
+struct UnderWay {
+    receipt: Option<Receipt>,
+    waiting: Waiting,
+    names_blobs: bool,
+}
+
 /// Whether a task goes on with its account.
 #[derive(Debug, PartialEq, Eq)]
 enum On {
@@ -182,16 +189,19 @@ impl Service {
         let most = u32::try_from(steps.len()).unwrap_or(u32::MAX);
         let room = self.units.acquire_many(most).await.map_err(|_| ArchiveError::Stopping)?;
         let mut batch: std::collections::VecDeque<Waiting> = batch.into();
-        let mut under_way: Vec<(Receipt, Waiting, bool)> = Vec::new();
+        let mut under_way: Vec<UnderWay> = Vec::new();
         // Refusals, and at the end of the batch what asks for more.
         let mut noted: std::collections::VecDeque<(Step, Waiting)> = [].into();
         for step in steps {
             let Some(waiting) = batch.pop_front() else { break };
             match step {
                 Step::Apply(ready) => {
-                    let blobs = ready.blobs;
+                    let names_blobs = ready.blobs;
                     match unit(&slot.did, *ready, None) {
-                        Some(unit) => under_way.push((self.archive().store().submit(unit), waiting, blobs)),
+                        Some(unit) => {
+                            let receipt = Some(self.archive().store().submit(unit));
+                            under_way.push(UnderWay { receipt, waiting, names_blobs });
+                        }
                         None => {
                             noted.push_back((Step::Resync(Resync::Unknown, None), waiting));
                             break;
@@ -201,7 +211,7 @@ impl Service {
                 Step::Ignored(why) => {
                     metrics::counter!("p2pds_live_ignored_total", "why" => why.as_str()).increment(1);
                     // Older than what may not be durable yet: it is done when that is.
-                    under_way.push((Box::pin(async { Ok(p2pds_store::Applied::Done) }), waiting, false));
+                    under_way.push(UnderWay { receipt: None, waiting, names_blobs: false });
                 }
                 other => noted.push_back((other, waiting)),
             }
@@ -233,29 +243,30 @@ impl Service {
     async fn settle(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        under_way: Vec<(Receipt, Waiting, bool)>,
+        under_way: Vec<UnderWay>,
     ) -> Result<(), (StoreError, Vec<Waiting>)> {
         let (mut failed, mut left) = (None, Vec::new());
         let (mut stored, mut blobs) = (0_u64, false);
         let mut brought = None;
-        for (receipt, waiting, names) in under_way {
-            if failed.is_some() {
+        for UnderWay { receipt, waiting, names_blobs } in under_way {
+            let outcome = match receipt {
+                Some(receipt) => Some(receipt.await),
+                None => None,
+            };
+            match outcome {
                 // It builds on the one that failed; the store refuses it, too.
-                let _ = receipt.await;
-                left.push(waiting);
-                continue;
-            }
-            match receipt.await {
-                Ok(_) => {
-                    brought = Some(waiting.opened_at);
-                    waiting.ticket.done();
-                    stored = stored.saturating_add(1);
-                    blobs |= names;
-                }
-                Err(error) => {
+                _ if failed.is_some() => left.push(waiting),
+                Some(Err(error)) => {
                     failed = Some(error);
                     left.push(waiting);
                 }
+                Some(Ok(_)) => {
+                    brought = Some(waiting.opened_at);
+                    stored = stored.saturating_add(1);
+                    blobs |= names_blobs;
+                    waiting.ticket.done();
+                }
+                None => waiting.ticket.done(),
             }
         }
         if brought.is_some() {

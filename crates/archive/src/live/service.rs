@@ -269,12 +269,19 @@ impl Service {
             self.spawn(Arc::clone(self).recall(fresh));
         }
         metrics::gauge!("p2pds_live_accounts").set(count(self.followed.len()));
-        let open =
-            lock(&self.streams).values().filter(|stream| stream.going(now).open_since.is_some()).count();
-        metrics::gauge!("p2pds_live_sources", "state" => "open").set(count(open));
-        metrics::gauge!("p2pds_live_sources", "state" => "waiting")
-            .set(count(plan.streams.len().saturating_sub(open)));
+        self.count_streams();
         Ok(())
+    }
+
+    /// How many streams there are, for the metrics.
+    pub(super) fn count_streams(&self) {
+        let now = self.now();
+        let (open, all) = {
+            let streams = lock(&self.streams);
+            (streams.values().filter(|stream| stream.going(now).open_since.is_some()).count(), streams.len())
+        };
+        metrics::gauge!("p2pds_live_sources", "state" => "open").set(count(open));
+        metrics::gauge!("p2pds_live_sources", "state" => "waiting").set(count(all.saturating_sub(open)));
     }
 
     /// The stream of a source; a new one goes on where its row says.

@@ -176,6 +176,7 @@ impl Stream {
                     state.worked_at = service.now();
                 }
             }
+            service.count_streams();
             match end {
                 End::Asked => break,
                 End::Future => {
@@ -248,6 +249,7 @@ impl Stream {
             (state.open_since, state.last_error) = (Some(service.now()), None);
             state.rate = Rate::new(millis(service.now()));
         }
+        service.count_streams();
         if position.is_none() {
             self.compare_all(service);
         }
