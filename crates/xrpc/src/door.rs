@@ -1,6 +1,8 @@
 //! The door itself: what all methods share, the routes, and what happens to every request before and after its method.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -29,6 +31,8 @@ pub struct Xrpc {
     pub lexicons: crate::org_p2pds::lexicon::Index,
     /// What callers may cost.
     pub(crate) limits: Limits,
+    /// Whether it was said that a proxy is not trusted.
+    untrusted_proxy: AtomicBool,
 }
 
 impl std::fmt::Debug for Xrpc {
@@ -42,7 +46,23 @@ impl Xrpc {
     #[must_use]
     pub fn new(reading: Reading, config: XrpcConfig) -> Self {
         let limits = Limits::new(&config);
-        Self { reading, config, lexicons: Default::default(), limits }
+        Self { reading, config, lexicons: Default::default(), limits, untrusted_proxy: AtomicBool::default() }
+    }
+}
+
+impl Xrpc {
+    /// Says once that a proxy beside this node speaks for all its callers.
+    fn say_untrusted(&self, address: IpAddr) {
+        let beside = match address {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
+        };
+        if beside && !self.untrusted_proxy.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                event = "serving.proxy", %address,
+                "a proxy forwards requests, and all its callers count as one: if it is yours, set serving.trusted_proxies",
+            );
+        }
     }
 }
 
@@ -74,6 +94,9 @@ async fn unknown(uri: Uri) -> Response {
 async fn around(State(door): State<Arc<Xrpc>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<PeerAddress>().copied();
     let address = from(&door, peer.as_ref(), request.headers());
+    if request.headers().contains_key("x-forwarded-for") && peer.is_some_and(|peer| peer.0 == address) {
+        door.say_untrusted(address);
+    }
     let counted = match viewer(&door, request.headers()) {
         Ok(Viewer::Peer) => Ok(None),
         _ => door.limits.request(address, Instant::now()),
