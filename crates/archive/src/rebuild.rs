@@ -2,6 +2,7 @@
 //! what is lacking is fetched from their source.
 
 use p2pds_store::{Account, Finding};
+use serde_json::json;
 
 use crate::archive::Archive;
 use crate::error::ArchiveResult;
@@ -10,7 +11,7 @@ use crate::report::{CheckResult, VerifyOptions};
 
 /// Kind of the findings that say so; the store writes them.
 pub(crate) const STORE_DAMAGED: &str = "store-damaged";
-/// Kind of the finding that names what stays lost.
+/// Kind of the evidence that names what may stay lost: nothing is wrong any more, and it must not be forgotten.
 pub(crate) const STORE_LOST: &str = "store-lost";
 
 /// What no source can give back, by the table that held it.
@@ -61,7 +62,8 @@ impl Archive {
             return Ok(());
         }
         for finding in found.iter().filter(|finding| IRRETRIEVABLE.contains(&finding.subject.as_str())) {
-            inner.find_fault(did, STORE_LOST, &finding.subject, &finding.detail).await?;
+            let detail = json!({"table": finding.subject, "words": finding.detail});
+            inner.keep_evidence(did, STORE_LOST, detail, None).await?;
         }
         inner.resolve_faults(did, STORE_DAMAGED, None).await
     }

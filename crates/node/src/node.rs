@@ -7,6 +7,7 @@ pub mod lock;
 pub mod notify;
 pub mod plc_stream;
 pub mod scrub;
+pub mod structure;
 pub mod supervise;
 pub mod watchdog;
 pub mod workers;
@@ -78,6 +79,7 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     supervisor
         .spawn("operator", server::serve(bound, Arc::clone(&engine), sampler, supervisor.stop_handle()));
     supervisor.spawn("resume", resume(Arc::clone(&engine), supervisor.stop_handle()));
+    supervisor.spawn("structure", structure::run(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));
     supervisor.spawn(alerts::NAME, alerts::run(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn(scrub::NAME, scrub::run(Arc::clone(&engine), supervisor.stop_handle()));
