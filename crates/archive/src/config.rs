@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::watch::Alarm;
+
 /// Settings of the archive. [`Default`] is right for a home machine.
 #[derive(Debug, Clone)]
 pub struct ArchiveConfig {
@@ -41,6 +43,8 @@ pub struct ArchiveConfig {
     /// How long after its deletion at the source an account is erased, if no basis for keeping it is recorded. Default
     /// 30 days.
     pub erase_after: Duration,
+    /// For which accounts a change of the identity that nobody announced raises an alarm. Default all.
+    pub alarm: Alarm,
     /// Name and version that exports and reports carry.
     pub tool: String,
 }
@@ -65,6 +69,7 @@ impl Default for ArchiveConfig {
             max_diff_bytes: 64 << 20,
             undo_window: Duration::from_secs(7 * 86_400),
             erase_after: Duration::from_secs(30 * 86_400),
+            alarm: Alarm::All,
             tool: concat!("p2pds ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

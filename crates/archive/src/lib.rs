@@ -70,5 +70,5 @@ pub use report::{
 };
 pub use verify::scrub::{Pace, Paced, Scrub, Step};
 pub use wake::{Asked, Wakes};
-pub use watch::{Following, TOMBSTONE, UNEXPECTED, WEB_CHANGED};
+pub use watch::{Alarm, Following, TOMBSTONE, UNEXPECTED, WEB_CHANGED};
 pub use words::{count, plural, size, when};

@@ -19,7 +19,7 @@ use p2pds_directory::DirectoryError;
 use p2pds_directory::log_of_rows;
 use p2pds_identity::plc::{Log, State};
 use p2pds_ipld::Cid;
-use p2pds_store::{AccountStatus, Evidence, StoreError, Unit};
+use p2pds_store::{AccountStatus, Evidence, Keep, StoreError, Unit};
 use p2pds_syntax::{AtIdentifier, Did, DidMethod};
 use serde_json::{Value, json};
 
@@ -51,6 +51,16 @@ const WEB_DOCUMENT: &str = "web-document";
 const MOST: usize = 10_000;
 /// The longest that an announcement holds.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+/// Accounts whose unannounced changes raise an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Alarm {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of which everything is kept: the operator's own.
+    Own,
+}
 
 /// What the judging of identities shares.
 #[derive(Debug, Default)]
@@ -162,6 +172,11 @@ impl Archive {
 }
 
 impl Inner {
+    /// Whether unannounced changes of this account are only noted.
+    async fn is_quiet(&self, did: &Did) -> ArchiveResult<bool> {
+        Ok(self.config().alarm == Alarm::Own && self.account(did).await?.keep != Keep::All)
+    }
+
     pub(crate) async fn stored_plc_log(&self, did: &Did) -> ArchiveResult<Option<Log>> {
         let rows = self.store().plc_log(did).await?;
         if rows.is_empty() {

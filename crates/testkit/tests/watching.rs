@@ -14,6 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use p2pds_crypto::{Curve, PrivateKey, Signer as _};
+use p2pds_testkit::http::request;
 use p2pds_testkit::madeup::{Content, MadeUp};
 use p2pds_testkit::oracle::{Network, Options};
 use p2pds_testkit::program::Program;
@@ -88,7 +89,11 @@ fn the_metrics_page_reads_and_names_nobody() {
     content.put_image("3kaaaaaaaaaaa", 1, 300);
     source.serve(&account, &account.sign(0, &content));
     let dir = tempfile::tempdir().unwrap();
-    let program = Program::new(&dir.path().join("data")).unwrap().with_env(source.environment());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let program = Program::new(&dir.path().join("data"))
+        .unwrap()
+        .with_env(source.environment())
+        .with_env([("P2PDS_METRICS_PORT".to_owned(), port.to_string())]);
     let node = program.serve().unwrap();
     program.ok(&["archive", "add", &account.handle]).unwrap();
     let page = until("a sample after the account came", Duration::from_secs(30), || {
@@ -114,6 +119,9 @@ fn the_metrics_page_reads_and_names_nobody() {
     for name in [&account.did, &account.handle, "localhost", "127.0.0.1", "did:"] {
         assert!(!page.contains(name), "{name} in\n{page}");
     }
+    let over_tcp = request("GET", &format!("http://127.0.0.1:{port}/metrics"), &[], None).unwrap();
+    assert_eq!(over_tcp.status, 200);
+    assert!(samples(std::str::from_utf8(&over_tcp.body).unwrap()).contains_key("p2pds_records"));
     let ended = node.terminate(Duration::from_secs(60)).unwrap();
     assert_eq!(ended.code, Some(0), "{ended}");
 }

@@ -321,7 +321,7 @@ impl Follower<'_> {
             return Ok(());
         }
         let accounts = self.inner.all_accounts().await?;
-        let watched = accounts.into_iter().filter(|account| !account.purging && !account.paused);
+        let watched = accounts.into_iter().filter(|account| !account.purging);
         self.archived =
             watched.map(|account| account.did).filter(|did| did.method() == DidMethod::Plc).collect();
         self.accounts_at = Some(Instant::now());

@@ -63,6 +63,7 @@ impl Inner {
         let baseline = self.baseline(did).await?;
         let open = self.open_alarms(did).await?;
         let mut watched = Watched { unexpected: open.len(), ..Watched::default() };
+        let quiet = self.is_quiet(did).await?;
         let judged = self.store().evidence_of(did, OPERATION, MOST).await?.len();
         let settled = baseline.is_some_and(|known| known.saturating_add(judged) >= rows);
         if settled && open.is_empty() && !self.has_fault(did, super::TOMBSTONE).await? {
@@ -82,10 +83,11 @@ impl Inner {
             let verdict = said.verdict(&step);
             watched.changed |= new;
             if new {
-                self.note_verdict(did, &step, &verdict).await?;
+                self.note_verdict(did, &step, &verdict, quiet).await?;
             }
-            watched.unexpected =
-                watched.unexpected.saturating_add(self.alarm(did, &log, &step, &verdict, &open).await?);
+            watched.unexpected = watched
+                .unexpected
+                .saturating_add(self.alarm(did, &log, &step, &verdict, (&open, quiet)).await?);
         }
         Ok(watched)
     }
@@ -97,11 +99,11 @@ impl Inner {
         log: &Log,
         step: &Step,
         verdict: &Verdict,
-        open: &[String],
+        (open, quiet): (&[String], bool),
     ) -> ArchiveResult<usize> {
         let subject = step.cid.to_string();
         // Undone: that one did not last. The operation that undid it has an alarm of its own.
-        if *verdict != Verdict::Unexpected || step.nullified {
+        if quiet || *verdict != Verdict::Unexpected || step.nullified {
             if open.contains(&subject) {
                 self.resolve_faults(did, UNEXPECTED, Some(&subject)).await?;
             }
@@ -112,13 +114,21 @@ impl Inner {
         Ok(1)
     }
 
-    async fn note_verdict(&self, did: &Did, step: &Step, verdict: &Verdict) -> ArchiveResult<()> {
+    async fn note_verdict(
+        &self,
+        did: &Did,
+        step: &Step,
+        verdict: &Verdict,
+        quiet: bool,
+    ) -> ArchiveResult<()> {
         let changes: Vec<String> = step.differences.iter().map(ToString::to_string).collect();
         let word = verdict.word();
         let metric = if *verdict == Verdict::Unexpected { "unexpected" } else { "announced" };
         metrics::counter!("p2pds_plc_operations_total", "verdict" => metric).increment(1);
         let changed = changes.join("; ");
-        if *verdict == Verdict::Unexpected {
+        if quiet && *verdict == Verdict::Unexpected {
+            // Somebody else's account, and the operator wants to hear of their own: the evidence has it.
+        } else if *verdict == Verdict::Unexpected {
             tracing::warn!(event = "plc.unexpected", %did, operation = %step.cid, changed, "an operation that nobody announced");
         } else {
             tracing::info!(event = "plc.expected", %did, operation = %step.cid, changed, "an operation that was announced");

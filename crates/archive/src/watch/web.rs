@@ -54,6 +54,9 @@ impl Inner {
             tracing::info!(event = "identity.web-expected", %did, changed, reason, "a did:web changed as announced");
             return Ok(watched);
         }
+        if self.is_quiet(did).await? {
+            return Ok(watched);
+        }
         tracing::warn!(event = "identity.web-changed", %did, changed, "a did:web changed and nobody announced it");
         watched.unexpected = 1;
         let words = format!(

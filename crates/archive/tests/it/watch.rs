@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use p2pds_archive::{ArchiveError, Verdict};
+use p2pds_archive::{Alarm, ArchiveConfig, ArchiveError, Verdict};
 use p2pds_crypto::{Curve, PrivateKey, Signer as _};
-use p2pds_store::{Account, AccountStatus, Finding, IdentityRow, Origin, Unit};
+use p2pds_store::{Account, AccountPatch, AccountStatus, Finding, IdentityRow, Keep, Origin, Unit};
 use p2pds_syntax::Did;
 
 use super::fake::person::By;
-use super::fake::{Fake, Node, Person};
+use super::fake::{Fake, Node, Person, test_config};
 
 /// The hour of [`Person::sign`] at which tests begin.
 const BEGIN: i64 = 100;
@@ -106,6 +106,30 @@ async fn what_was_announced_raises_no_alarm_and_what_comes_later_does() {
     assert_eq!(history.operations[1].verdict, Verdict::Announced { reason: "new key".to_owned() });
     assert_eq!(history.operations[2].verdict, Verdict::Unexpected);
     assert_eq!(history.announced, None, "it is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_accounts_of_others_it_is_only_noted_where_the_operator_says_so() {
+    let fake = Fake::start().await;
+    let mut person = Person::new(1, &fake.url);
+    fake.publish(&person, &person.sign(0));
+    fake.identity(&person);
+    let config = ArchiveConfig { alarm: Alarm::Own, ..test_config() };
+    let node = Node::with(&fake.url, config);
+    node.add(&person).await;
+    person.operate(0, BEGIN - 2, By::Host, |data| data.set_pds("https://a.example.com"));
+    fake.identity(&person);
+    node.archive.watch(&person.did, &[]).await.unwrap();
+    assert!(findings(&node, &person.did).await.is_empty());
+    let history = node.archive.identity_history(&person.did).await.unwrap();
+    assert_eq!(history.operations[1].verdict, Verdict::Unexpected, "noted all the same");
+
+    let patch = AccountPatch { keep: Some(Keep::All), ..AccountPatch::default() };
+    let patch = Unit::PatchAccount { did: person.did.clone(), patch: Box::new(patch) };
+    node.store.apply(patch).await.unwrap();
+    person.operate(1, BEGIN - 1, By::Host, |data| data.set_pds("https://b.example.com"));
+    fake.identity(&person);
+    assert_eq!(node.archive.watch(&person.did, &[]).await.unwrap().unexpected, 2, "both can still be undone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

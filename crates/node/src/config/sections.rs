@@ -8,7 +8,7 @@ use p2pds_xrpc::Net;
 
 use super::layers::Layers;
 use super::section::section;
-use super::setting::{LogFormat, Secret, Size, WebUrl};
+use super::setting::{AlarmFor, LogFormat, Secret, Size, WebUrl};
 use super::{Config, names};
 
 section! {
@@ -165,6 +165,10 @@ section! {
         /// instead of hours. Costs what all operations of the network weigh: about 1 kB each,
         /// a few a second.
         plc_stream: bool = "true", env ["P2PDS_PLC_STREAM"];
+        /// Whose changes raise an alarm when nobody announced them: all archived accounts, or your
+        /// own, which are those that keep everything (`p2pds archive keep ACCOUNT all`). Changes of
+        /// the others are noted with the account.
+        plc_alarm: AlarmFor = "all", env ["P2PDS_PLC_ALARM"];
         /// Origins of further did:plc directories or mirrors of it. Their answers are compared
         /// with the directory's: what differs is shown, and nothing is taken over from them.
         plc_mirrors: Vec<String> = "", env ["P2PDS_PLC_MIRRORS"];

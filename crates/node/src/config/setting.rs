@@ -200,6 +200,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// Accounts whose unannounced changes raise an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmFor {
+    /// All of them.
+    All,
+    /// Those of which everything is kept.
+    Own,
+}
+
+impl Setting for AlarmFor {
+    const SHAPE: &'static str = "all or own";
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "own" => Ok(Self::Own),
+            _ => expected(Self::SHAPE),
+        }
+    }
+}
+
 impl Setting for LogFormat {
     const SHAPE: &'static str = "auto, text or json";
     fn parse(text: &str) -> Result<Self, String> {

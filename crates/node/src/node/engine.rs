@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use p2pds_archive::live::LiveConfig;
-use p2pds_archive::{Archive, ArchiveConfig, ArchiveDeps, Progress, SystemClock};
+use p2pds_archive::{Alarm, Archive, ArchiveConfig, ArchiveDeps, Progress, SystemClock};
 use p2pds_blobs::Blobs;
 use p2pds_directory::{Directory, DirectoryConfig};
 use p2pds_net::{Client, NetConfig};
@@ -15,6 +15,7 @@ use p2pds_store::{Store, StoreError, StoreResult};
 use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, salvage};
 
 use crate::config::Config;
+use crate::config::setting::AlarmFor;
 use crate::node::lock::make_private_dir;
 use crate::operator::Failure;
 use crate::words::now_micros;
@@ -165,6 +166,10 @@ fn archive_config(config: &Config) -> ArchiveConfig {
         keep_free: archive.keep_free.0,
         undo_window: archive.undo_window,
         erase_after: archive.erase_after,
+        alarm: match config.watch.plc_alarm {
+            AlarmFor::All => Alarm::All,
+            AlarmFor::Own => Alarm::Own,
+        },
         tool: format!("p2pds {}", crate::cli::VERSION),
         ..ArchiveConfig::default()
     }

@@ -31,9 +31,7 @@ impl Job for Plc {
     }
 
     async fn account(&self, engine: &Engine, account: &Account, _now: i64) -> anyhow::Result<Option<Need>> {
-        if account.paused {
-            return Ok(None);
-        }
+        // A paused account is watched as well: that nothing is fetched of it protects nobody.
         let last = match account.did.method() {
             DidMethod::Plc => engine.store.plc_fetched_at(&account.did).await?,
             DidMethod::Web => engine.store.identity(&account.did).await?.map(|row| row.fetched_at),
