@@ -134,6 +134,12 @@ impl Model {
         self.owners[did].states[&rev].clone()
     }
 
+    /// Everything of an account goes.
+    pub(super) fn purge(&mut self, did: &Did) {
+        self.owners.remove(did);
+        self.staging.retain(|_, (owner, ..)| owner != did);
+    }
+
     /// The index of lexicons by its definition: counted from the states, not kept.
     pub(super) fn lexicons(&self, did: &Did) -> Vec<LexiconRow> {
         let Some(owner) = self.owners.get(did) else { return Vec::new() };

@@ -21,6 +21,9 @@ pub(super) fn run(factory: Factory<'_>, seeds: u64, steps: usize) {
         };
         for step in 0..steps {
             run.step();
+            if step == steps / 2 {
+                run.purge(&did(0));
+            }
             if step % 15 == 14 {
                 run.compare();
             }
@@ -160,6 +163,17 @@ impl Run {
         if let (Unit::Flip { did, .. }, Ok(Applied::Flipped { replaced: Some(old) })) = (&unit, &answer) {
             self.replaced.push((did.clone(), *old));
         }
+    }
+
+    /// Purges an account, if it is there; it may come back later.
+    fn purge(&mut self, who: &Did) {
+        if block_on(self.rig.store.account(who)).unwrap().is_none() {
+            return;
+        }
+        block_on(view::purge(&*self.rig.store, who, "by chance", 1)).unwrap();
+        self.model.purge(who);
+        self.replaced.retain(|(owner, _)| owner != who);
+        self.compare();
     }
 
     /// Folds what flips replaced, so that the whole history can be compared.
