@@ -317,8 +317,11 @@ impl Inner {
                 dropped = dropped.saturating_add(1);
             }
         }
-        if dropped > 0 {
-            for entry in self.blobs().list(did).await? {
+        // More files than blobs held: some have no row any more, or not yet.
+        let held = usize::try_from(self.account(did).await?.blobs_held).unwrap_or(usize::MAX);
+        let entries = self.blobs().list(did).await?;
+        if entries.len() > held {
+            for entry in entries {
                 if let Entry::Blob { cid, .. } = entry
                     && self.store().blob(did, &cid).await?.is_none()
                 {

@@ -196,6 +196,50 @@ async fn what_is_past_the_window_is_forgotten_with_its_pictures() {
     assert!(early.to_string().contains("forgotten"), "{early}");
 }
 
+/// What a pass that was killed leaves is finished by the next one: rows half pruned, a file whose row is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_that_was_killed_is_finished_by_the_next() {
+    let net = Fake::start().await;
+    let mut person = Person::new(89, &net.url);
+    let rkey = |n: u64| {
+        let digits = format!("3l{n:011}");
+        digits.replace('0', "a").replace('1', "b").replace('8', "c").replace('9', "d")
+    };
+    for n in 0..1_300 {
+        person.post(&rkey(n), n);
+    }
+    let first = person.sign(0);
+    net.publish(&person, &first);
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    for n in 0..1_300 {
+        person.post(&rkey(n), n + 1);
+    }
+    let second = person.sign(1);
+    net.publish(&person, &second);
+    node.sync(&person).await;
+    node.pass(8 * 24);
+    let step = Unit::Prune { did: person.did.clone(), line: 0, before: Some(second.rev) };
+    node.store.apply(step).await.unwrap();
+    let orphan = b"the row of this is gone";
+    let options = p2pds_blobs::PutOptions { expect: None, max_bytes: 100, quota: None };
+    let mut upload = node.archive.blobs().put(&person.did, options).await.unwrap();
+    upload.write(bytes::Bytes::from_static(orphan)).await.unwrap();
+    let orphan = upload.finish().await.unwrap().cid;
+    // Half pruned is pruned for everybody who asks.
+    let report = history(&node, &person, true).await;
+    let kept: Vec<_> = report.revisions.iter().map(|r| r.kept).collect();
+    assert_eq!((kept, report.failed), (vec![Kept::Current, Kept::Pruned], 0));
+    let moved = node.clock.0.load(Ordering::Relaxed);
+    let node = node.reopen().await;
+    node.clock.0.store(moved, Ordering::Relaxed);
+    let retained = node.archive.retain(&person.did, &Progress::none()).await.unwrap();
+    assert_eq!(retained.rows, 1_300 - 500 + 1, "the rest of the versions, and the old head");
+    assert_eq!(node.archive.blobs().size(&person.did, &orphan).await.unwrap(), None);
+    assert_eq!(history(&node, &person, true).await.revisions.len(), 1);
+    assert_eq!(view(&node, &person, second.rev).await, cids(&second));
+}
+
 async fn serve(node: &Node, person: &Person) {
     let basis = Some(Some("its owner asked for it".to_owned()));
     let patch = AccountPatch { serve: Some(Serve::Public), serve_basis: basis, ..AccountPatch::default() };
