@@ -46,7 +46,7 @@ fn command_lines() {
         ),
         ("lexicon stats", "Some(Lexicon(Args { action: Stats }))"),
         ("health", "Some(Health(Args))"),
-        ("workers", "Some(Workers(Args))"),
+        ("workers", "Some(Workers(Args { action: None }))"),
         ("doctor --offline", "Some(Doctor(Args { offline: true }))"),
         ("config show --origin", "Some(Config(Args { action: Show { origin: true } }))"),
         ("completions bash", "Some(Completions(CompletionsArgs { shell: Bash }))"),
