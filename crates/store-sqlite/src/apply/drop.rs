@@ -73,9 +73,9 @@ impl Apply {
             dropped = dropped.saturating_add(self.drop_rest(repo, CHUNK_ROWS.saturating_sub(dropped))?);
         }
         if dropped < CHUNK_ROWS && of == role(Role::Staging) {
-            match self.drop_unnamed_blobs(account, repo)? {
+            match self.drop_unnamed_blobs(account, repo, CHUNK_ROWS.saturating_sub(dropped))? {
                 Looked::AtAll { gone } => {
-                    dropped = dropped.saturating_add(gone).min(CHUNK_ROWS.saturating_sub(1))
+                    dropped = dropped.saturating_add(gone);
                 }
                 Looked::AtSome { gone } => {
                     return Ok(Applied::Chunk { rows: dropped.saturating_add(gone) as u64, done: false });
@@ -126,9 +126,9 @@ impl Apply {
     }
 
     /// Drops missing blobs that only a repo which never became live has named: nobody will ask for them. Looks at
-    /// a thousand of the account's blobs, whatever their state, and notes where it stopped in the column of the
+    /// `most` of the account's blobs, whatever their state, and notes where it stopped in the column of the
     /// head that this repo never gets.
-    fn drop_unnamed_blobs(&self, account: i64, repo: RepoId) -> Outcome<Looked> {
+    fn drop_unnamed_blobs(&self, account: i64, repo: RepoId, most: usize) -> Outcome<Looked> {
         let after: Option<Vec<u8>> = self
             .conn
             .prepare_cached("SELECT head FROM repo WHERE id = ?1")?
@@ -139,7 +139,7 @@ impl Apply {
                FROM blob b WHERE account = ?1 AND cid > ?3 ORDER BY cid LIMIT ?4",
         )?;
         let found = select
-            .query_map(params![account, repo.0, after.unwrap_or_default(), len(CHUNK_ROWS)], |r| {
+            .query_map(params![account, repo.0, after.unwrap_or_default(), len(most)], |r| {
                 Ok((r.get::<_, Vec<u8>>(0)?, r.get::<_, bool>(1)?))
             })?
             .collect::<Result<Vec<_>, _>>()?;
@@ -152,7 +152,7 @@ impl Apply {
         }
         self.move_counters(account, 0, len(gone).saturating_neg(), 0)?;
         match found.last() {
-            Some((last, _)) if found.len() >= CHUNK_ROWS => {
+            Some((last, _)) if found.len() >= most => {
                 self.conn
                     .prepare_cached("UPDATE repo SET head = ?2 WHERE id = ?1")?
                     .execute(params![repo.0, last])?;

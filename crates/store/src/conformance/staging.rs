@@ -5,7 +5,9 @@ use p2pds_syntax::ErrorKind;
 
 use super::{Factory, Rig, blob, body, did, head, key, rev, row, tree};
 use crate::view::{block_on, drop_repo};
-use crate::{Applied, BucketUpdate, Change, RecordsQuery, Role, StagedRow, StoreError, Unit, Version};
+use crate::{
+    Applied, BlobRef, BucketUpdate, Change, RecordsQuery, Role, StagedRow, StoreError, Unit, Version,
+};
 
 pub(super) fn run(factory: Factory<'_>) {
     staged_rows_are_invisible_until_the_flip(factory);
@@ -14,6 +16,7 @@ pub(super) fn run(factory: Factory<'_>) {
     a_flip_never_goes_back(factory);
     a_replaced_repo_becomes_history(factory);
     staging_that_is_given_up_leaves_nothing(factory);
+    many_blobs_are_looked_at_in_steps(factory);
 }
 
 fn staged_rows_are_invisible_until_the_flip(factory: Factory<'_>) {
@@ -221,4 +224,37 @@ fn staging_that_is_given_up_leaves_nothing(factory: Factory<'_>) {
     let twice = Unit::StageRecords { did: did(0), repo: foreign, rows: vec![row("a.b.c/1", "x")] };
     rig.ok(twice.clone());
     assert_eq!(rig.apply(twice).unwrap_err().kind(), ErrorKind::Conflict, "no key twice");
+}
+
+fn many_blobs_are_looked_at_in_steps(factory: Factory<'_>) {
+    let rig = Rig::new(factory);
+    let named = |from: u32, count: u32, path: &str| {
+        let blobs = (from..from + count).map(|n| BlobRef {
+            cid: Cid::of_raw(&n.to_be_bytes()),
+            size: 1,
+            mime: "image/png".into(),
+        });
+        StagedRow { blobs: blobs.collect(), ..row(path, path) }
+    };
+    let kept: Vec<_> = (0..10).map(|n| named(n * 80, 80, &format!("a.b.c/{n}"))).collect();
+    rig.archive(&did(3), rev(1), &kept);
+    let more: Vec<_> = (0..30).map(|n| named(n * 80, 80, &format!("a.b.c/{n:02}"))).collect();
+    let (repo, _) = rig.stage(&did(3), rev(2), &more);
+    assert_eq!(rig.account(&did(3)).blobs_missing, 2_400);
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        match rig.ok(Unit::DropRepo { did: did(3), repo }) {
+            Applied::Chunk { rows, done } => {
+                assert!(rows <= 1_000, "{rows} rows at once");
+                if done {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(steps > 4, "{steps} steps");
+    assert_eq!(rig.account(&did(3)).blobs_missing, 800, "those that the live repo names are left");
+    assert_eq!(rig.live(&did(3)).rev, rev(1));
 }
