@@ -72,8 +72,7 @@ pub fn table(scale: Scale) -> String {
                             continue;
                         }
                         let one = followed.get_mut(did).expect("followed");
-                        let context =
-                            Context { now, origin: Origin::Relay, keys: &one.keys, again: false };
+                        let context = Context { now, origin: Origin::Relay, keys: &one.keys, again: false };
                         let frame = decode(bytes).expect("our own frame");
                         let decision = step(&mut one.state, frame, &context);
                         assert!(matches!(decision, Decision::Apply { skipped: false, .. }));
@@ -83,7 +82,10 @@ pub fn table(scale: Scale) -> String {
         });
         rows.push((events as f64 / start.elapsed().as_secs_f64(), cpu(ClockId::ProcessCPUTime) - before));
     }
-    let mut table = Table::new("The rules alone: frames in memory, each decoded, proved, verified, judged", &["", "", "aim"]);
+    let mut table = Table::new(
+        "The rules alone: frames in memory, each decoded, proved, verified, judged",
+        &["", "", "aim"],
+    );
     let mut row = |name: &str, value: String, aim: &str| table.row(&[name.to_owned(), value, aim.to_owned()]);
     row("frame, bytes in the mean", (bytes / events).to_string(), "");
     row("glance (type, number, account), µs", micros(glance / events as f64), "");

@@ -1,5 +1,5 @@
 //! Following a stream: 10,000 accounts, events made in advance, signed by real keys. Without arguments all of it, written
-//! to docs/performance.md; with `quick` a fifth of it, printed only. `P2PDS_TAP` names indigo's `tap`, which then
+//! to docs/performance.md; with `quick` a fifth of it, with `engine`, `follow` or `tap` that part, printed only. `P2PDS_TAP` names indigo's `tap`, which then
 //! follows the same stream in the same run.
 
 mod engine;
@@ -30,7 +30,7 @@ pub struct Scale {
     pub flood: usize,
 }
 
-const FULL: Scale = Scale { accounts: 10_000, records: 20, steady: 120_000, flood: 150_000 };
+const FULL: Scale = Scale { accounts: 10_000, records: 20, steady: 60_000, flood: 100_000 };
 const QUICK: Scale = Scale { accounts: 2_000, records: 20, steady: 20_000, flood: 30_000 };
 /// Events a second.
 pub const RATE: f64 = 2_000.0;
@@ -51,8 +51,8 @@ fn main() {
     if wanted("engine") {
         text.push_str(&engine::table(scale));
     }
-    if wanted("follow") {
-        text.push_str(&follow(scale));
+    if wanted("follow") || only == Some("tap") {
+        text.push_str(&follow(scale, only != Some("tap")));
     }
     if quick || only.is_some() {
         println!("{text}");
@@ -62,10 +62,11 @@ fn main() {
 }
 
 /// The node on one core and on two, and tap, on streams that are made of the same events.
-fn follow(scale: Scale) -> String {
+fn follow(scale: Scale, node: bool) -> String {
     let mut names = Vec::new();
     let mut all = Vec::new();
-    for (name, cores) in [("p2pds, one core", "0"), ("p2pds, two cores", "0,1")] {
+    for (name, cores) in [("p2pds, one core", "0"), ("p2pds, two cores", "0,1")].into_iter().filter(|_| node)
+    {
         let host = start(scale);
         all.push(node::run(&host, scale, cores));
         names.push(name);

@@ -25,11 +25,7 @@ pub fn store(data: &Path, host: &Host, accounts: usize) -> (f64, f64) {
     outcome
 }
 
-pub fn compare(
-    host: &Host,
-    accounts: usize,
-    held: impl Fn(&str) -> HashMap<String, String>,
-) -> (f64, f64) {
+pub fn compare(host: &Host, accounts: usize, held: impl Fn(&str) -> HashMap<String, String>) -> (f64, f64) {
     let (mut records, mut differences) = (0, 0);
     for n in 0..accounts {
         let held = held(&host.did(n));
