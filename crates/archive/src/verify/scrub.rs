@@ -180,7 +180,8 @@ impl Archive {
             return Ok(());
         };
         // An account that is being removed, or has nothing yet, has nothing to check.
-        let account = inner.store().account(&place.did).await?.filter(|account| account.rev.is_some());
+        let holds = |account: &Account| account.rev.is_some() || account.blobs_held > 0;
+        let account = inner.store().account(&place.did).await?.filter(holds);
         let Some(account) = account else {
             scrub.leave(&place.did);
             return Ok(());
@@ -245,10 +246,13 @@ impl Inner {
     async fn scrub_records(&self, account: &Account, from: &str) -> ArchiveResult<Read> {
         let blobs = || Some(Part::Blobs { after: None });
         for look in 1..=LOOKS {
-            let Ok(Some(repo)) = damage_or(self.store().live_repo(&account.did).await)? else {
-                // Kept as it came, or damaged so badly that its head cannot be read: the whole check says which.
-                let damage = !self.spool().verbatim(&account.did).is_ok_and(|files| !files.is_empty());
-                return Ok(Read { damage, next: blobs(), ..Read::default() });
+            let repo = match damage_or(self.store().live_repo(&account.did).await)? {
+                Ok(Some(repo)) => repo,
+                // Kept as it came, if at all: there are no records to check one by one.
+                Ok(None) => {
+                    return Ok(Read { damage: account.rev.is_some(), next: blobs(), ..Read::default() });
+                }
+                Err(_) => return Ok(Read { damage: true, next: blobs(), ..Read::default() }),
             };
             let (store, runtime, of, lo) =
                 (Arc::clone(self.store()), Handle::current(), repo.clone(), from.as_bytes().to_vec());

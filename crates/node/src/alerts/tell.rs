@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::http::{HeaderName, HeaderValue};
 use bytes::Bytes;
-use p2pds_net::{Client, GetOptions};
+use p2pds_net::{Client, GetOptions, NetError};
 use p2pds_store::{AlertRow, Store, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -170,7 +170,10 @@ impl Teller {
             .net
             .post(&webhook.url, "application/json", Bytes::from(body), &options)
             .await
-            .context("the webhook cannot be reached")?;
+            .map_err(|error| match error {
+                NetError::BadUrl { why, .. } => anyhow::anyhow!("alerts.webhook_url cannot be used: {why}"),
+                other => anyhow::Error::from(other).context("the webhook cannot be reached"),
+            })?;
         answer.success().context("the webhook refuses alerts")?;
         Ok(())
     }
