@@ -27,6 +27,16 @@ fn command_lines() {
             "archive remove a.test --dry-run",
             r#"Some(Archive(Args { action: Remove { account: "a.test", dry_run: true } }))"#,
         ),
+        (
+            "archive serve a.test public --basis asked",
+            r#"Some(Archive(Args { action: Serve { account: "a.test", to: Public, basis: Some("asked") } }))"#,
+        ),
+        (
+            "archive block bafy --reason notice",
+            r#"Some(Archive(Args { action: Block { cid: "bafy", reason: "notice" } }))"#,
+        ),
+        ("archive unblock bafy", r#"Some(Archive(Args { action: Unblock { cid: "bafy" } }))"#),
+        ("archive blocked", "Some(Archive(Args { action: Blocked }))"),
         ("verify", "Some(Verify(Args { account: None, read_data: false, no_repair: false }))"),
         (
             "verify a.test --read-data --no-repair",
