@@ -11,9 +11,9 @@ use super::{Apply, mismatch};
 use crate::codes::{len, past_owner, past_owners, read_tid, tid};
 use crate::fault::Outcome;
 
-/// Rows that one unit deletes: half of what a plain deletion may, because blob references are
-/// looked after as well.
-const ROWS: usize = CHUNK_ROWS / 2;
+/// Rows that one unit deletes: a fifth of what a plain deletion may, because the rows lie all over
+/// the table and their blob references are looked after as well.
+const ROWS: usize = CHUNK_ROWS / 5;
 
 /// Remaining versions of a record that are searched for a blob. If one is not found among the
 /// newest of them its reference is kept until those are gone: never lost, at most late.
