@@ -73,7 +73,10 @@ pub(crate) fn writer(dir: &Path, options: &Options) -> StoreResult<Connection> {
     ))
     .map_err(backend(doing))?;
     migrate(&conn, dir)?;
-    salvage::keep_schema(&conn, dir)?;
+    // A full disk must not keep anybody from opening; the next start tries again.
+    if let Err(error) = salvage::keep_schema(&conn, dir) {
+        tracing::debug!(event = "store.schema-copy", %error, "the copy of the schema could not be written");
+    }
     Ok(conn)
 }
 

@@ -66,7 +66,7 @@ impl Mended {
 }
 
 /// Notes that the file is damaged, so that the next start mends it.
-pub(crate) fn mark(dir: &Path, why: &str) {
+pub fn mark(dir: &Path, why: &str) {
     // Without the note it is found again when it is met again.
     let _ = fs::write(dir.join(MARK), why);
 }

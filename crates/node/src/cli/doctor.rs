@@ -1,5 +1,7 @@
 //! `p2pds doctor`: what is wrong, why it matters, how to fix it.
 
+use p2pds_store_sqlite::salvage;
+
 use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
 use crate::cli::output;
@@ -66,6 +68,9 @@ async fn mend(context: &Context) -> Result<(), Stopped> {
         return Err(Failure::new("conflict", message)
             .hint("restart the node: it mends the file when it starts")
             .into());
+    }
+    if salvage::wanted(&context.data_dir()).is_none() {
+        salvage::mark(&context.data_dir(), "asked for by `p2pds doctor --mend`");
     }
     let all = Command::Verify { account: None, read_data: false, repair: true };
     match context.run(Need::Existing, all).await {
