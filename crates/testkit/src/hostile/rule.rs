@@ -259,15 +259,15 @@ fn gzip_of_zeros(megabytes: usize) -> Vec<u8> {
     let mut bits = Bits::default();
     bits.push(0b011, 3);
     bits.push_code(0b0011_0000, 8);
-    for _ in 0..megabytes * (1 << 20) / 258 {
+    let matches = megabytes * (1 << 20) / 258;
+    for _ in 0..16 {
         bits.push_code(0b1100_0101, 8);
         bits.push_code(0, 5);
     }
-    bits.push_code(0, 7);
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    out.extend(bits.bytes);
-    // Checksum and length are never reached.
-    out.extend([0; 8]);
+    // From the third byte on, 13 bytes (8 matches of 13 bits) repeat. The end of the block is never reached.
+    out.extend(&bits.bytes[..2]);
+    out.extend(bits.bytes[2..15].repeat(matches / 8));
     out
 }
 
@@ -296,5 +296,22 @@ impl Bits {
     /// Codes go in from their highest bit.
     fn push_code(&mut self, code: u32, bits: u32) {
         (0..bits).rev().for_each(|at| self.bit(code >> at));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bomb_is_small_and_made_of_zeros() {
+        let bomb = gzip_of_zeros(8);
+        assert!(bomb.len() < 60_000, "{}", bomb.len());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bomb.gz");
+        std::fs::write(&path, bomb).unwrap();
+        // It has no end, so the tool complains, after it has unpacked what there is.
+        let unpacked = std::process::Command::new("gzip").arg("-dc").arg(&path).output().unwrap().stdout;
+        assert!(unpacked.len() > 8_000_000 && unpacked.iter().all(|byte| *byte == 0), "{}", unpacked.len());
     }
 }
