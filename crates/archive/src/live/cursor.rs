@@ -14,6 +14,8 @@ pub(crate) struct Cursor(Mutex<Positions>);
 struct Positions {
     /// The newest position seen.
     seen: Option<u64>,
+    /// Events that were taken in.
+    taken: u64,
     /// Events under way, by position; the same position may come twice on a stream that misbehaves.
     open: BTreeMap<u64, u32>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Ticket {
 impl Cursor {
     /// A cursor that begins after a noted position.
     pub(crate) fn after(position: Option<u64>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Positions { seen: position, open: BTreeMap::new() })))
+        Arc::new(Self(Mutex::new(Positions { seen: position, taken: 0, open: BTreeMap::new() })))
     }
 
     /// An event that needs nothing to be done.
@@ -56,6 +58,11 @@ impl Cursor {
         }
     }
 
+    /// How many events were taken in: what was only passed over is passed over as quickly once more.
+    pub(crate) fn taken(&self) -> u64 {
+        self.lock().taken
+    }
+
     fn lock(&self) -> MutexGuard<'_, Positions> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,6 +72,7 @@ impl Ticket {
     /// Everything that the event asks for is durable, or there is nothing to do for it.
     pub(crate) fn done(self) {
         let mut positions = self.cursor.lock();
+        positions.taken = positions.taken.saturating_add(1);
         if let Some(count) = positions.open.get_mut(&self.seq) {
             *count = count.saturating_sub(1);
             if *count == 0 {

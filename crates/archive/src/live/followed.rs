@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use p2pds_syntax::{Did, Tid};
@@ -60,6 +61,10 @@ pub(crate) struct Inner {
     pub(crate) resyncing: bool,
     /// Events were dropped while it was fetched anew: do so once more.
     pub(crate) again: bool,
+    /// When it was fetched anew last, how often that did not last, and the pause that this made.
+    pub(crate) resynced_at: i64,
+    pub(crate) streak: u32,
+    pub(crate) resync_paused: i64,
     /// Tries of fetching it anew that failed, since the last good one.
     pub(crate) failures: u32,
     /// Places of events that were dropped, done when it is written down that the account is out of step.
@@ -102,6 +107,9 @@ impl Slot {
             behind: false,
             resyncing: false,
             again: false,
+            resynced_at: 0,
+            streak: 0,
+            resync_paused: 0,
             failures: 0,
             shed: Vec::new(),
             state: None,
@@ -179,6 +187,22 @@ impl Inner {
         }
     }
 
+    /// How long to wait before it is fetched anew: nothing at first, ever longer when that does not help for long, so that
+    /// a stream that never fits does not make the host give out the repo all the time.
+    pub(crate) fn resync_pause(&mut self, now: i64) -> Duration {
+        const LASTS: i64 = 60_000_000;
+        const FIRST: Duration = Duration::from_millis(250);
+        const MOST: Duration = Duration::from_secs(300);
+        if now.saturating_sub(self.resynced_at) > LASTS.max(self.resync_paused) {
+            (self.streak, self.resync_paused) = (0, 0);
+            return Duration::ZERO;
+        }
+        let pause = FIRST.saturating_mul(1_u32.checked_shl(self.streak).unwrap_or(u32::MAX)).min(MOST);
+        self.streak = self.streak.saturating_add(1).min(16);
+        self.resync_paused = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX).saturating_mul(2);
+        pause
+    }
+
     /// The identity is looked up again at this time, or earlier if that is planned.
     pub(crate) fn look_up_at(&mut self, at: i64) {
         self.identity_at = Some(self.identity_at.map_or(at, |planned| planned.min(at)));
@@ -238,5 +262,92 @@ impl Followed {
             }
             kept
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::super::cursor::Cursor;
+    use super::*;
+
+    fn wanted(host: &str) -> Wanted {
+        Wanted { did: Did::parse("did:web:a.example").unwrap(), host: host.to_owned(), changed_at: 0 }
+    }
+
+    fn waiting(cursor: &Arc<Cursor>, room: &Arc<Semaphore>, seq: u64, len: usize) -> Waiting {
+        Waiting {
+            frame: vec![0; len].into(),
+            ticket: cursor.begin(seq),
+            source: Arc::new(Source::Host("https://a".to_owned())),
+            opened_at: 1,
+            _room: Arc::clone(room).try_acquire_owned().unwrap(),
+        }
+    }
+
+    #[test]
+    fn events_leave_in_order_and_come_back_where_they_were() {
+        let (cursor, room) = (Cursor::after(None), Arc::new(Semaphore::new(10)));
+        let (slot, new) = Followed::default().put(&wanted("https://a"), None, 5);
+        assert!(new);
+        let mut inner = slot.lock();
+        inner.put_back((1..=4).map(|seq| waiting(&cursor, &room, seq, 100)).collect());
+        let sizes = |batch: &[Waiting]| batch.iter().map(|w| w.frame.len()).sum::<usize>();
+        let batch = inner.next_batch(10, 250);
+        assert_eq!((batch.len(), sizes(&batch), inner.bytes), (2, 200, 200), "no more than the bytes allow");
+        inner.put_back(batch.into());
+        assert_eq!((inner.bytes, inner.queue.len(), cursor.durable()), (400, 4, Some(0)));
+        let first = inner.next_batch(1, 10);
+        assert_eq!(first.len(), 1, "one always goes, whatever its size");
+        first.into_iter().for_each(|waiting| waiting.ticket.done());
+        assert_eq!(cursor.durable(), Some(1));
+        // What is dropped keeps its place until that is written down.
+        let last = waiting(&cursor, &room, 5, 100);
+        inner.shed(last);
+        assert_eq!((inner.bytes, inner.queue.len(), cursor.durable()), (0, 0, Some(1)));
+        assert_eq!(room.available_permits(), 10, "its memory is free at once");
+        inner.shed.drain(..).for_each(Ticket::done);
+        assert_eq!(cursor.durable(), Some(5));
+    }
+
+    #[test]
+    fn a_move_is_noticed_and_a_leaver_is_forgotten() {
+        let followed = Followed::default();
+        let stream = Arc::new(Source::Host("https://a".to_owned()));
+        let (slot, new) = followed.put(&wanted("https://a"), Some(&stream), 5);
+        slot.lock().ask_at = 1_000;
+        assert!(new && !followed.put(&wanted("https://a"), Some(&stream), 6).1);
+        assert_eq!(slot.lock().ask_at, 1_000);
+        assert!(followed.put(&wanted("https://b"), None, 7).1);
+        assert!(slot.lock().source.is_none());
+        assert_eq!(slot.lock().ask_at, 7, "it is compared at once");
+        followed.retain(|_| false);
+        assert!(followed.get("did:web:a.example").is_none() && slot.lock().gone);
+    }
+
+    #[test]
+    fn fetching_anew_again_and_again_becomes_rare() {
+        let (slot, _) = Followed::default().put(&wanted("https://a"), None, 5);
+        let mut inner = slot.lock();
+        let mut now = 1_000_000_000;
+        assert_eq!(inner.resync_pause(now), Duration::ZERO);
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            inner.resynced_at = now;
+            let pause = inner.resync_pause(now + 1_000);
+            now += 1_000 + i64::try_from(pause.as_micros()).unwrap();
+            pauses.push(pause.as_millis());
+        }
+        assert_eq!(pauses[..4], [250, 500, 1_000, 2_000]);
+        assert_eq!(pauses[11], 300_000);
+        inner.resynced_at = now;
+        assert_eq!(inner.resync_pause(now + 3_600_000_000), Duration::ZERO, "it lasted");
+    }
+
+    #[test]
+    fn ten_thousand_accounts_are_small() {
+        let each = size_of::<Slot>() + size_of::<Arc<Slot>>();
+        assert!(each < 1_024, "{each} bytes");
     }
 }

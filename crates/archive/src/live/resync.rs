@@ -41,6 +41,8 @@ impl Service {
     }
 
     async fn resync(self: Arc<Self>, slot: &Arc<Slot>, words: &str) {
+        let pause = slot.lock().resync_pause(self.now());
+        tokio::time::sleep(pause).await;
         let host = Arc::clone(&slot.lock().host);
         let own = self.per_host(&host);
         // A closed semaphore is the end of the node.
@@ -90,10 +92,7 @@ impl Service {
     /// `true`: the copy is the host's. `false`: the host does not give it out, or gives out something else.
     async fn resync_once(&self, slot: &Slot) -> ArchiveResult<bool> {
         let summary = self.archive.sync_for(&slot.did, Which::Nothing, &Progress::none()).await?;
-        Ok(matches!(
-            summary.outcome,
-            Outcome::Stored | Outcome::Updated { .. } | Outcome::Current | Outcome::KeptVerbatim { .. }
-        ))
+        Ok(matches!(summary.outcome, Outcome::Stored | Outcome::Updated { .. } | Outcome::Current))
     }
 
     async fn in_step(self: &Arc<Self>, slot: &Arc<Slot>) {
@@ -104,6 +103,7 @@ impl Service {
         let begin = {
             let mut inner = slot.lock();
             (inner.behind, inner.blocked, inner.resyncing, inner.failures) = (false, false, false, 0);
+            inner.resynced_at = now;
             (inner.state, inner.keys) = (None, None);
             (inner.heard_at, inner.changed_at) = (now, now);
             inner.overdue = None;

@@ -23,6 +23,8 @@ use crate::words::plural;
 
 /// Frames in a row that cannot be read, after which a stream is left and opened again.
 const MAX_BAD: u32 = 10;
+/// A position that moves only because events of others are passed over is noted after so long.
+const NOTE_ANYWAY: i64 = 60_000_000;
 /// Tries in a row that failed, after which that is a fault of its own.
 const FAILURES_TOLD: u32 = 6;
 /// The kind of that fault.
@@ -43,8 +45,10 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 struct State {
     cursor: Arc<Cursor>,
-    /// The position noted last.
+    /// The position noted last, how many events had been taken in by then, and when.
     noted: Option<u64>,
+    noted_taken: u64,
+    noted_at: i64,
     rate: Rate,
     /// When it was opened; `None` while it is not open. Microseconds since 1970.
     open_since: Option<i64>,
@@ -90,6 +94,8 @@ impl Stream {
         let state = State {
             cursor: Cursor::after(position),
             noted: position,
+            noted_taken: 0,
+            noted_at: 0,
             rate: Rate::new(millis(service.now())),
             open_since: None,
             worked_at: service.now(),
@@ -392,7 +398,9 @@ impl Stream {
     async fn note_position(&self, service: &Service) {
         let moved = {
             let state = lock(&self.state);
-            state.cursor.durable() != state.noted
+            let taken = state.cursor.taken() != state.noted_taken;
+            let long = service.now().saturating_sub(state.noted_at) > NOTE_ANYWAY;
+            state.cursor.durable() != state.noted && (taken || long || state.noted.is_none())
         };
         if moved {
             self.note(service, &self.words(service)).await;
@@ -410,9 +418,11 @@ impl Stream {
 
     /// Writes position and state down.
     pub(super) async fn note(&self, service: &Service, words: &str) {
-        let (position, last_error, done) = {
+        let (position, taken, last_error, done) = {
             let state = lock(&self.state);
-            (state.cursor.durable(), state.last_error.clone(), state.events)
+            // The count first: what is taken in after it is noted next time.
+            let taken = state.cursor.taken();
+            (state.cursor.durable(), taken, state.last_error.clone(), state.events)
         };
         let row = WorkerRow {
             name: self.source.row(),
@@ -426,7 +436,10 @@ impl Stream {
             updated_at: service.now(),
         };
         match service.archive().store().apply(Unit::PutWorker(row)).await {
-            Ok(_) => lock(&self.state).noted = position,
+            Ok(_) => {
+                let mut state = lock(&self.state);
+                (state.noted, state.noted_taken, state.noted_at) = (position, taken, service.now());
+            }
             // The older position stays: more comes twice after a restart, and nothing is lost.
             Err(error) => tracing::debug!(event = "live.cursor", %error, "the position could not be noted"),
         }
