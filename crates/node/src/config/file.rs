@@ -38,7 +38,7 @@ pub(super) fn parse(path: &Path, text: &str, sections: &[SectionInfo]) -> Result
             let line = here.line;
             let text = plain(value).ok_or_else(|| ConfigError::Value {
                 name: name.clone(),
-                origin: Origin::File(here),
+                origin: Box::new(Origin::File(here)),
                 value: text.get(value.span()).unwrap_or_default().to_owned(),
                 shape: "a single value or a list of them".to_owned(),
             })?;

@@ -23,7 +23,7 @@ pub enum ConfigError {
         /// `section.key`.
         name: String,
         /// Flag, variable or file that holds it.
-        origin: Origin,
+        origin: Box<Origin>,
         /// What was written; `(hidden)` for secrets.
         value: String,
         /// What was expected.
@@ -238,7 +238,7 @@ impl Layers {
         let (origin, text) = self.find(info, &name)?;
         let value = T::parse(&text).map_err(|shape| ConfigError::Value {
             name: name.clone(),
-            origin: origin.clone(),
+            origin: Box::new(origin.clone()),
             value: if info.secret { "(hidden)".to_owned() } else { text.clone() },
             shape,
         })?;
