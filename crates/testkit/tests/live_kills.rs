@@ -224,5 +224,7 @@ fn killed_anywhere_it_catches_up_and_misses_nothing() {
             one.refused.load(Ordering::Relaxed)
         );
         assert!(missing.is_empty(), "{} revisions were not seen: {missing:?}", missing.len());
+        let proved = program.json(&["history", &one.account.did, "--prove", "all"]).unwrap();
+        assert!(proved["proved"].as_u64() >= Some(stored.len() as u64), "not all are proved: {proved:#}");
     }
 }
