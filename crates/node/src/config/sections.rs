@@ -149,7 +149,7 @@ section! {
         /// Reverse proxies (addresses or ranges such as 10.0.0.0/8) whose X-Forwarded-For header
         /// is believed. Behind a proxy that is not named here, all callers count as one.
         trusted_proxies: Vec<Net> = "", env ["P2PDS_TRUSTED_PROXIES"];
-        /// Blocks and blobs of served accounts that can be found by CID alone. Each takes six bytes
+        /// Blocks and blobs of served accounts that can be found by CID alone. Each takes eight bytes
         /// of memory; accounts past it are served by their DID only.
         index_blocks: u32 = "20000000", env ["P2PDS_INDEX_BLOCKS"];
     }
