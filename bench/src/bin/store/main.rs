@@ -198,7 +198,7 @@ const LINES: &[(&str, &[Line])] = &[
             ),
             ("nothing cached by SQLite, ms median", "reads.write_fresh", 1e3, 2, ""),
             ("spine cached, ms median", "reads.write_warm", 1e3, 3, "0.3"),
-        ("… CPU of both threads, ms mean", "reads.write_warm_cpu", 1e3, 3, ""),
+            ("… CPU of both threads, ms mean", "reads.write_warm_cpu", 1e3, 3, ""),
         ],
     ),
     (

@@ -129,7 +129,8 @@ pub fn writes(dir: &Path, count: usize) -> Figures {
         .map(|_| {
             let op = op(&mut random);
             let before = cpu();
-            let (took, _) = clock(|| block_on(view::preview_write(&*store, &repo, &spine, &[op])).expect("a plan"));
+            let (took, _) =
+                clock(|| block_on(view::preview_write(&*store, &repo, &spine, &[op])).expect("a plan"));
             spent += cpu() - before;
             took
         })
