@@ -19,22 +19,36 @@ use super::{Shared, wire};
 /// Events that are written with one call.
 const BATCH: usize = 64;
 
-/// Reads one request and answers it.
+/// Answers the requests of one connection: whoever asks for thousands of accounts would run out of ports otherwise.
 pub(super) fn answer(stream: &TcpStream, shared: &Arc<Shared>) -> Result<()> {
     stream.set_nodelay(true)?;
-    let mut lines = BufReader::new(stream).lines();
-    let first = lines.next().context("no request")??;
-    let mut key = None;
-    for line in lines.by_ref() {
-        let line = line?;
+    let mut reader = BufReader::new(stream);
+    while answer_one(&mut reader, stream, shared)? {}
+    Ok(())
+}
+
+/// Reads one request and answers it; whether another one may follow.
+fn answer_one(reader: &mut BufReader<&TcpStream>, stream: &TcpStream, shared: &Arc<Shared>) -> Result<bool> {
+    let mut first = String::new();
+    if reader.read_line(&mut first)? == 0 {
+        return Ok(false);
+    }
+    let (mut key, mut last) = (None, false);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let line = line.trim_end();
         if line.is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("sec-websocket-key")
-        {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        if name.eq_ignore_ascii_case("sec-websocket-key") {
             key = Some(value.trim().to_owned());
         }
+        last |= name.eq_ignore_ascii_case("connection") && value.trim().eq_ignore_ascii_case("close");
+    }
+    if shared.ended() {
+        return Ok(false);
     }
     let target = first.split(' ').nth(1).context("no target")?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -48,7 +62,8 @@ pub(super) fn answer(stream: &TcpStream, shared: &Arc<Shared>) -> Result<()> {
     if path == "/xrpc/com.atproto.sync.subscribeRepos"
         && let Some(key) = key
     {
-        return subscribe(stream, shared, &key, params.get("cursor"));
+        subscribe(stream, shared, &key, params.get("cursor"))?;
+        return Ok(false);
     }
     let (status, mime, body) = if shared.closed.load(Ordering::Relaxed) {
         fail(503, "Unavailable")
@@ -58,11 +73,12 @@ pub(super) fn answer(stream: &TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let mut out = stream;
     write!(
         out,
-        "HTTP/1.1 {status} X\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
+        "HTTP/1.1 {status} X\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
+        body.len(),
+        if last { "close" } else { "keep-alive" }
     )?;
     out.write_all(&body)?;
-    Ok(out.flush()?)
+    Ok(!last)
 }
 
 /// Where a subscriber begins, as the protocol says it.
