@@ -40,6 +40,8 @@ struct Shared {
     /// The stream goes back to this sequence number and no further.
     oldest: AtomicU64,
     lie: Mutex<Option<ExportLie>>,
+    /// How often a lie was told.
+    told: AtomicU64,
     asked: Mutex<BTreeMap<String, u64>>,
     lines: Mutex<Vec<TcpStream>>,
     stop: AtomicBool,
@@ -123,6 +125,12 @@ impl Directory {
         self.shared.changed.notify_all();
     }
 
+    /// How often a lie was told.
+    #[must_use]
+    pub fn told(&self) -> u64 {
+        self.shared.told.load(Ordering::SeqCst)
+    }
+
     /// How often a path was asked for.
     #[must_use]
     pub fn asked(&self, path: &str) -> u64 {
@@ -140,8 +148,13 @@ impl Drop for Directory {
 }
 
 impl Shared {
-    fn lie(&self) -> Option<ExportLie> {
-        self.lie.lock().expect("not poisoned").clone()
+    /// The lie to be told now, counted if it is one about this.
+    fn lie(&self, in_pages: bool) -> Option<ExportLie> {
+        let lie = self.lie.lock().expect("not poisoned").clone();
+        if lie.as_ref().is_some_and(|lie| lie.is_of_pages() == in_pages) {
+            self.told.fetch_add(1, Ordering::SeqCst);
+        }
+        lie
     }
 
     /// An operation as the export gives it.
@@ -182,7 +195,7 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) -> Result<()> {
             follow(stream, shared, &key, value("cursor").and_then(|text| text.parse().ok()))
         }
         ("/export", _) => {
-            let lie = shared.lie();
+            let lie = shared.lie(true);
             if let Some(lie) = &lie
                 && lie.on_page(stream)?
             {
@@ -235,7 +248,7 @@ fn page(shared: &Shared, after: &str) -> Vec<String> {
 fn follow(stream: &TcpStream, shared: &Arc<Shared>, key: &str, cursor: Option<usize>) -> Result<()> {
     let mut out = stream;
     shared.lines.lock().expect("not poisoned").push(stream.try_clone()?);
-    let lie = shared.lie();
+    let lie = shared.lie(false);
     if let Some(lie) = &lie
         && lie.before_upgrade(stream)?
     {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use p2pds_archive::{Archive, Following};
-use p2pds_testkit::directory::{Directory, ExportLie, export_lies};
+use p2pds_testkit::directory::{Directory, export_lies};
 use tokio::task::AbortHandle;
 
 use super::fake::person::By;
@@ -210,15 +210,10 @@ async fn a_lying_export_changes_nothing_costs_little_and_is_outlived() {
     let first = world.operate();
     world.noticed(&first).await;
     for (name, lie) in export_lies(world.person.did.as_str()) {
-        let (streams, pages) = (world.directory.asked("/export/stream"), world.directory.asked("/export"));
+        let told = world.directory.told();
         let (logs, known) = (world.logs_asked(), world.node.store.plc_log(&world.person.did).await.unwrap());
-        let in_pages = matches!(lie, ExportLie::EndlessPage | ExportLie::Circle | ExportLie::WordyPage);
         world.directory.lie(Some(lie));
-        until(name, async || {
-            let (now, then) = if in_pages { ("/export", pages) } else { ("/export/stream", streams) };
-            world.directory.asked(now) > then
-        })
-        .await;
+        until(name, async || world.directory.told() > told).await;
         assert_eq!(world.node.store.plc_log(&world.person.did).await.unwrap(), known, "{name}");
         assert!(world.logs_asked() <= logs + 1, "{name}: {}", world.logs_asked() - logs);
         world.directory.lie(None);

@@ -77,6 +77,11 @@ pub fn export_lies(did: &str) -> Vec<(&'static str, ExportLie)> {
 const LONG: Duration = Duration::from_secs(120);
 
 impl ExportLie {
+    /// Whether it is the pages that are wrong.
+    pub(super) fn is_of_pages(&self) -> bool {
+        matches!(self, Self::EndlessPage | Self::Circle | Self::WordyPage)
+    }
+
     /// Instead of the upgrade; whether that was all.
     pub(super) fn before_upgrade(&self, stream: &TcpStream) -> Result<bool> {
         match self {
