@@ -19,7 +19,8 @@ pub fn bench(which: &[String]) -> Result<()> {
         }
         if program == "live" {
             // The node that it measures is a program of its own.
-            let build = ["build", "--release", "--locked", "--manifest-path", "bench/Cargo.toml", "--bin", "node"];
+            let build =
+                ["build", "--release", "--locked", "--manifest-path", "bench/Cargo.toml", "--bin", "node"];
             step("bench node (build)", &mut cargo(&build))?;
         }
         step(&format!("bench {program}"), &mut command)?;
