@@ -181,6 +181,9 @@ impl Archive {
     /// [`ArchiveError::BadName`], store failures.
     pub async fn find_here(&self, name: &str) -> ArchiveResult<Option<Did>> {
         let ident = parse_name(name)?;
+        if let AtIdentifier::Did(did) = &ident {
+            return Ok(self.0.store().account(did).await?.map(|account| account.did));
+        }
         let accounts = self.0.all_accounts().await?;
         let named = |account: &Account| match &ident {
             AtIdentifier::Did(did) => account.did == *did,
