@@ -148,6 +148,10 @@ impl Drop for Directory {
 }
 
 impl Shared {
+    fn count(&self, path: &str) {
+        *self.asked.lock().expect("not poisoned").entry(path.to_owned()).or_default() += 1;
+    }
+
     /// The lie to be told now, counted if it is one about this.
     fn lie(&self, in_pages: bool) -> Option<ExportLie> {
         let lie = self.lie.lock().expect("not poisoned").clone();
@@ -186,7 +190,11 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let target = first.split(' ').nth(1).context("no target")?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = path.replace("%3A", ":");
-    *shared.asked.lock().expect("not poisoned").entry(path.clone()).or_default() += 1;
+    // A stream counts when it is known where it begins, so that what comes after it was counted is in it.
+    let streams = path == "/export/stream" && key.is_some() && !shared.old.load(Ordering::SeqCst);
+    if !streams {
+        shared.count(&path);
+    }
     let value = |name: &str| {
         query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
     };
@@ -261,6 +269,7 @@ fn follow(stream: &TcpStream, shared: &Arc<Shared>, key: &str, cursor: Option<us
         return Ok(());
     }
     let newest = shared.export.lock().expect("not poisoned").len();
+    shared.count("/export/stream");
     let mut at = cursor.unwrap_or(newest);
     if at > newest {
         return goodbye(stream, "FutureCursor");

@@ -175,11 +175,11 @@ async fn a_directory_that_was_set_back_is_followed_from_its_new_end() {
     world.open(1).await;
     let first = world.operate();
     world.noticed(&first).await;
+    let streams = world.directory.asked("/export/stream");
     world.directory.set_back();
     // Its numbers begin anew, so the stored place is from the future.
     until("set back", async || world.place().await.is_none()).await;
-    let streams = world.directory.asked("/export/stream");
-    world.open(streams).await;
+    world.open(streams + 2).await;
     let second = world.operate();
     world.noticed(&second).await;
     world.stop();
