@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt as _, StreamExt as _};
 use p2pds_archive::schedule::{self, Busy, Need, Plan, Rule, Setback, Subject};
 use p2pds_archive::{Asked, Progress};
 use p2pds_store::{Account, Unit, WorkerRow};
 use p2pds_syntax::Did;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use crate::node::engine::Engine;
 use crate::node::jobs::{Job, Task, Trouble};
@@ -65,24 +65,31 @@ fn is_zero(n: &u64) -> bool {
 pub async fn run(job: Arc<dyn Job>, engine: Arc<Engine>, mut stop: Stop) -> anyhow::Result<()> {
     let bell = engine.archive.wakes().bell(job.name());
     let mut runner = Runner::new(job, engine).await?;
-    let mut running: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
+    // Tasks of their own, so that they go on while the store is looked at.
+    let mut running: JoinSet<Ended> = JoinSet::new();
     let mut notes = tokio::time::interval(NOTE_EVERY);
     notes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let plan = runner.look(now_micros()).await?;
         for turn in &plan.start {
-            running.extend(runner.start(turn, now_micros()));
+            if let Some(task) = runner.start(turn, now_micros()) {
+                running.spawn(task);
+            }
         }
         runner.note(&plan, false).await;
         let pause = runner.pause(&plan, now_micros());
         tokio::select! {
             // Dropping the work is safe: it resumes at the next start.
             () = stop.wait() => {
-                drop(running);
+                running.shutdown().await;
                 runner.stopped().await;
                 return Ok(());
             }
-            Some(ended) = running.next(), if !running.is_empty() => runner.ended(ended).await?,
+            Some(ended) = running.join_next() => match ended {
+                Ok(ended) => runner.ended(ended).await?,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(error) => return Err(error.into()),
+            },
             () = bell.notified() => runner.hear().await?,
             _ = notes.tick(), if !running.is_empty() => runner.note(&plan, true).await,
             () = tokio::time::sleep(pause) => {}
