@@ -1,7 +1,7 @@
 //! To whom an account is served: chosen by the operator, with a recorded reason, within what its owner declared.
 
-use p2pds_reading::{Reading, Viewer, may_read};
-use p2pds_store::{Account, AccountPatch, Evidence, Intent, Serve, Unit};
+use p2pds_reading::{Intent, Reading, Viewer, may_read};
+use p2pds_store::{Account, AccountPatch, Evidence, Serve, Unit};
 use p2pds_syntax::Did;
 use serde_json::json;
 
@@ -83,15 +83,14 @@ impl crate::archive::Inner {
 
     /// To whom an account is served, why, and what stands against it now.
     pub(crate) async fn serving(&self, account: &Account) -> ArchiveResult<ServingNote> {
-        let mut account = account.clone();
-        account.archive_intent = self.declared(&account).await?;
+        let declared = self.declared(account).await?;
         let viewer = if account.serve == Serve::Peers { Viewer::Peer } else { Viewer::Public };
-        let refused = may_read(viewer, &account).err().filter(|_| account.serve != Serve::Nobody);
+        let refused = may_read(viewer, account, declared).err().filter(|_| account.serve != Serve::Nobody);
         Ok(ServingNote {
             did: Some(account.did.clone()),
             serve: word(account.serve).to_owned(),
             basis: account.serve_basis.clone(),
-            declared: account.archive_intent.as_str().to_owned(),
+            declared: declared.as_str().to_owned(),
             refused: refused.map(|refusal| refusal.to_string()),
         })
     }

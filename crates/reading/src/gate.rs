@@ -1,7 +1,8 @@
 //! Who may read what: one function, a table test.
 
-use p2pds_store::{Account, AccountStatus, Intent, Serve, VerifiedState};
+use p2pds_store::{Account, AccountStatus, Serve, VerifiedState};
 
+use crate::intent::Intent;
 use crate::refusal::Refusal;
 
 /// Who asks.
@@ -15,7 +16,7 @@ pub enum Viewer {
     Public,
 }
 
-/// Whether this viewer may read this account at all.
+/// Whether this viewer may read this account at all, given what its owner declared ([`crate::Reading::declared`]).
 ///
 /// Accounts hosted elsewhere are served to nobody until the operator chooses; what its owner or host has withdrawn is
 /// not served, nor what is not proved. An owner who declared that no public archive may show the account is heeded by
@@ -23,7 +24,7 @@ pub enum Viewer {
 ///
 /// # Errors
 /// The refusal that applies.
-pub fn may_read(viewer: Viewer, account: &Account) -> Result<(), Refusal> {
+pub fn may_read(viewer: Viewer, account: &Account, declared: Intent) -> Result<(), Refusal> {
     let did = || account.did.clone();
     let chosen = match (viewer, account.serve) {
         (Viewer::Operator, _) => return Ok(()),
@@ -36,7 +37,7 @@ pub fn may_read(viewer: Viewer, account: &Account) -> Result<(), Refusal> {
     if account.purging {
         return Err(Refusal::NoAccount(did()));
     }
-    if viewer == Viewer::Public && account.archive_intent == Intent::Refused {
+    if viewer == Viewer::Public && declared == Intent::Refused {
         return Err(Refusal::OwnerRefuses(did()));
     }
     // An unreachable host or a throttled account has withdrawn nothing.
@@ -75,7 +76,7 @@ mod tests {
                         let mut account = Account::new(did.clone(), Origin::Network, 0);
                         (account.serve, account.status, account.verified) = (serve, status, verified);
                         account.serve_basis = basis.clone();
-                        assert!(may_read(Viewer::Operator, &account).is_ok());
+                        assert!(may_read(Viewer::Operator, &account, Intent::Refused).is_ok());
                         let withdrawn = matches!(
                             status,
                             AccountStatus::Deactivated
@@ -84,14 +85,12 @@ mod tests {
                                 | AccountStatus::Deleted
                         );
                         let sound = basis.is_some() && !withdrawn && verified == VerifiedState::Verified;
-                        assert_eq!(
-                            may_read(Viewer::Public, &account).is_ok(),
-                            sound && serve == Serve::Public
-                        );
-                        assert_eq!(may_read(Viewer::Peer, &account).is_ok(), sound && serve != Serve::Nobody);
-                        account.archive_intent = Intent::Refused;
-                        assert!(may_read(Viewer::Public, &account).is_err());
-                        assert_eq!(may_read(Viewer::Peer, &account).is_ok(), sound && serve != Serve::Nobody);
+                        for declared in [Intent::Unsaid, Intent::Allowed, Intent::Refused] {
+                            let public = sound && serve == Serve::Public && declared != Intent::Refused;
+                            assert_eq!(may_read(Viewer::Public, &account, declared).is_ok(), public);
+                            let peer = sound && serve != Serve::Nobody;
+                            assert_eq!(may_read(Viewer::Peer, &account, declared).is_ok(), peer);
+                        }
                     }
                 }
             }

@@ -7,7 +7,7 @@ use p2pds_store::{CommitRow, RecordRow, RecordsQuery, Repo, Role, Store};
 use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::Reading;
-use crate::gate::{Viewer, may_read};
+use crate::gate::Viewer;
 use crate::refusal::Refusal;
 
 /// One account as it was at a head that this archive has seen.
@@ -67,8 +67,7 @@ impl Reading {
 
     /// The account's horizon, if this viewer may know.
     async fn only_operator(&self, viewer: Viewer, did: &Did) -> Result<Option<Tid>, Refusal> {
-        let account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
-        may_read(viewer, &account)?;
+        let account = self.account(viewer, did).await?;
         if viewer != Viewer::Operator {
             return Err(Refusal::NotServed(did.clone()));
         }

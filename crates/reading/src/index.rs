@@ -17,6 +17,7 @@ use p2pds_syntax::{Did, Tid};
 
 use crate::Reading;
 use crate::gate::{Viewer, may_read};
+use crate::intent::Intent;
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -213,7 +214,7 @@ impl Reading {
             after = Some(last.did.clone());
             for account in page {
                 // Peers may read whatever the public may.
-                if may_read(Viewer::Peer, &account).is_err() {
+                if may_read(Viewer::Peer, &account, Intent::Unsaid).is_err() {
                     continue;
                 }
                 seen.insert(account.did.clone());

@@ -6,11 +6,35 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use p2pds_ipld::cbor::{Limits, Value, decode};
-use p2pds_store::{Account, Intent, RecordRow, RepoId};
+use p2pds_store::{Account, RecordRow, RepoId};
 use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::Reading;
 use crate::refusal::Refusal;
+
+/// What the account's owner declared about public archives (`org.user-intents`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Intent {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// It may be served by archives.
+    Allowed,
+    /// It may not.
+    Refused,
+}
+
+impl Intent {
+    /// A word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsaid => "unsaid",
+            Self::Allowed => "allowed",
+            Self::Refused => "refused",
+        }
+    }
+}
 
 /// Where declarations stand: the lexicon's name, and the one of its trial.
 const DECLARATIONS: [&str; 2] =

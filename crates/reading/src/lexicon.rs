@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use p2pds_store::LexiconRow;
 use p2pds_syntax::Did;
 
-use crate::{Reading, Refusal, Viewer, may_read};
+use crate::{Reading, Refusal, Viewer};
 
 /// Accounts asked for at a time, so that no read takes long.
 const PAGE: usize = 500;
@@ -65,11 +65,14 @@ impl Reading {
             let page = self.store.accounts(after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.did.clone());
-            let readable: Vec<Did> = page
-                .iter()
-                .filter(|account| !account.purging && may_read(viewer, account).is_ok())
-                .map(|account| account.did.clone())
-                .collect();
+            let mut readable: Vec<Did> = Vec::new();
+            for account in page.into_iter().filter(|account| !account.purging) {
+                match self.judge(viewer, &account).await {
+                    Ok(()) => readable.push(account.did),
+                    Err(Refusal::Store(error)) => return Err(error.into()),
+                    Err(_) => {}
+                }
+            }
             if readable.is_empty() {
                 continue;
             }

@@ -43,6 +43,7 @@ pub use car::Car;
 pub use gate::{Viewer, may_read};
 pub use history::Past;
 pub use index::Indexed;
+pub use intent::Intent;
 pub use lexicon::{LexiconStats, Lexicons};
 pub use list::{BlobPage, Description, Order, RecordPage};
 pub use plc::PlcLog;

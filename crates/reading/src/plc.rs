@@ -3,7 +3,7 @@
 use p2pds_store::PlcRow;
 use p2pds_syntax::Did;
 
-use crate::{Reading, Refusal, Viewer, may_read};
+use crate::{Reading, Refusal, Viewer};
 
 /// A mirrored log.
 #[derive(Debug, Clone)]
@@ -20,8 +20,7 @@ impl Reading {
     /// # Errors
     /// [`Refusal`].
     pub async fn plc_log(&self, viewer: Viewer, did: &Did) -> Result<PlcLog, Refusal> {
-        let account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
-        may_read(viewer, &account)?;
+        self.account(viewer, did).await?;
         Ok(PlcLog {
             operations: self.store.plc_log(did).await?,
             fetched_at: self.store.plc_fetched_at(did).await?,

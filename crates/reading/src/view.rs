@@ -10,6 +10,7 @@ use p2pds_syntax::{Did, RecordPath};
 
 use crate::Reading;
 use crate::gate::{Viewer, may_read};
+use crate::intent::Intent;
 use crate::refusal::Refusal;
 use crate::tree::commit_block;
 
@@ -43,12 +44,8 @@ impl Reading {
     /// # Errors
     /// [`Refusal`].
     pub async fn account(&self, viewer: Viewer, did: &Did) -> Result<Account, Refusal> {
-        let mut account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
-        may_read(viewer, &account)?;
-        if viewer == Viewer::Public {
-            account.archive_intent = self.declared(&account).await?;
-            may_read(viewer, &account)?;
-        }
+        let account = self.store.account(did).await?.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
+        self.judge(viewer, &account).await?;
         Ok(account)
     }
 
@@ -61,6 +58,19 @@ impl Reading {
         let repo = self.store.live_repo(did).await?.ok_or_else(|| Refusal::Nothing(did.clone()))?;
         let head = repo.head.ok_or_else(|| Refusal::Nothing(did.clone()))?;
         Ok((account, head))
+    }
+
+    /// Whether this viewer may read an account, by what is stored of it and what its owner declared.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(crate) async fn judge(&self, viewer: Viewer, account: &Account) -> Result<(), Refusal> {
+        may_read(viewer, account, Intent::Unsaid)?;
+        // Only the public is kept out by a declaration; for the others it need not be read.
+        if viewer == Viewer::Public {
+            may_read(viewer, account, self.declared(account).await?)?;
+        }
+        Ok(())
     }
 
     /// The present state of an account.

@@ -4,7 +4,6 @@ ALTER TABLE account ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;       -- 0 n
 ALTER TABLE account ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;           -- history kept: 0 a window, 1 all
 ALTER TABLE account ADD COLUMN keep_basis TEXT;                           -- why data is kept after deletion at source
 ALTER TABLE account ADD COLUMN withdrawn_at INTEGER;                      -- since when it is deleted at its source
-ALTER TABLE account ADD COLUMN archive_intent INTEGER NOT NULL DEFAULT 0; -- 0 unsaid, 1 allowed, 2 refused
 ALTER TABLE account ADD COLUMN horizon INTEGER;                           -- older revs were pruned; NULL: none were
 
 ALTER TABLE repo ADD COLUMN line INTEGER NOT NULL DEFAULT 0;              -- line of history, see commit_log

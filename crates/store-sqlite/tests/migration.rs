@@ -14,8 +14,8 @@ use p2pds_ipld::Cid;
 use p2pds_store::view::{Stager, block_on};
 use p2pds_store::{
     Account, AccountPatch, AccountStatus, BlobFilter, BlobRef, BlobState, BucketUpdate, Change, Evidence,
-    Finding, Head, IdentityRow, Intent, Keep, Origin, PlcRow, RecordsQuery, Repo, Role, Seen, StagedRow,
-    Store, Unit, Version, WorkerRow, commit_cid,
+    Finding, Head, IdentityRow, Keep, Origin, PlcRow, RecordsQuery, Repo, Role, Seen, StagedRow, Store, Unit,
+    Version, WorkerRow, commit_cid,
 };
 use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore};
 use p2pds_syntax::{Did, RecordPath, Tid};
@@ -205,7 +205,7 @@ fn a_database_of_the_first_schema_opens_and_keeps_everything() {
     assert_eq!(show(&store), wanted);
     let account = block_on(store.account(&did('a'))).unwrap().unwrap();
     assert_eq!((account.priority, account.keep, account.keep_basis), (0, Keep::Window, None));
-    assert_eq!((account.withdrawn_at, account.archive_intent, account.horizon), (None, Intent::Unsaid, None));
+    assert_eq!((account.withdrawn_at, account.horizon), (None, None));
     let history = block_on(store.history(&did('a'), None, 9)).unwrap();
     assert!(
         history.iter().all(|row| row.seen_at.is_none() && row.counts.is_none() && row.line == 0),

@@ -116,30 +116,6 @@ impl Keep {
     }
 }
 
-/// What the account's owner declared about public archives (`org.user-intents`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Intent {
-    /// Nothing.
-    #[default]
-    Unsaid,
-    /// It may be served by archives.
-    Allowed,
-    /// It may not.
-    Refused,
-}
-
-impl Intent {
-    /// A word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unsaid => "unsaid",
-            Self::Allowed => "allowed",
-            Self::Refused => "refused",
-        }
-    }
-}
-
 /// One stored account. Times are microseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -199,8 +175,6 @@ pub struct Account {
     pub keep_basis: Option<String>,
     /// Since when it is deleted at its source; kept by the store, see [`AccountPatch::status_at`].
     pub withdrawn_at: Option<i64>,
-    /// What its owner declared about public archives.
-    pub archive_intent: Intent,
     /// States before this rev were pruned; kept by the store.
     pub horizon: Option<Tid>,
 }
@@ -238,7 +212,6 @@ impl Account {
             keep: Keep::Window,
             keep_basis: None,
             withdrawn_at: None,
-            archive_intent: Intent::Unsaid,
             horizon: None,
         }
     }
@@ -287,8 +260,6 @@ pub struct AccountPatch {
     pub keep: Option<Keep>,
     /// New basis for keeping.
     pub keep_basis: Option<Option<String>>,
-    /// New declaration of the owner.
-    pub archive_intent: Option<Intent>,
 }
 
 impl AccountPatch {
@@ -317,7 +288,6 @@ impl AccountPatch {
         set(&mut account.priority, self.priority);
         set(&mut account.keep, self.keep);
         set(&mut account.keep_basis, self.keep_basis);
-        set(&mut account.archive_intent, self.archive_intent);
         account.withdrawn_at = match account.status {
             AccountStatus::Deleted => account.withdrawn_at.or(self.status_at),
             _ => None,

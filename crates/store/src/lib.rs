@@ -27,7 +27,7 @@ mod unit;
 pub mod view;
 mod watch;
 
-pub use account::{Account, AccountPatch, AccountStatus, Intent, Keep, Origin, Serve, VerifiedState};
+pub use account::{Account, AccountPatch, AccountStatus, Keep, Origin, Serve, VerifiedState};
 pub use commit::{commit_cid, commit_of};
 pub use error::{StoreError, StoreResult};
 pub use lexicon::LexiconRow;

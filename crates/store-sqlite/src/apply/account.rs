@@ -5,7 +5,7 @@ use p2pds_syntax::Did;
 use rusqlite::params;
 
 use super::Apply;
-use crate::codes::{int, intent, keep, origin, serve, status, verified};
+use crate::codes::{int, keep, origin, serve, status, verified};
 use crate::fault::Outcome;
 use crate::read;
 
@@ -16,9 +16,9 @@ impl Apply {
                 "INSERT INTO account (did, handle, pds, status, origin, verified, serve, serve_basis, added_at,
                    last_sync_at, last_attempt_at, last_sync_error, last_verified_at, last_verify_ok, car_bytes,
                    blobs_held, blobs_missing, blob_bytes, paused, quota, purging,
-                   priority, keep, keep_basis, withdrawn_at, archive_intent)
+                   priority, keep, keep_basis, withdrawn_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, 0, 0, ?16, ?17, 0,
-                   ?18, ?19, ?20, ?21, ?22)
+                   ?18, ?19, ?20, ?21)
                  ON CONFLICT (did) DO NOTHING",
             )?
             .execute(params![
@@ -43,7 +43,6 @@ impl Apply {
                 keep(a.keep),
                 a.keep_basis,
                 a.withdrawn_at,
-                intent(a.archive_intent),
             ])?;
         self.account_id(&a.did).map(|_| ())
     }
@@ -59,7 +58,7 @@ impl Apply {
                 "UPDATE account SET handle = ?2, pds = ?3, status = ?4, origin = ?5, verified = ?6, serve = ?7,
                    serve_basis = ?8, last_sync_at = ?9, last_attempt_at = ?10, last_sync_error = ?11,
                    last_verified_at = ?12, last_verify_ok = ?13, car_bytes = ?14, paused = ?15, quota = ?16,
-                   priority = ?17, keep = ?18, keep_basis = ?19, withdrawn_at = ?20, archive_intent = ?21
+                   priority = ?17, keep = ?18, keep_basis = ?19, withdrawn_at = ?20
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -83,7 +82,6 @@ impl Apply {
                 keep(a.keep),
                 a.keep_basis,
                 a.withdrawn_at,
-                intent(a.archive_intent),
             ])?;
         Ok(())
     }

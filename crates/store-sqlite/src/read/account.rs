@@ -4,16 +4,14 @@ use p2pds_store::{Account, StoreError};
 use p2pds_syntax::Did;
 use rusqlite::{Connection, Row, params};
 
-use crate::codes::{
-    len, read_intent, read_keep, read_origin, read_serve, read_status, read_tid, read_verified, uint,
-};
+use crate::codes::{len, read_keep, read_origin, read_serve, read_status, read_tid, read_verified, uint};
 use crate::fault::Outcome;
 
 const COLUMNS: &str = "SELECT a.did, a.handle, a.pds, a.status, a.origin, a.verified, a.serve, a.serve_basis,
   a.added_at, a.last_sync_at, a.last_attempt_at, a.last_sync_error, a.last_verified_at, a.last_verify_ok,
   a.car_bytes, a.blobs_held, a.blobs_missing, a.blob_bytes, a.paused, a.quota, a.purging,
   r.rev, r.records, r.record_bytes,
-  a.priority, a.keep, a.keep_basis, a.withdrawn_at, a.archive_intent, a.horizon
+  a.priority, a.keep, a.keep_basis, a.withdrawn_at, a.horizon
   FROM account a LEFT JOIN repo r ON r.account = a.id AND r.role < 2";
 
 /// A stored DID; it was parsed before it was stored.
@@ -52,8 +50,7 @@ fn read(r: &Row<'_>) -> Outcome<Account> {
         keep: read_keep(r.get(25)?)?,
         keep_basis: r.get(26)?,
         withdrawn_at: r.get(27)?,
-        archive_intent: read_intent(r.get(28)?)?,
-        horizon: r.get::<_, Option<i64>>(29)?.map(read_tid).transpose()?,
+        horizon: r.get::<_, Option<i64>>(28)?.map(read_tid).transpose()?,
     })
 }
 

@@ -4,7 +4,7 @@ use p2pds_syntax::ErrorKind;
 
 use super::{Factory, Rig, did, rev, row};
 use crate::view::block_on;
-use crate::{Account, AccountPatch, AccountStatus, Intent, Keep, Origin, Serve, Unit, VerifiedState};
+use crate::{Account, AccountPatch, AccountStatus, Keep, Origin, Serve, Unit, VerifiedState};
 
 pub(super) fn run(factory: Factory<'_>) {
     added_once_and_patched(factory);
@@ -36,7 +36,6 @@ fn added_once_and_patched(factory: Factory<'_>) {
         priority: Some(-3),
         keep: Some(Keep::All),
         keep_basis: Some(Some("asked for by its owner".into())),
-        archive_intent: Some(Intent::Refused),
         ..AccountPatch::default()
     };
     rig.ok(Unit::PatchAccount { did: did(0), patch: Box::new(patch.clone()) });

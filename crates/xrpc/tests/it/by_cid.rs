@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use p2pds_ipld::Cid;
+use p2pds_reading::Viewer;
 use p2pds_store::{AccountPatch, AccountStatus, Serve};
 use p2pds_testkit::madeup::{Content, MadeUp, State};
 use p2pds_testkit::oracle::{POST, bulk_key, car_blocks, post_record};
@@ -279,6 +280,9 @@ async fn an_owner_who_wants_no_public_archive_is_heeded() {
         let next = account.sign(step, &content);
         house.commit(&account, &before, &next).await;
         assert_eq!(ask().await, wanted, "{place} {allow:?}");
+        assert_eq!(door.xrpc("org.p2pds.plc.getLog", &format!("did={did}")).await.status, wanted);
+        let counted = house.reading.lexicons(Viewer::Public).await.unwrap().stats().records;
+        assert_eq!(counted > 0, wanted == 200, "{place} {allow:?}");
         house.index().await;
         let by_cid = door.get(&format!("/.well-known/rasl/{}", next.commit)).await.status;
         assert_eq!(by_cid, if wanted == 200 { 200 } else { 404 });
