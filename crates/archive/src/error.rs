@@ -67,6 +67,12 @@ pub enum ArchiveError {
     /// The record has no other version here.
     #[error("of {0} no other version than the current one is kept; name a point in time with --at")]
     NoOtherVersion(String),
+    /// An announcement for longer than one may hold.
+    #[error(
+        "an announcement holds for 30 days at most, because no alarm is raised meanwhile: announce the change for the \
+         time that it takes"
+    )]
+    AnnouncedTooLong,
     /// A reason is asked for and none was given.
     #[error("a reason is needed: it is recorded, and is what others will read later")]
     NoReason,
@@ -212,7 +218,9 @@ impl ArchiveError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::BadMoment(_) | Self::NoReason | Self::Serving { .. } => ErrorKind::Invalid,
+            Self::BadMoment(_) | Self::AnnouncedTooLong | Self::NoReason | Self::Serving { .. } => {
+                ErrorKind::Invalid
+            }
             Self::NeverSeen { .. } | Self::NotThen { .. } | Self::NoOtherVersion(_) => ErrorKind::NotFound,
             Self::NothingToAccept { .. } => ErrorKind::Conflict,
             Self::NotWritable(_) => ErrorKind::Invalid,

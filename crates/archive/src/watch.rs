@@ -121,15 +121,19 @@ impl Archive {
         self.inner().judge_identity(did).await
     }
 
-    /// Notes that the owner will change the identity: what happens to it in the time to come is expected.
+    /// Notes that the owner will change the identity: what happens to it in the time to come is expected. Takes the
+    /// place of an earlier announcement; for no time at all it only ends that one.
     ///
     /// # Errors
-    /// [`ArchiveError::NotArchived`], store failures.
+    /// [`ArchiveError::AnnouncedTooLong`], [`ArchiveError::NotArchived`], store failures.
     pub async fn announce(&self, did: &Did, within: Duration, reason: &str) -> ArchiveResult<Announcement> {
         let inner = self.inner();
+        if within > LONGEST {
+            return Err(ArchiveError::AnnouncedTooLong);
+        }
         inner.account(did).await?;
         let now = inner.now();
-        let within = i64::try_from(within.min(LONGEST).as_micros()).unwrap_or(i64::MAX);
+        let within = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
         let until = now.saturating_add(within);
         inner.keep_note(did, ANNOUNCED, json!({"until": until, "reason": reason}), None).await?;
         Ok(Announcement { did: did.clone(), at: now, until, reason: reason.to_owned() })

@@ -51,10 +51,15 @@ fn said(row: &RecordRow) -> Intent {
     let value = row.body.as_ref().and_then(|body| decode(body, &Limits::RECORD).ok());
     // A declaration that cannot be read is not taken for consent.
     let Some(value) = value else { return Intent::Refused };
-    match value.get("publicAccessArchive").and_then(|said| said.get("allow")) {
+    let allow = match value.get("publicAccessArchive") {
+        None => return Intent::Unsaid,
+        Some(said @ Value::Map(_)) => said.get("allow"),
+        Some(_) => return Intent::Refused,
+    };
+    match allow {
+        None | Some(Value::Null) => Intent::Unsaid,
         Some(Value::Bool(true)) => Intent::Allowed,
-        Some(Value::Bool(false)) => Intent::Refused,
-        _ => Intent::Unsaid,
+        Some(_) => Intent::Refused,
     }
 }
 
@@ -114,6 +119,12 @@ mod tests {
         assert_eq!(said(&allow(Value::Null)), Intent::Unsaid);
         assert_eq!(said(&says(Value::map(Vec::<(String, Value)>::new()))), Intent::Unsaid);
         assert_eq!(said(&row(Some(encode(&Value::map(Vec::<(String, Value)>::new()))))), Intent::Unsaid);
+        for odd in [Value::Bool(false), Value::Null, Value::Text("no".into()), Value::Array(Vec::new())] {
+            assert_eq!(said(&says(odd.clone())), Intent::Refused, "{odd:?}");
+        }
+        for odd in [Value::Int(0), Value::Text("no".into())] {
+            assert_eq!(said(&allow(odd.clone())), Intent::Refused, "{odd:?}");
+        }
         assert_eq!(said(&row(None)), Intent::Refused);
         assert_eq!(said(&row(Some(b"no record".to_vec()))), Intent::Refused);
     }

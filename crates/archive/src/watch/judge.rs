@@ -46,6 +46,19 @@ impl Said {
     }
 }
 
+/// Each announcement ends with the next one, at the latest.
+fn in_turn(announcements: impl Iterator<Item = Announcement>) -> Vec<Announcement> {
+    let mut all: Vec<Announcement> = announcements.collect();
+    all.sort_by_key(|announcement| announcement.at);
+    let mut next = i64::MAX;
+    for announcement in all.iter_mut().rev() {
+        announcement.until = announcement.until.min(next);
+        next = announcement.at.saturating_sub(1);
+    }
+    all.retain(|announcement| announcement.until > announcement.at);
+    all
+}
+
 impl Inner {
     pub(crate) async fn judge_identity(&self, did: &Did) -> ArchiveResult<Watched> {
         let _one = self.watching().judging.lock().await;
@@ -161,7 +174,7 @@ impl Inner {
                 reason: text(&detail, "reason").unwrap_or_default(),
             })
         };
-        let announcements = self.notes(did, ANNOUNCED).await?.into_iter().filter_map(announcement).collect();
+        let announcements = in_turn(self.notes(did, ANNOUNCED).await?.into_iter().filter_map(announcement));
         let acknowledged = self.notes(did, ACKNOWLEDGED).await?.into_iter();
         let acknowledged = acknowledged
             .filter_map(|(_, detail)| {

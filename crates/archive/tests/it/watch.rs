@@ -87,6 +87,23 @@ async fn an_operation_that_nobody_announced_is_counted_down_and_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_announcement_is_taken_back_by_the_next_one() {
+    let (fake, node, mut person) = archived().await;
+    let long = node.archive.announce(&person.did, Duration::from_secs(31 * 86_400), "by mistake").await;
+    assert!(matches!(long, Err(ArchiveError::AnnouncedTooLong)), "{long:?}");
+    node.archive.announce(&person.did, Duration::from_secs(30 * 86_400), "by mistake").await.unwrap();
+    assert!(node.archive.identity_history(&person.did).await.unwrap().announced.is_some());
+    pass(&node, 1);
+    node.archive.announce(&person.did, Duration::ZERO, "taken back").await.unwrap();
+    assert_eq!(node.archive.identity_history(&person.did).await.unwrap().announced, None);
+    let late = person.operate(0, BEGIN + 2, By::Host, |data| data.set_pds("https://b.example.com"));
+    fake.identity(&person);
+    pass(&node, 120);
+    assert_eq!(node.archive.watch(&person.did, &[]).await.unwrap().unexpected, 1);
+    assert_eq!(findings(&node, &person.did).await[0].subject, late.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_announced_raises_no_alarm_and_what_comes_later_does() {
     let (fake, node, mut person) = archived().await;
     let announced =

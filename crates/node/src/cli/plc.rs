@@ -44,7 +44,8 @@ pub enum Action {
     },
     /// Say that the identity will be changed, so that the change raises no alarm.
     ///
-    /// Every operation within the time counts as announced: keep it short.
+    /// Every operation within the time counts as announced: keep it short. A new announcement
+    /// takes the place of the one before; `--within 0s` ends it.
     #[command(
         after_help = "Examples:\n  p2pds plc announce alice.example.com --reason \"new handle\"\n  p2pds plc announce alice.example.com --within 2h --reason \"moving to a new host\""
     )]
@@ -100,6 +101,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
             return Ok(if alarmed { Exit::Damage } else { Exit::Ok });
         }
         Answer::Announced(announcement) => context.print(&answer, || {
+            if announcement.until <= announcement.at {
+                return format!("No announcement for {} holds any more.", announcement.did);
+            }
             format!(
                 "Operations of {} until {} count as announced ({}).",
                 announcement.did,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use p2pds_syntax::AtIdentifier;
 use p2pds_xrpc::Net;
 
 use super::layers::Layers;
@@ -64,7 +65,7 @@ section! {
     pub struct ArchiveSection in "archive" {
         /// Accounts (handles or DIDs) that the node archives from its start, besides those added
         /// with `p2pds archive add`. Taking one out of the list does not remove its archive.
-        accounts: Vec<String> = "", env ["P2PDS_ARCHIVE_ACCOUNTS", "REPLICATE_DIDS"];
+        accounts: Vec<AtIdentifier> = "", env ["P2PDS_ARCHIVE_ACCOUNTS", "REPLICATE_DIDS"];
         /// How often a running node fetches what is new.
         sync_interval: Duration = "1h", env ["P2PDS_SYNC_INTERVAL"];
         /// How often a running node tries missing blobs again.

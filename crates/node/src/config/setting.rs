@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use p2pds_syntax::AtIdentifier;
+
 use crate::words;
 
 /// A type that a configuration value can have.
@@ -20,6 +22,14 @@ pub trait Setting: Sized {
     /// # Errors
     /// Text that ends the sentence "`value` is not …".
     fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// An account by handle or DID.
+impl Setting for AtIdentifier {
+    const SHAPE: &'static str = "a handle or a DID";
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).or_else(|_| expected(<Self as Setting>::SHAPE))
+    }
 }
 
 fn expected<T>(shape: &str) -> Result<T, String> {

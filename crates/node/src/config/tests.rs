@@ -117,7 +117,8 @@ fn lists_and_durations_from_a_file() {
     let servers: Vec<String> = loaded.config.network.nameservers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["127.0.0.1:5353", "1.1.1.1:53"]);
     assert_eq!(loaded.config.archive.sync_interval, Duration::from_secs(90));
-    assert_eq!(loaded.config.archive.accounts, ["a.test", "b.test"]);
+    let accounts: Vec<&str> = loaded.config.archive.accounts.iter().map(|account| account.as_str()).collect();
+    assert_eq!(accounts, ["a.test", "b.test"]);
 }
 
 #[test]
@@ -183,7 +184,8 @@ fn sample(setting: &section::SettingInfo) -> String {
         return "not-to-be-seen-anywhere".to_owned();
     }
     let words = setting.shape.rsplit([' ', ',']).filter(|word| !word.is_empty());
-    let usual = ["7", "true", "127.0.0.9", "35s", "7MB", "https://x.test", "127.0.0.1:5353", "some-text"];
+    let usual =
+        ["7", "true", "127.0.0.9", "35s", "7MB", "https://x.test", "127.0.0.1:5353", "some-text", "a.test"];
     let refused = |value: &&str| {
         let flags = map(&[(&format!("{}{}", layers::SET, setting.name()), *value)]);
         *value != setting.default

@@ -40,8 +40,11 @@ impl Job for Sync {
     async fn others(&self, engine: &Engine, now: i64) -> anyhow::Result<Vec<(String, Need)>> {
         let mut missing = Vec::new();
         for name in &engine.config.archive.accounts {
-            if engine.archive.find_here(name).await?.is_none() {
-                missing.push((name.clone(), Need::at(now, "named in archive.accounts and not archived yet")));
+            if engine.archive.find_here(name.as_str()).await?.is_none() {
+                missing.push((
+                    name.to_string(),
+                    Need::at(now, "named in archive.accounts and not archived yet"),
+                ));
             }
         }
         Ok(missing)
