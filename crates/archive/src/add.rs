@@ -320,6 +320,7 @@ impl Inner {
             blobs_missing: account.blobs_missing,
             blob_bytes: account.blob_bytes,
             notes,
+            accepted_older: false,
             found: None,
             took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })

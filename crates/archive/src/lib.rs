@@ -40,6 +40,7 @@ mod remove;
 mod report;
 pub mod schedule;
 mod serve;
+mod served_status;
 mod show;
 mod spool;
 mod stage;

@@ -69,6 +69,10 @@ impl Archive {
         inner.patch(did, patch).await?;
         let brought = inner.fetch_blobs(did, &url, Which::GoneToo, &progress).await?;
         let updated = Updated { outcome, fetched_bytes: fetched.bytes, notes };
-        inner.summary(did, updated, brought, begun).await
+        let mut summary = inner.summary(did, updated, brought, begun).await?;
+        // A host that went on after its backup is ahead again: that is an ordinary sync.
+        summary.accepted_older =
+            inner.store().live_repo(did).await?.is_some_and(|after| after.rev <= before.rev);
+        Ok(summary)
     }
 }

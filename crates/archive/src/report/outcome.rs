@@ -79,6 +79,9 @@ pub struct Summary {
     pub blob_bytes: u64,
     /// What should be known, one line each.
     pub notes: Vec<String>,
+    /// An older head was taken because the operator asked for that; only for `accept-head`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted_older: bool,
     /// What resolving found; only for `add`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Box<Found>>,

@@ -372,7 +372,8 @@ async fn an_older_head_is_accepted_with_a_reason_and_nothing_is_lost() {
     assert!(matches!(node.sync(&person).await.outcome, Outcome::Refused { .. }), "never by itself");
     let accept = async |reason: &str| node.archive.accept_head(&person.did, reason, &Progress::none()).await;
     assert!(matches!(accept("  ").await, Err(ArchiveError::NoReason)));
-    assert_eq!(accept("the host restored its backup of Monday").await.unwrap().outcome, Outcome::Stored);
+    let summary = accept("the host restored its backup of Monday").await.unwrap();
+    assert_eq!((summary.outcome, summary.accepted_older), (Outcome::Stored, true));
     assert_eq!(node.head(&person).await.unwrap().rev, after.rev);
     assert!(matches!(accept("again").await, Err(ArchiveError::NothingToAccept { .. })));
     let evidence = node.store.evidence(&person.did, 9).await.unwrap();
@@ -396,7 +397,10 @@ async fn an_older_head_is_accepted_with_a_reason_and_nothing_is_lost() {
     person.post("3kafter222222", 9);
     let on = person.sign(6);
     net.publish(&person, &on);
-    node.sync(&person).await;
+    let ahead =
+        node.archive.accept_head(&person.did, "by mistake: the host is ahead", &Progress::none()).await;
+    assert!(!ahead.unwrap().accepted_older);
+    assert_eq!(node.head(&person).await.unwrap().rev, on.rev);
     assert_eq!(history(&node, &person, true).await.failed, 0);
     node.pass(8 * 24);
     node.archive.retain(&person.did, &Progress::none()).await.unwrap();

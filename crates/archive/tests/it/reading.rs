@@ -83,3 +83,25 @@ async fn others_get_what_the_operator_chose_and_nobody_withdrew() {
     ));
     assert!(door.repo_car(Viewer::Operator, &person.did).await.is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_paused_is_still_asked_after() {
+    let net = Fake::start().await;
+    let person = Person::new(71, &net.url);
+    let signed = person.sign(0);
+    net.publish(&person, &signed);
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    node.archive.pause(&person.did, true).await.unwrap();
+    let status = async || {
+        node.archive.ask_status(&person.did).await.unwrap();
+        node.store.account(&person.did).await.unwrap().unwrap().status
+    };
+    assert_eq!(status().await, AccountStatus::Active);
+    net.script(&person, |served| {
+        (served.refusal, served.status) = (Some("RepoDeactivated"), Some("deactivated"))
+    });
+    assert_eq!(status().await, AccountStatus::Deactivated);
+    net.script(&person, |served| (served.refusal, served.status) = (None, None));
+    assert_eq!(status().await, AccountStatus::Active, "its owner came back");
+}

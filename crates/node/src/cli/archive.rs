@@ -351,7 +351,7 @@ fn current(line: &AccountLine) -> String {
     let ago = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), words::ago);
     match &line.live {
         Some(live) if matches!(live.state.as_str(), "live" | "relay") => {
-            format!("{}, {}", live.state, ago(live.heard_at))
+            format!("{}, {}", live.state, ago(live.heard_at.or(line.last_sync_at)))
         }
         Some(live) if live.state == "polled" => {
             format!("polled, {}", ago(live.heard_at.max(line.last_sync_at)))

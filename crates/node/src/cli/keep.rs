@@ -60,6 +60,9 @@ pub(super) async fn accept_head(context: &Context, account: String, reason: Stri
     let answer = context.run(Need::Existing, Command::AcceptHead { account, reason }).await?;
     let Answer::Added(summary) = &answer else { return Err(unexpected()) };
     context.print(&answer, || {
+        if !summary.accepted_older {
+            return format!("{summary}\nIts host has no older head: nothing had to be accepted.");
+        }
         format!(
             "{summary}\nThe older head was accepted; the reason is recorded as evidence (`p2pds archive show {}`), and what \
              was stored before is kept as history that was left (`p2pds history {}`).",

@@ -9,6 +9,7 @@ mod capacity;
 mod hygiene;
 mod plc;
 mod retention;
+mod status;
 mod sync;
 
 use std::sync::Arc;
@@ -151,6 +152,7 @@ pub fn all(engine: &Engine) -> Vec<Arc<dyn Job>> {
     let (archive, watch) = (&engine.config.archive, &engine.config.watch);
     vec![
         Arc::new(sync::Sync { every: archive.sync_interval }),
+        Arc::new(status::Status),
         Arc::new(blobs::Blobs { every: archive.blob_retry_interval }),
         Arc::new(plc::Plc { every: watch.plc_refresh, mirrors: watch.plc_mirrors.clone() }),
         Arc::new(retention::Retention::new(archive.retention_interval)),

@@ -78,7 +78,9 @@ pub(super) async fn answer(
         Command::AcceptHead { account, reason } => {
             let did = archive.find(&account).await?;
             let summary = archive.accept_head(&did, &reason, progress).await?;
-            tracing::warn!(event = "history.accepted", %did, reason, "an older head was accepted");
+            if summary.accepted_older {
+                tracing::warn!(event = "history.accepted", %did, reason, "an older head was accepted");
+            }
             Answer::Added(Box::new(summary))
         }
         Command::Keep { account, keep, basis, no_basis } => {
