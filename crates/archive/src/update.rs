@@ -300,6 +300,7 @@ impl Inner {
         identity: &Identity,
         notes: &mut Vec<String>,
     ) -> ArchiveResult<()> {
+        self.live.forget_keys(did);
         let account = self.account(did).await?;
         let handle = identity.handle.verified().map(|handle| handle.as_str().to_owned());
         if let (Some(old), Some(new)) = (&account.pds, &identity.pds)

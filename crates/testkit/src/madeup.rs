@@ -229,6 +229,13 @@ impl MadeUp {
         (self.key, self.pds) = (signing, pds.to_owned());
     }
 
+    /// As [`Self::change_identity`], and whoever holds the old key goes on signing with it.
+    pub(crate) fn lose_key(&mut self, name: &str) {
+        let (stolen, pds) = (self.copy().key, self.pds.clone());
+        self.change_identity(name, &pds);
+        self.key = stolen;
+    }
+
     /// The same account once more.
     pub(crate) fn copy(&self) -> Self {
         let key = |key: &PrivateKey| {

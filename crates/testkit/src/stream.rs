@@ -181,6 +181,11 @@ impl Host {
         self.identity(n)
     }
 
+    /// Withdraws an account's signing key in its log. Nothing is said of it, and what is signed goes on with the old key.
+    pub fn lose_key(&self, n: usize) {
+        self.world().lose_key(n);
+    }
+
     /// Moves an account to another host, which signs with another key from then on: identity, status and an empty commit
     /// there, status here. This host goes on to be its PLC directory. Gives its place at the other host.
     pub fn move_to(&self, n: usize, other: &Self) -> usize {

@@ -241,6 +241,25 @@ fn status_key_and_host_changes_are_followed() {
     assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
 }
 
+/// Whoever brings the stored log up to date: from then on nothing by the withdrawn key is taken.
+#[test]
+fn a_withdrawn_key_is_refused_as_soon_as_the_log_is_known() {
+    let host = Host::start(&Plan { seed: 17, accounts: 2, records: 10 }).unwrap();
+    let (_dir, program, node) = following(&host, &[]);
+    host.post(1);
+    converged(&program, &host, Duration::from_secs(20));
+    let held = show(&program, &host.did(1))["head"]["rev"].clone();
+    host.lose_key(1);
+    program.ok(&["archive", "sync", &host.did(1)]).unwrap();
+    host.post(1);
+    shown(&program, &host.did(1), "the refusal", |shown| {
+        let findings = shown["findings"].as_array();
+        findings.is_some_and(|all| all.iter().any(|finding| finding["kind"] == "refused-bad-signature"))
+    });
+    assert_eq!(show(&program, &host.did(1))["head"]["rev"], held);
+    assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
+}
+
 #[test]
 fn streams_that_forget_or_break_are_taken_up_again() {
     let host = Host::start(&Plan { seed: 15, accounts: 4, records: 10 }).unwrap();

@@ -241,7 +241,7 @@ impl Service {
                     slot.lock().overdue = Some((rev, now));
                     return Ok(());
                 }
-                if !waits && self.first_question(slot) {
+                if !waits && self.is_to_blame(slot, missed, open) {
                     let words =
                         format!("it did not bring revision {missed}, which the account's host has, in time");
                     self.omitted(slot, source.url(), &words).await?;
@@ -274,9 +274,11 @@ impl Service {
         micros(GRACE.min(half(self.config.compare_every)))
     }
 
-    /// Whether the stream is to blame: not for what happened before it was opened for this account.
-    fn first_question(&self, slot: &Slot) -> bool {
-        slot.lock().asked > 1
+    /// Whether the stream is to blame: not for what happened before it was opened, or before the account was followed.
+    fn is_to_blame(&self, slot: &Slot, missed: Tid, open: i64) -> bool {
+        let inner = slot.lock();
+        let begun = open.max(inner.followed_since);
+        inner.asked > 1 && i64::try_from(missed.micros()).is_ok_and(|at| at >= begun)
     }
 
     /// Refusals and omissions of long ago are no faults any more.

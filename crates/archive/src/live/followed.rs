@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) state: Option<State>,
     /// Keys that may have signed, and since when they are remembered.
     pub(crate) keys: Option<(Arc<[Key]>, i64)>,
+    /// Since when it is followed from where it is heard now.
+    pub(crate) followed_since: i64,
     /// When something was heard of the account last: an event, or that there is nothing new.
     pub(crate) heard_at: i64,
     /// When its head changed last.
@@ -114,6 +116,7 @@ impl Slot {
             shed: Vec::new(),
             state: None,
             keys: None,
+            followed_since: now,
             heard_at: 0,
             changed_at: account.changed_at,
             ask_at: now,
@@ -237,7 +240,7 @@ impl Followed {
             if moved {
                 inner.source = source.cloned();
                 inner.host = account.host.as_str().into();
-                inner.ask_at = now;
+                (inner.ask_at, inner.followed_since) = (now, now);
                 inner.overdue = None;
             }
             drop(inner);

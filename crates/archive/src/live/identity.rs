@@ -11,8 +11,9 @@ use crate::error::ArchiveResult;
 use crate::identity::{identity_error, keys_of};
 use crate::judge::Keys;
 
-/// How long keys are remembered before the mirror is read again: other workers keep that up to date.
-const KEYS_FOR: i64 = 3_600_000_000;
+/// How long keys are remembered before the mirror is read again. Whoever brings the mirror up to date forgets them at once
+/// ([`super::Attached::forget_keys`]); this is for what others write there.
+const KEYS_FOR: i64 = 600_000_000;
 
 impl Service {
     /// The keys that may have signed for an account: those of the mirror, or of the directory when there is none.

@@ -59,6 +59,13 @@ impl Attached {
         self.get().is_some_and(|service| service.followed.get(did.as_str()).is_some())
     }
 
+    /// What was remembered of an account's keys may have changed: they are read again before the next event is judged.
+    pub(crate) fn forget_keys(&self, did: &Did) {
+        if let Some(slot) = self.get().and_then(|service| service.followed.get(did.as_str())) {
+            slot.lock().keys = None;
+        }
+    }
+
     /// How an account is followed; `None` when nothing follows it.
     pub(crate) fn note(&self, did: &Did) -> Option<LiveNote> {
         self.get()?.note_of(did)

@@ -62,6 +62,7 @@ fn in_turn(announcements: impl Iterator<Item = Announcement>) -> Vec<Announcemen
 impl Inner {
     pub(crate) async fn judge_identity(&self, did: &Did) -> ArchiveResult<Watched> {
         let _one = self.watching().judging.lock().await;
+        self.live.forget_keys(did);
         match did.method() {
             DidMethod::Plc => self.judge_log(did).await,
             _ => self.judge_document(did).await,

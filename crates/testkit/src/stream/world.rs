@@ -253,6 +253,12 @@ impl World {
         made.change_identity(&format!("rotated {}", self.seq), &pds);
     }
 
+    /// Another signing key in the account's log; its next commits are signed with the one that was withdrawn.
+    pub(super) fn lose_key(&mut self, n: usize) {
+        let name = format!("lost {}", self.seq);
+        self.citizens[n].made.lose_key(&name);
+    }
+
     /// The account as it leaves for another host: its log names that one and a new key. Here it is off from now on.
     pub(super) fn leave(&mut self, n: usize, url: &str) -> Citizen {
         let citizen = &mut self.citizens[n];
