@@ -280,7 +280,11 @@ async fn an_owner_who_wants_no_public_archive_is_heeded() {
         let next = account.sign(step, &content);
         house.commit(&account, &before, &next).await;
         assert_eq!(ask().await, wanted, "{place} {allow:?}");
-        assert_eq!(door.xrpc("org.p2pds.plc.getLog", &format!("did={did}")).await.status, wanted);
+        assert_eq!(
+            house.reading.plc_log(Viewer::Public, &did).await.is_ok(),
+            wanted == 200,
+            "{place} {allow:?}"
+        );
         let counted = house.reading.lexicons(Viewer::Public).await.unwrap().stats().records;
         assert_eq!(counted > 0, wanted == 200, "{place} {allow:?}");
         house.index().await;
