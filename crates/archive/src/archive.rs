@@ -170,9 +170,13 @@ impl Archive {
             return Ok(only.did.clone());
         }
         let absent = || ArchiveError::NotArchived(handle.to_string());
+        // One way first: nothing is to be stored about accounts that are not, or no longer, archived.
+        let did = self.0.directory().resolve_handle(handle).await.map_err(|_| absent())?;
+        if !accounts.iter().any(|account| account.did == did) {
+            return Err(absent());
+        }
         let identity = self.0.resolve(&ident).await.map_err(|_| absent())?;
-        let known = accounts.iter().any(|account| account.did == identity.did);
-        if known { Ok(identity.did) } else { Err(absent()) }
+        if identity.did == did { Ok(did) } else { Err(absent()) }
     }
 
     /// Which archived account a name means, by what is stored alone.

@@ -80,7 +80,9 @@ impl Archive {
             Err(error) => {
                 if !known {
                     // The cause matters more; what is left of this is finished by `resume`.
-                    let _ = self.forget_empty(&did, &progress).await;
+                    if let Err(error) = self.forget_empty(&did, &progress).await {
+                        tracing::warn!(event = "archive.import-left", %did, %error, "what a refused import left is removed at the next start");
+                    }
                 }
                 return Err(error);
             }

@@ -1,6 +1,7 @@
-//! The status of accounts that are served and not followed: paused, imported from a file, or live following is off.
+//! The status of accounts that are served and that no stream brings word of: polled, paused, imported from a file, or
+//! live following is off.
 //!
-//! Nobody brings word of them, so their hosts are asked: what its owner has withdrawn is not to be served on for as long
+//! Nobody tells of them, so their hosts are asked: what its owner has withdrawn is not to be served on for as long
 //! as an operator's pause lasts.
 
 use p2pds_store::AccountStatus;

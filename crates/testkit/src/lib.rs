@@ -14,6 +14,7 @@
     reason = "test support: a broken assumption must fail the test where it is noticed"
 )]
 
+mod answer;
 pub mod directory;
 pub mod disk;
 pub mod dns;

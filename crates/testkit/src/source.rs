@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use p2pds_ipld::{Cid, car};
 use serde_json::{Value, json};
 
+use crate::answer::{Response, fail, ok_json, unescape};
 use crate::dns;
 use crate::hostile::{Act, Offered, Rule};
 use crate::madeup::{MadeUp, State};
@@ -232,8 +233,6 @@ fn endless(mut out: &TcpStream, repo: &[u8]) -> Result<()> {
     Ok(())
 }
 
-type Response = (u16, &'static str, Vec<u8>);
-
 fn respond(accounts: &BTreeMap<String, Served>, path: &str, query: &str) -> Response {
     let Some(nsid) = path.strip_prefix("/xrpc/") else {
         let (did, rest) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
@@ -286,29 +285,6 @@ fn respond(accounts: &BTreeMap<String, Served>, path: &str, query: &str) -> Resp
         })),
         _ => fail(501, "MethodNotImplemented"),
     }
-}
-
-fn ok_json(value: &Value) -> Response {
-    (200, "application/json", value.to_string().into_bytes())
-}
-
-fn fail(status: u16, error: &str) -> Response {
-    (status, "application/json", json!({"error": error, "message": error}).to_string().into_bytes())
-}
-
-fn unescape(text: &str) -> String {
-    let (mut out, mut bytes) = (Vec::new(), text.bytes());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let digits = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
-        out.push(
-            std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok()).unwrap_or(b'?'),
-        );
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

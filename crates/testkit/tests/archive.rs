@@ -11,6 +11,9 @@
 
 use std::path::{Path, PathBuf};
 
+use p2pds_store::{Store as _, view::block_on};
+use p2pds_store_sqlite::{Options as StoreOptions, SqliteStore};
+use p2pds_syntax::Did;
 use p2pds_testkit::disk::copy_tree;
 use p2pds_testkit::exported::Exported;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, Write, bulk_key, image, post_record};
@@ -204,6 +207,25 @@ fn damage_is_found_and_mended_from_the_source() {
     }
     println!("flipped bytes: {mended} mended, {told} told, {unused} where nothing is stored");
     assert!(mended > 0, "no flipped byte was found by verify");
+}
+
+#[test]
+fn asking_for_a_removed_account_stores_nothing_about_it() {
+    let Some(scene) = Scene::new("gone-p2pds", 10) else { return };
+    let (p, did) = (&scene.program, Did::parse(scene.did()).unwrap());
+    let stored = || {
+        let store = SqliteStore::open(p.data(), StoreOptions::default()).unwrap();
+        let stored =
+            (block_on(store.plc_log(&did)).unwrap().len(), block_on(store.identity(&did)).unwrap().is_some());
+        block_on(store.close()).unwrap();
+        stored
+    };
+    p.ok(&["archive", "add", &scene.account.handle]).unwrap();
+    assert_eq!(stored(), (1, true));
+    p.ok(&["archive", "remove", &scene.account.handle, "--yes"]).unwrap();
+    assert_eq!(stored(), (0, false), "a removal takes the identity with it");
+    p.run(&["archive", "show", &scene.account.handle]).unwrap().expect(1).unwrap();
+    assert_eq!(stored(), (0, false), "and asking does not bring it back");
 }
 
 /// The first file below a directory whose bytes satisfy the question.

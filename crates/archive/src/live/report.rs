@@ -79,6 +79,12 @@ impl Archive {
     pub fn follows_live(&self, did: &Did) -> bool {
         self.inner().live.get().is_some_and(|service| service.covers(did))
     }
+
+    /// Whether a stream that is open brings word of an account's status. A polled account is asked after now and then.
+    #[must_use]
+    pub fn hears_status(&self, did: &Did) -> bool {
+        self.inner().live.get().is_some_and(|service| service.hears(did))
+    }
 }
 
 impl Live {
@@ -144,6 +150,13 @@ impl Service {
             inner.source.clone()
         };
         let Some(source) = source else { return true };
+        let stream = lock(&self.streams).get(&*source).cloned();
+        stream.is_some_and(|stream| stream.works(self.now()))
+    }
+
+    fn hears(&self, did: &Did) -> bool {
+        let source = self.followed.get(did.as_str()).and_then(|slot| slot.lock().source.clone());
+        let Some(source) = source else { return false };
         let stream = lock(&self.streams).get(&*source).cloned();
         stream.is_some_and(|stream| stream.works(self.now()))
     }

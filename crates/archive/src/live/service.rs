@@ -70,6 +70,7 @@ impl Live {
     /// Live following for an archive. Nothing happens before [`Live::run`].
     #[must_use]
     pub fn new(archive: Archive, config: LiveConfig) -> Self {
+        // A few entries per followed account at most: `running`, `resyncing` and `fetching_blobs` of its slot see to that.
         let (work, queue) = mpsc::unbounded_channel();
         let service = Arc::new(Service {
             followed: Followed::default(),

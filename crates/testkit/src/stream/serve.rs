@@ -15,6 +15,7 @@ use super::behaviour::When;
 use super::lie::{Act, acts};
 use super::world::World;
 use super::{Shared, wire};
+use crate::answer::{Response, fail, ok_json, unescape};
 
 /// Events that are written with one call.
 const BATCH: usize = 64;
@@ -230,8 +231,6 @@ pub(super) fn applies(when: When, seq: u64, account: impl FnOnce() -> Option<usi
     }
 }
 
-type Response = (u16, &'static str, Vec<u8>);
-
 fn respond(
     world: &MutexGuard<'_, World>,
     visible: u64,
@@ -313,27 +312,4 @@ fn list_repos(world: &World, visible: u64, params: &BTreeMap<String, String>) ->
         answer["cursor"] = json!((from + limit).to_string());
     }
     ok_json(&answer)
-}
-
-fn ok_json(value: &Value) -> Response {
-    (200, "application/json", value.to_string().into_bytes())
-}
-
-fn fail(status: u16, error: &str) -> Response {
-    (status, "application/json", json!({"error": error, "message": error}).to_string().into_bytes())
-}
-
-fn unescape(text: &str) -> String {
-    let (mut out, mut bytes) = (Vec::new(), text.bytes());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let digits = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
-        out.push(
-            std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok()).unwrap_or(b'?'),
-        );
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Asking after accounts that are served and that nobody follows.
+//! Asking after accounts that are served and that no stream brings word of.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ impl Job for Status {
 
     async fn account(&self, engine: &Engine, account: &Account, _now: i64) -> anyhow::Result<Option<Need>> {
         // A pause is of fetching: what its owner withdraws meanwhile is not to be served on.
-        let alone = account.serve != Serve::Nobody && !engine.archive.follows_live(&account.did);
-        Ok(alone.then(|| Need::at(0, "served, and not followed live")))
+        let alone = account.serve != Serve::Nobody && !engine.archive.hears_status(&account.did);
+        Ok(alone.then(|| Need::at(0, "served, and no stream brings word of it")))
     }
 
     async fn act(&self, engine: &Engine, task: &Task, _progress: &Progress) -> Result<(), Trouble> {
