@@ -12,12 +12,12 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("L0 vocabulary", &["syntax", "ipld", "crypto", "lexicon"]),
     ("L1 engines", &["repo", "identity", "replica"]),
     ("L2 ports and adapters", &["store", "store-sqlite", "blobs", "net"]),
-    ("L3 services", &["reading", "directory", "agent", "archive", "recovery"]),
+    ("L3 services", &["reading", "directory", "agent", "archive", "host", "recovery"]),
     ("L4 surfaces", &["p2pds", "xrpc", "testkit", "xtask"]),
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 12] = [
+const SIDEWAYS: [(&str, &str, &str); 15] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
@@ -27,6 +27,9 @@ const SIDEWAYS: [(&str, &str, &str); 12] = [
     ("archive", "agent", "a record is put back at its host"),
     ("archive", "directory", "a sync starts with who hosts the account now"),
     ("archive", "reading", "self-checks read as everybody reads"),
+    ("host", "directory", "a sign-in from elsewhere is checked against its identity"),
+    ("host", "reading", "an account reads its own data as everybody reads"),
+    ("recovery", "host", "promotion makes an archived account a hosted one"),
     ("recovery", "archive", "a drill proves what the archive holds"),
     ("recovery", "reading", "an export reads as everybody reads"),
     ("p2pds", "xrpc", "the node mounts the public door"),

@@ -1,0 +1,89 @@
+//! Why the host did not do what it was asked.
+
+use p2pds_store::StoreError;
+use p2pds_syntax::ErrorKind;
+
+/// An answer that is no.
+///
+/// The kind decides the HTTP status, the name is the lexicon's (or `InvalidRequest` and its like), the message is for
+/// the person who asked: what happened, and what to do. Nothing that only the operator may know stands in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct HostError {
+    /// What kind of trouble it is.
+    pub kind: ErrorKind,
+    /// The protocol's name for it.
+    pub name: &'static str,
+    /// For the person who asked.
+    pub message: String,
+    /// Seconds after which another try may help.
+    pub retry_after: Option<u64>,
+}
+
+/// What the host's functions answer.
+pub type HostResult<T> = Result<T, HostError>;
+
+impl HostError {
+    /// An error of this kind with the name that the lexicon gives it.
+    #[must_use]
+    pub fn new(kind: ErrorKind, name: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, name, message: message.into(), retry_after: None }
+    }
+
+    /// The request breaks a rule: status 400, `InvalidRequest`.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, "InvalidRequest", message)
+    }
+
+    /// The request breaks a rule that has a name: status 400.
+    #[must_use]
+    pub fn named(name: &'static str, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, name, message)
+    }
+
+    /// Who asks is not known: status 401.
+    #[must_use]
+    pub fn unauthenticated(name: &'static str, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, name, message)
+    }
+
+    /// Too much was asked: status 429.
+    #[must_use]
+    pub fn limited(seconds: u64, message: impl Into<String>) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(ErrorKind::Limited, "RateLimitExceeded", message) }
+    }
+
+    /// Something outside did not answer: status 502.
+    #[must_use]
+    pub fn upstream(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, "UpstreamFailure", message)
+    }
+
+    /// Kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl From<StoreError> for HostError {
+    fn from(error: StoreError) -> Self {
+        let kind = error.kind();
+        match kind {
+            // The caller may try again; the rest is the operator's to see.
+            ErrorKind::Conflict | ErrorKind::Limited | ErrorKind::Unavailable => Self {
+                retry_after: Some(1),
+                ..Self::new(ErrorKind::Unavailable, "NotAvailable", error.to_string())
+            },
+            _ => {
+                tracing::error!(event = "host.store", %kind, %error, "the store refused");
+                Self::new(
+                    kind,
+                    "InternalServerError",
+                    "this could not be done now; the operator's log says why",
+                )
+            }
+        }
+    }
+}

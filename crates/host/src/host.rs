@@ -1,0 +1,94 @@
+//! The host: what its parts share.
+
+use std::sync::Arc;
+
+use p2pds_blobs::Blobs;
+use p2pds_directory::Directory;
+use p2pds_net::Client;
+use p2pds_reading::Reading;
+use p2pds_store::Store;
+
+use crate::clock::Clock;
+use crate::config::HostConfig;
+
+/// What the host stands on.
+pub struct HostDeps {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The blobs.
+    pub blobs: Blobs,
+    /// The outbound client.
+    pub net: Client,
+    /// Identities.
+    pub directory: Arc<Directory>,
+    /// The door to stored bytes.
+    pub reading: Reading,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The hosted accounts of this node. Cheap to clone.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+/// What all clones share.
+struct Inner {
+    deps: HostDeps,
+    config: HostConfig,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("hostname", &self.0.config.hostname).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// A host on these parts.
+    #[must_use]
+    pub fn new(deps: HostDeps, config: HostConfig) -> Self {
+        Self(Arc::new(Inner { deps, config }))
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &HostConfig {
+        &self.0.config
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        self.0.deps.store.as_ref()
+    }
+
+    /// The blobs.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.deps.blobs
+    }
+
+    /// The outbound client.
+    #[must_use]
+    pub fn net(&self) -> &Client {
+        &self.0.deps.net
+    }
+
+    /// Identities.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.0.deps.directory
+    }
+
+    /// The door to stored bytes.
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        &self.0.deps.reading
+    }
+
+    /// The time, microseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.0.deps.clock.now_micros()
+    }
+}

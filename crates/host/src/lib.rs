@@ -1,0 +1,25 @@
+//! *Owns*: hosted accounts: their write path, sessions, identities, events, blobs, migration.
+//! *Speaks*: the protocol's names for errors; units to the store, bytes to blobs, operations to the PLC directory.
+//! *Knows nothing about*: HTTP, headers, routes; the archive.
+//! *Start reading at*: [`Host`], then `write.rs`.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod clock;
+mod config;
+mod error;
+mod host;
+
+pub use clock::Clock;
+pub use config::HostConfig;
+pub use error::{HostError, HostResult};
+pub use host::{Host, HostDeps};
