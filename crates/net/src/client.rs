@@ -44,6 +44,8 @@ struct Inner {
     resolver: Resolver,
     hosts: Hosts,
     addresses: Hosts,
+    /// Hosts that requests of others are passed on to.
+    forwarding: Hosts,
     pace: Arc<dyn Pace>,
 }
 
@@ -74,7 +76,8 @@ impl Client {
             if config.allow_loopback { Some(build(&config, &resolver, Reach::Loopback)?) } else { None };
         let hosts = Hosts::by_name(&config, Arc::clone(&pace));
         let addresses = Hosts::by_address(&config, Arc::clone(&pace));
-        Ok(Self(Arc::new(Inner { config, public, loopback, resolver, hosts, addresses, pace })))
+        let forwarding = Hosts::for_others(&config, Arc::clone(&pace));
+        Ok(Self(Arc::new(Inner { config, public, loopback, resolver, hosts, addresses, forwarding, pace })))
     }
 
     /// The settings it was made with.
@@ -238,16 +241,7 @@ impl Client {
         request: &Request<'_>,
         with_headers: bool,
     ) -> Result<reqwest::Response, NetError> {
-        let client = match (target.reach, &self.0.loopback) {
-            (Reach::Public, _) => &self.0.public,
-            (Reach::Loopback, Some(client)) => client,
-            (Reach::Loopback, None) => {
-                return Err(NetError::Refused {
-                    host: target.host().to_owned(),
-                    why: "it is this machine".to_owned(),
-                });
-            }
-        };
+        let client = self.plain(target)?;
         let mut builder = client.request(request.method.clone(), target.url.clone());
         if let Some(accept) = &request.options.accept {
             builder = builder.header(ACCEPT, accept.as_str());
@@ -260,7 +254,34 @@ impl Client {
         if let Some((content_type, body)) = &request.body {
             builder = builder.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
-        match tokio::time::timeout(self.0.config.header_timeout, builder.send()).await {
+        self.sent(target, builder, self.0.config.header_timeout).await
+    }
+
+    /// The client for what the target may reach.
+    pub(crate) fn plain(&self, target: &Target) -> Result<&reqwest::Client, NetError> {
+        match (target.reach, &self.0.loopback) {
+            (Reach::Public, _) => Ok(&self.0.public),
+            (Reach::Loopback, Some(client)) => Ok(client),
+            (Reach::Loopback, None) => Err(NetError::Refused {
+                host: target.host().to_owned(),
+                why: "it is this machine".to_owned(),
+            }),
+        }
+    }
+
+    /// A place among the requests that are passed on to this host.
+    pub(crate) async fn forwarding(&self, target: &Target) -> Result<Pass, NetError> {
+        self.0.forwarding.enter(&target.authority()).await
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(crate) async fn sent(
+        &self,
+        target: &Target,
+        request: reqwest::RequestBuilder,
+        patience: Duration,
+    ) -> Result<reqwest::Response, NetError> {
+        match tokio::time::timeout(patience, request.send()).await {
             Err(_) => Err(NetError::Timeout { host: target.host().to_owned(), phase: "answer" }),
             Ok(Err(e)) => Err(translate(target.host(), &e)),
             Ok(Ok(answer)) => Ok(answer),

@@ -72,6 +72,11 @@ impl Hosts {
         Self::new(config, slots, rate, burst, pace)
     }
 
+    /// Places for requests of others, without a rate of ours.
+    pub(crate) fn for_others(config: &NetConfig, pace: Arc<dyn Pace>) -> Self {
+        Self::new(config, crate::forward::AT_A_TIME, f64::from(u32::MAX), f64::from(u32::MAX), pace)
+    }
+
     fn new(config: &NetConfig, slots: usize, rate: f64, burst: f64, pace: Arc<dyn Pace>) -> Self {
         Self {
             hosts: Mutex::new(HashMap::new()),
