@@ -23,6 +23,7 @@ mod door;
 mod error;
 mod limits;
 mod org_p2pds;
+pub mod proxy;
 mod reply;
 mod table;
 
