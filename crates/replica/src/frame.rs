@@ -13,7 +13,7 @@ mod error;
 mod fields;
 mod read;
 
-use p2pds_ipld::cbor::Limits;
+use p2pds_ipld::cbor::{Limits, write_uint};
 use p2pds_repo::event::CommitEvent;
 use p2pds_syntax::{Did, Tid};
 
@@ -31,6 +31,28 @@ pub const MAX_TEXT: usize = 2048;
 
 /// Bounds for items that are passed over.
 const LIMITS: Limits = Limits { max_len: MAX_FRAME, ..Limits::RECORD };
+
+/// A frame without its number, see [`Frame::split`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Up to the number.
+    pub before: Vec<u8>,
+    /// Behind it.
+    pub after: Vec<u8>,
+}
+
+impl Split {
+    /// The whole frame with this number.
+    #[must_use]
+    pub fn with(&self, seq: u64) -> Vec<u8> {
+        let room = self.before.len().saturating_add(self.after.len()).saturating_add(9);
+        let mut out = Vec::with_capacity(room);
+        out.extend_from_slice(&self.before);
+        write_uint(&mut out, seq);
+        out.extend_from_slice(&self.after);
+        out
+    }
+}
 
 /// What one frame says.
 #[derive(Debug, Clone)]
@@ -175,5 +197,12 @@ impl Frame<'_> {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode::frame(self)
+    }
+
+    /// The frame cut where its number goes: whoever gives out the numbers writes `before`, the number as an unsigned
+    /// integer of CBOR, `after`. The number that it has counts for nothing; `None` for a frame without one.
+    #[must_use]
+    pub fn split(&self) -> Option<Split> {
+        encode::split(self).map(|(before, after)| Split { before, after })
     }
 }

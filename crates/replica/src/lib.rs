@@ -20,4 +20,4 @@ pub mod follow;
 pub mod frame;
 
 pub use follow::{Context, Decision, Head, Key, Origin, State, Status, step};
-pub use frame::{Frame, FrameError, decode, peek};
+pub use frame::{Frame, FrameError, Split, decode, peek};

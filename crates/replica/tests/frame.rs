@@ -78,6 +78,11 @@ fn frames_come_back_as_they_were() {
     for (kind, bytes) in all() {
         let frame = decode(&bytes).unwrap();
         assert_eq!(frame.encode(), bytes, "{kind:?}");
+        let split = frame.split();
+        assert_eq!(split.is_some(), frame.seq().is_some(), "{kind:?}");
+        if let (Some(split), Some(seq)) = (split, frame.seq()) {
+            assert_eq!(split.with(seq), bytes, "{kind:?}");
+        }
         let seen = peek(&bytes).unwrap();
         assert_eq!((seen.kind, seen.seq), (kind, frame.seq()));
         assert_eq!(seen.did, frame.did().map(|did| did.as_str()));

@@ -14,7 +14,9 @@ mod support;
 use std::sync::LazyLock;
 
 use p2pds_ipld::Cid;
-use p2pds_replica::{Context, Decision, Head, Key, State, Status, decode, step};
+use p2pds_replica::frame::{Account, Commit, Identity, MAX_SEQ, Sync};
+use p2pds_replica::{Context, Decision, Frame, Head, Key, State, Status, decode, step};
+use p2pds_repo::event::{Action, CommitEvent, EventOp};
 use proptest::prelude::*;
 use support::{Author, Event, at, key};
 
@@ -95,6 +97,13 @@ fn follow<'a>(frames: impl IntoIterator<Item = &'a Vec<u8>>, fetched: Option<Hea
     state
 }
 
+/// A frame of any kind that has a number, with fields of any size.
+fn numbered() -> impl Strategy<Value = (u8, u64, String, Vec<u8>, Vec<(u8, String)>, bool)> {
+    let ops = prop::collection::vec((0u8..3, "[a-z0-9]{1,40}"), 0..200);
+    let blocks = prop::collection::vec(any::<u8>(), 0..2_000);
+    (0u8..4, 0..=MAX_SEQ, "[ -~]{0,80}", blocks, ops, any::<bool>())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -143,5 +152,45 @@ proptest! {
         }
         let state = follow(frames, Some(story.heads[8]));
         prop_assert_eq!((state.head(), state.lost()), (story.heads.last().copied(), None));
+    }
+
+    #[test]
+    fn a_frame_cut_at_its_number_is_the_whole_frame(made in numbered()) {
+        let (kind, seq, text, blocks, ops, some) = made;
+        let did = Author::new(1).did;
+        let cid = Cid::of_cbor(&blocks);
+        let time = "2026-01-02T03:04:05.678Z";
+        let frame = |seq| match kind {
+            0 => Frame::Commit(Commit {
+                seq,
+                time,
+                legacy: None,
+                event: CommitEvent {
+                    repo: did.clone(),
+                    rev: support::rev(7),
+                    since: some.then(|| support::rev(6)),
+                    commit: cid,
+                    blocks: &blocks,
+                    ops: ops
+                        .iter()
+                        .map(|(action, key)| EventOp {
+                            path: format!("com.example.thing/{key}").parse().unwrap(),
+                            action: [Action::Create, Action::Update, Action::Delete][usize::from(*action)],
+                            cid: (*action < 2).then_some(cid),
+                            prev: (*action > 0).then_some(cid),
+                        })
+                        .collect(),
+                    prev_data: some.then_some(cid),
+                },
+            }),
+            1 => Frame::Sync(Sync { seq, time, did: did.clone(), rev: support::rev(7), blocks: &blocks }),
+            2 => Frame::Identity(Identity { seq, time, did: did.clone(), handle: some.then_some(text.as_str()) }),
+            _ => Frame::Account(Account {
+                seq, time, did: did.clone(), active: some, status: (!some).then_some(text.as_str()),
+            }),
+        };
+        let whole = frame(seq).encode();
+        prop_assert_eq!(&frame(0).split().unwrap().with(seq), &whole);
+        prop_assert_eq!(decode(&whole).unwrap().seq(), Some(seq));
     }
 }

@@ -11,15 +11,51 @@ use p2pds_syntax::Tid;
 use super::{Account, Commit, Failure, Frame, Identity, Info, Legacy, Sync, Unknown};
 
 pub(super) fn frame(frame: &Frame<'_>) -> Vec<u8> {
+    let mut out = Out { bytes: Vec::with_capacity(room(frame)), before: None, cut: false };
+    write(&mut out, frame);
+    out.bytes
+}
+
+/// The bytes before the number and those after it; `None` for a frame that has no number.
+pub(super) fn split(frame: &Frame<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+    // The number comes early: what is large comes after it.
+    let mut out = Out { bytes: Vec::with_capacity(256), before: None, cut: true };
+    write(&mut out, frame);
+    out.before.map(|before| (before, out.bytes))
+}
+
+/// Where a frame goes.
+struct Out {
+    bytes: Vec<u8>,
+    /// What came before the number, when the frame is cut there.
+    before: Option<Vec<u8>>,
+    cut: bool,
+}
+
+fn write(out: &mut Out, frame: &Frame<'_>) {
     match frame {
-        Frame::Commit(frame) => commit(frame),
-        Frame::Sync(frame) => sync(frame),
-        Frame::Identity(frame) => identity(frame),
-        Frame::Account(frame) => account(frame),
-        Frame::Info(frame) => info(frame),
-        Frame::Error(frame) => failure(frame),
-        Frame::Unknown(frame) => unknown(frame),
+        Frame::Commit(frame) => commit(out, frame),
+        Frame::Sync(frame) => sync(out, frame),
+        Frame::Identity(frame) => identity(out, frame),
+        Frame::Account(frame) => account(out, frame),
+        Frame::Info(frame) => info(out, frame),
+        Frame::Error(frame) => failure(out, frame),
+        Frame::Unknown(frame) => unknown(out, frame),
     }
+}
+
+/// About how long a frame will be.
+fn room(frame: &Frame<'_>) -> usize {
+    match frame {
+        Frame::Commit(frame) => commit_room(frame),
+        Frame::Sync(frame) => frame.blocks.len().saturating_add(200),
+        _ => 256,
+    }
+}
+
+fn commit_room(frame: &Commit<'_>) -> usize {
+    let event = &frame.event;
+    event.blocks.len().saturating_add(event.ops.len().saturating_mul(160)).saturating_add(400)
 }
 
 fn header(out: &mut Vec<u8>, op: i64, kind: Option<&str>) {
@@ -31,40 +67,37 @@ fn header(out: &mut Vec<u8>, op: i64, kind: Option<&str>) {
     write_int(out, op);
 }
 
-fn begin(kind: &str, capacity: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(capacity);
-    header(&mut out, 1, Some(kind));
-    out
+fn begin<'o>(out: &'o mut Out, kind: &str) -> &'o mut Vec<u8> {
+    header(&mut out.bytes, 1, Some(kind));
+    &mut out.bytes
 }
 
-fn commit(frame: &Commit<'_>) -> Vec<u8> {
+fn commit(out: &mut Out, frame: &Commit<'_>) {
     let event = &frame.event;
-    let room = event.blocks.len().saturating_add(event.ops.len().saturating_mul(160)).saturating_add(400);
-    let mut out = begin("#commit", room);
-    write_map(&mut out, 11_usize.saturating_add(usize::from(event.prev_data.is_some())));
-    write_text(&mut out, "ops");
-    write_array(&mut out, event.ops.len());
+    write_map(begin(out, "#commit"), 11_usize.saturating_add(usize::from(event.prev_data.is_some())));
+    let ahead = &mut out.bytes;
+    write_text(ahead, "ops");
+    write_array(ahead, event.ops.len());
     for op in &event.ops {
-        self::op(&mut out, op);
+        self::op(ahead, op);
     }
-    rev(&mut out, "rev", event.rev);
-    number(&mut out, frame.seq);
-    text(&mut out, "repo", event.repo.as_str());
-    text(&mut out, "time", frame.time);
-    write_text(&mut out, "blobs");
-    write_array(&mut out, 0);
+    rev(ahead, "rev", event.rev);
+    let out = number(out, frame.seq, commit_room(frame));
+    text(out, "repo", event.repo.as_str());
+    text(out, "time", frame.time);
+    write_text(out, "blobs");
+    write_array(out, 0);
     match event.since {
-        Some(since) => rev(&mut out, "since", since),
-        None => null(&mut out, "since"),
+        Some(since) => rev(out, "since", since),
+        None => null(out, "since"),
     }
-    bytes(&mut out, "blocks", event.blocks);
-    link(&mut out, "commit", &event.commit);
-    boolean(&mut out, "rebase", frame.legacy == Some(Legacy::Rebase));
-    boolean(&mut out, "tooBig", frame.legacy == Some(Legacy::TooBig));
+    bytes(out, "blocks", event.blocks);
+    link(out, "commit", &event.commit);
+    boolean(out, "rebase", frame.legacy == Some(Legacy::Rebase));
+    boolean(out, "tooBig", frame.legacy == Some(Legacy::TooBig));
     if let Some(prev) = &event.prev_data {
-        link(&mut out, "prevData", prev);
+        link(out, "prevData", prev);
     }
-    out
 }
 
 fn op(out: &mut Vec<u8>, op: &EventOp) {
@@ -85,63 +118,54 @@ fn op(out: &mut Vec<u8>, op: &EventOp) {
     text(out, "action", action);
 }
 
-fn sync(frame: &Sync<'_>) -> Vec<u8> {
-    let mut out = begin("#sync", frame.blocks.len().saturating_add(200));
-    write_map(&mut out, 5);
-    text(&mut out, "did", frame.did.as_str());
-    rev(&mut out, "rev", frame.rev);
-    number(&mut out, frame.seq);
-    text(&mut out, "time", frame.time);
-    bytes(&mut out, "blocks", frame.blocks);
-    out
+fn sync(out: &mut Out, frame: &Sync<'_>) {
+    let ahead = begin(out, "#sync");
+    write_map(ahead, 5);
+    text(ahead, "did", frame.did.as_str());
+    rev(ahead, "rev", frame.rev);
+    let out = number(out, frame.seq, frame.blocks.len().saturating_add(64));
+    text(out, "time", frame.time);
+    bytes(out, "blocks", frame.blocks);
 }
 
-fn identity(frame: &Identity<'_>) -> Vec<u8> {
-    let mut out = begin("#identity", 256);
-    write_map(&mut out, 3_usize.saturating_add(usize::from(frame.handle.is_some())));
-    text(&mut out, "did", frame.did.as_str());
-    number(&mut out, frame.seq);
-    text(&mut out, "time", frame.time);
+fn identity(out: &mut Out, frame: &Identity<'_>) {
+    let ahead = begin(out, "#identity");
+    write_map(ahead, 3_usize.saturating_add(usize::from(frame.handle.is_some())));
+    text(ahead, "did", frame.did.as_str());
+    let out = number(out, frame.seq, 128);
+    text(out, "time", frame.time);
     if let Some(handle) = frame.handle {
-        text(&mut out, "handle", handle);
+        text(out, "handle", handle);
     }
-    out
 }
 
-fn account(frame: &Account<'_>) -> Vec<u8> {
-    let mut out = begin("#account", 256);
-    write_map(&mut out, 4_usize.saturating_add(usize::from(frame.status.is_some())));
-    text(&mut out, "did", frame.did.as_str());
-    number(&mut out, frame.seq);
-    text(&mut out, "time", frame.time);
-    boolean(&mut out, "active", frame.active);
+fn account(out: &mut Out, frame: &Account<'_>) {
+    let ahead = begin(out, "#account");
+    write_map(ahead, 4_usize.saturating_add(usize::from(frame.status.is_some())));
+    text(ahead, "did", frame.did.as_str());
+    let out = number(out, frame.seq, 128);
+    text(out, "time", frame.time);
+    boolean(out, "active", frame.active);
     if let Some(status) = frame.status {
-        text(&mut out, "status", status);
+        text(out, "status", status);
     }
-    out
 }
 
-fn info(frame: &Info<'_>) -> Vec<u8> {
-    let mut out = begin("#info", 128);
-    words(&mut out, "name", frame.name, frame.message);
-    out
+fn info(out: &mut Out, frame: &Info<'_>) {
+    words(begin(out, "#info"), "name", frame.name, frame.message);
 }
 
-fn failure(frame: &Failure<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128);
-    header(&mut out, -1, None);
-    words(&mut out, "error", frame.error, frame.message);
-    out
+fn failure(out: &mut Out, frame: &Failure<'_>) {
+    header(&mut out.bytes, -1, None);
+    words(&mut out.bytes, "error", frame.error, frame.message);
 }
 
-fn unknown(frame: &Unknown<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64);
-    header(&mut out, frame.op, frame.kind);
-    write_map(&mut out, usize::from(frame.seq.is_some()));
+fn unknown(out: &mut Out, frame: &Unknown<'_>) {
+    header(&mut out.bytes, frame.op, frame.kind);
+    write_map(&mut out.bytes, usize::from(frame.seq.is_some()));
     if let Some(seq) = frame.seq {
-        number(&mut out, seq);
+        number(out, seq, 0);
     }
-    out
 }
 
 /// `name` and `error` are both shorter than `message`.
@@ -163,9 +187,15 @@ fn rev(out: &mut Vec<u8>, key: &str, rev: Tid) {
     write_text(out, &rev.to_string());
 }
 
-fn number(out: &mut Vec<u8>, seq: u64) {
-    write_text(out, "seq");
-    write_uint(out, seq);
+/// The number, or the cut in its place; `room` is what comes after it.
+fn number(out: &mut Out, seq: u64, room: usize) -> &mut Vec<u8> {
+    write_text(&mut out.bytes, "seq");
+    if out.cut {
+        out.before = Some(std::mem::replace(&mut out.bytes, Vec::with_capacity(room)));
+    } else {
+        write_uint(&mut out.bytes, seq);
+    }
+    &mut out.bytes
 }
 
 fn bytes(out: &mut Vec<u8>, key: &str, value: &[u8]) {
