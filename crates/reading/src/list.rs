@@ -13,6 +13,8 @@ use crate::view::View;
 const MOST_LOOKED_AT: usize = 4_000;
 /// Bytes of bodies after which a page of records ends.
 const PAGE_BYTES: usize = 4 << 20;
+/// Records read at a time, newest first.
+const GROUP: usize = 32;
 /// Records looked at for one blob at most.
 const MOST_REFERERS: usize = 100;
 
@@ -121,9 +123,22 @@ impl Reading {
             beyond.map_or_else(|| end_of(collection), |rkey| format!("{collection}/{rkey}").into_bytes());
         let keys = self.last_keys(seen, format!("{collection}/").as_bytes(), &until, limit).await?;
         let mut rows: Vec<RecordRow> = Vec::with_capacity(keys.len());
-        for key in &keys {
-            rows.extend(self.row_at(seen, key).await?);
+        // They lie side by side, so one look gives many, in the other order; not too many, because they may be large.
+        for group in keys.chunks(GROUP) {
+            let (Some(greatest), Some(least)) = (group.first(), group.last()) else { break };
+            let mut until = greatest.as_bytes().to_vec();
+            until.push(0);
+            let found = self.rows_at(seen, least.as_bytes(), Some(&until), true).await?;
+            rows.extend(found.into_iter().rev());
             if bytes(&rows) >= PAGE_BYTES {
+                let mut taken = 0_usize;
+                let fits = rows.iter().take_while(|row| {
+                    let room = taken < PAGE_BYTES;
+                    taken = taken.saturating_add(row.body.as_ref().map_or(0, Vec::len));
+                    room
+                });
+                let fits = fits.count();
+                rows.truncate(fits);
                 return Ok((rows, true));
             }
         }
