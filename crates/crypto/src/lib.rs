@@ -1,7 +1,7 @@
 //! Keys and signatures of AT Protocol: K-256 and P-256.
 //!
-//! *Owns*: [`PublicKey`], [`PrivateKey`], the [`Signer`] trait, `did:key` and multibase text of keys.
-//! *Speaks*: bytes and text; 64-byte compact low-S ECDSA over SHA-256 and nothing else.
+//! *Owns*: [`PublicKey`], [`PrivateKey`], the [`Signer`] trait, `did:key` and multibase text of keys, tokens ([`jwt`]).
+//! *Speaks*: bytes and text; 64-byte compact low-S ECDSA over SHA-256, and HMAC in tokens.
 //! *Knows nothing about*: what is signed, where keys are kept, random sources (entropy is an argument).
 //! *Start reading at*: [`PublicKey::verify`].
 #![cfg_attr(
@@ -18,6 +18,7 @@
 mod base58;
 mod curve;
 mod error;
+pub mod jwt;
 mod private;
 mod public;
 

@@ -117,6 +117,27 @@ impl PublicKey {
         self.verify_digest(&digest, signature)
     }
 
+    /// Like [`PublicKey::verify`], and a signature whose `s` is high counts as the one with the low `s`: for tokens only,
+    /// which the reference verifies so. Never for what is stored under the hash of its bytes.
+    pub(crate) fn verify_malleable(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        if signature.len() != SIGNATURE_LEN {
+            return Err(SignatureError::Length(signature.len()));
+        }
+        match self.curve() {
+            Curve::K256 => {
+                let mut parsed = secp256k1::ecdsa::Signature::from_compact(signature)
+                    .map_err(|_| SignatureError::Range(Curve::K256))?;
+                parsed.normalize_s();
+                self.verify(message, &parsed.serialize_compact())
+            }
+            Curve::P256 => {
+                let parsed = p256::ecdsa::Signature::from_slice(signature)
+                    .map_err(|_| SignatureError::Range(Curve::P256))?;
+                self.verify(message, &parsed.normalize_s().to_bytes())
+            }
+        }
+    }
+
     /// Like [`PublicKey::verify`], for a message whose SHA-256 is known already.
     pub fn verify_digest(&self, digest: &[u8; 32], signature: &[u8]) -> Result<(), SignatureError> {
         if signature.len() != SIGNATURE_LEN {

@@ -24,6 +24,7 @@ mod did;
 mod domain;
 mod error;
 mod handle;
+pub mod json;
 mod language;
 mod newtype;
 mod nsid;
