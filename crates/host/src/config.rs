@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use p2pds_syntax::{Did, Handle};
+use p2pds_syntax::Did;
+
+use crate::single_user::SingleUser;
 
 /// Settings of the host. Parts keep theirs in their own struct, so that they may grow.
 #[derive(Debug, Clone)]
@@ -32,5 +34,5 @@ pub struct HostConfig {
     /// How long events are kept for those who come back.
     pub event_window: Duration,
     /// The one account of a single-user host.
-    pub single_user: Option<(Did, Handle)>,
+    pub single_user: Option<SingleUser>,
 }

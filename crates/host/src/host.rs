@@ -10,6 +10,7 @@ use p2pds_store::Store;
 
 use crate::clock::Clock;
 use crate::config::HostConfig;
+use crate::keys::Keys;
 
 /// What the host stands on.
 pub struct HostDeps {
@@ -25,6 +26,8 @@ pub struct HostDeps {
     pub reading: Reading,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The keys that sign and wrap.
+    pub keys: Arc<Keys>,
 }
 
 /// The hosted accounts of this node. Cheap to clone.
@@ -84,6 +87,12 @@ impl Host {
     #[must_use]
     pub fn reading(&self) -> &Reading {
         &self.0.deps.reading
+    }
+
+    /// The keys that sign and wrap.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.0.deps.keys
     }
 
     /// The time, microseconds since 1970.

@@ -18,8 +18,11 @@ mod clock;
 mod config;
 mod error;
 mod host;
+pub mod keys;
+mod single_user;
 
 pub use clock::Clock;
 pub use config::HostConfig;
 pub use error::{HostError, HostResult};
 pub use host::{Host, HostDeps};
+pub use single_user::SingleUser;
