@@ -7,6 +7,7 @@
 
 mod envfile;
 mod file;
+pub mod hosting;
 pub mod layers;
 mod names;
 pub mod reference;
@@ -17,6 +18,10 @@ pub mod setting;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use hosting::{
+    BlobstoreSection, BrandingSection, FirehoseSection, HostingSection, InvitesSection, LimitsSection,
+    MailSection, ServicesSection, SingleUserSection,
+};
 pub use layers::{ConfigError, Layers, Resolved};
 use section::{SectionInfo, SettingInfo};
 pub use sections::{
@@ -42,6 +47,24 @@ pub struct Config {
     pub live: LiveSection,
     /// `[serving]`.
     pub serving: ServingSection,
+    /// `[hosting]`.
+    pub hosting: HostingSection,
+    /// `[single_user]`.
+    pub single_user: SingleUserSection,
+    /// `[invites]`.
+    pub invites: InvitesSection,
+    /// `[mail]`.
+    pub mail: MailSection,
+    /// `[blobstore]`.
+    pub blobstore: BlobstoreSection,
+    /// `[firehose]`.
+    pub firehose: FirehoseSection,
+    /// `[services]`.
+    pub services: ServicesSection,
+    /// `[limits]`.
+    pub limits: LimitsSection,
+    /// `[branding]`.
+    pub branding: BrandingSection,
     /// `[watch]`.
     pub watch: WatchSection,
     /// `[metrics]`.
@@ -72,6 +95,15 @@ impl Config {
         ArchiveSection::SECTION,
         LiveSection::SECTION,
         ServingSection::SECTION,
+        HostingSection::SECTION,
+        SingleUserSection::SECTION,
+        InvitesSection::SECTION,
+        MailSection::SECTION,
+        BlobstoreSection::SECTION,
+        FirehoseSection::SECTION,
+        ServicesSection::SECTION,
+        LimitsSection::SECTION,
+        BrandingSection::SECTION,
         WatchSection::SECTION,
         MetricsSection::SECTION,
         AlertsSection::SECTION,
@@ -130,6 +162,15 @@ impl Config {
             archive: ArchiveSection::load(&layers, &mut resolved)?,
             live: LiveSection::load(&layers, &mut resolved)?,
             serving: ServingSection::load(&layers, &mut resolved)?,
+            hosting: HostingSection::load(&layers, &mut resolved)?,
+            single_user: SingleUserSection::load(&layers, &mut resolved)?,
+            invites: InvitesSection::load(&layers, &mut resolved)?,
+            mail: MailSection::load(&layers, &mut resolved)?,
+            blobstore: BlobstoreSection::load(&layers, &mut resolved)?,
+            firehose: FirehoseSection::load(&layers, &mut resolved)?,
+            services: ServicesSection::load(&layers, &mut resolved)?,
+            limits: LimitsSection::load(&layers, &mut resolved)?,
+            branding: BrandingSection::load(&layers, &mut resolved)?,
             watch: WatchSection::load(&layers, &mut resolved)?,
             metrics: MetricsSection::load(&layers, &mut resolved)?,
             alerts: AlertsSection::load(&layers, &mut resolved)?,

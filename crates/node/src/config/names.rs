@@ -10,29 +10,29 @@ use crate::words;
 /// Names that early descriptions of this program use. They are accepted beside ours; a line at the
 /// start says which to prefer.
 const ALIASES: &[&str] = &[
+    "AUTH_TOKEN",
     "DATA_DIR",
+    "DID",
     "FIREHOSE_ENABLED",
     "FIREHOSE_URL",
+    "HANDLE",
+    "JWT_SECRET",
+    "PASSWORD_HASH",
     "PORT",
     "PUBLIC_URL",
     "RATE_LIMIT_ENABLED",
     "REPLICATE_DIDS",
+    "SIGNING_KEY",
+    "SIGNING_KEY_PUBLIC",
 ];
 
 /// Other names of those descriptions, and what they wait for. Without a prefix they may belong to
 /// another program, so all that are set share one line.
 const NOT_YET: &[(&str, &str)] = &[
-    ("AUTH_TOKEN", "hosting"),
-    ("DID", "hosting"),
-    ("HANDLE", "hosting"),
     ("IPFS_ENABLED", "IPFS peers"),
     ("IPFS_NETWORKING", "IPFS peers"),
-    ("JWT_SECRET", "hosting"),
     ("OAUTH_ENABLED", "sign-in"),
-    ("PASSWORD_HASH", "hosting"),
     ("POLICY_FILE", "policies"),
-    ("SIGNING_KEY", "hosting"),
-    ("SIGNING_KEY_PUBLIC", "hosting"),
 ];
 
 /// Names that are read outside the sections: `--config`, `.env`, and the builder's name for its commit.
@@ -42,67 +42,46 @@ const OTHER_NAMES: &[&str] = &["P2PDS_COMMIT", "P2PDS_CONFIG", "P2PDS_ENV_FILE"]
 const TEST_NAMES: &[&str] =
     &["P2PDS_BIN", "P2PDS_NIGHTLY", "P2PDS_ORACLE", "P2PDS_REQUIRE_SHARED", "P2PDS_SHARED"];
 
-/// Names of the reference server's configuration that belong to hosting, which comes later. They
-/// are accepted so that its environment file can be used as it is, and said to be unused. A name
-/// that ends in `_` stands for all that begin so.
-const HOSTING: &[&str] = &[
-    "PDS_ACCEPTING_REPO_IMPORTS",
-    "PDS_ACCOUNT_DB_LOCATION",
-    "PDS_ACTOR_STORE_",
-    "PDS_ADMIN_PASSWORD",
-    "PDS_BACKGROUND_",
-    "PDS_BLOBSTORE_",
-    "PDS_BLOB_UPLOAD_LIMIT",
-    "PDS_BSKY_APP_VIEW_",
-    "PDS_CONTACT_EMAIL_ADDRESS",
-    "PDS_CRAWLERS",
-    "PDS_DEV_MODE",
-    "PDS_DID_CACHE_",
-    "PDS_DISABLE_SSRF_PROTECTION",
-    "PDS_DPOP_SECRET",
-    "PDS_EMAIL_",
-    "PDS_ENABLE_DID_DOC_WITH_SESSION",
-    "PDS_ENTRYWAY_",
-    "PDS_ERROR_COLOR",
-    "PDS_FETCH_MAX_RESPONSE_SIZE",
-    "PDS_HCAPTCHA_",
-    "PDS_HOME_URL",
-    "PDS_ID_RESOLVER_TIMEOUT",
-    "PDS_INFO_COLOR",
-    "PDS_INVITE_",
-    "PDS_JWT_SECRET",
-    "PDS_LEXICON_AUTHORITY_DID",
-    "PDS_LOGO_URL",
-    "PDS_MAX_REPO_IMPORT_SIZE",
-    "PDS_MAX_SUBSCRIPTION_BUFFER",
-    "PDS_MODERATION_EMAIL_",
-    "PDS_MOD_SERVICE_",
-    "PDS_OAUTH_TRUSTED_CLIENTS",
-    "PDS_PLC_ROTATION_KEY_",
-    "PDS_PRIMARY_COLOR",
-    "PDS_PRIVACY_POLICY_URL",
-    "PDS_PROXY_",
-    "PDS_RATE_LIMIT_BYPASS_",
-    "PDS_RECOVERY_DID_KEY",
-    "PDS_REDIS_SCRATCH_",
-    "PDS_REPORT_SERVICE_",
-    "PDS_REPO_BACKFILL_LIMIT_MS",
-    "PDS_SEQUENCER_DB_LOCATION",
-    "PDS_SERVICE_",
-    "PDS_SQLITE_DISABLE_WAL_AUTO_CHECKPOINT",
-    "PDS_SUCCESS_COLOR",
-    "PDS_SUPPORT_URL",
-    "PDS_TERMS_OF_SERVICE_URL",
-    "PDS_VERSION",
-    "PDS_WARNING_COLOR",
+/// Names of the reference server's configuration that mean nothing here, and why. They are accepted, so that its
+/// environment file can be used as it is.
+const NOT_HERE: &[(&str, &str)] = &[
+    ("PDS_ACCOUNT_DB_LOCATION", ONE_DATABASE),
+    ("PDS_ACTOR_STORE_CACHE_SIZE", ONE_DATABASE),
+    ("PDS_ACTOR_STORE_DIRECTORY", ONE_DATABASE),
+    (
+        "PDS_BLOBSTORE_DISK_TMP_LOCATION",
+        "uploads are received beside the blobs, so that a rename completes them",
+    ),
+    ("PDS_DID_CACHE_DB_LOCATION", ONE_DATABASE),
+    ("PDS_DPOP_SECRET", NO_OAUTH),
+    ("PDS_ENTRYWAY_ADMIN_TOKEN", NO_ENTRYWAY),
+    ("PDS_ENTRYWAY_DID", NO_ENTRYWAY),
+    ("PDS_ENTRYWAY_JWT_VERIFY_KEY_K256_PUBLIC_KEY_HEX", NO_ENTRYWAY),
+    ("PDS_ENTRYWAY_PLC_ROTATION_KEY", NO_ENTRYWAY),
+    ("PDS_ENTRYWAY_URL", NO_ENTRYWAY),
+    ("PDS_HCAPTCHA_SECRET_KEY", NO_CAPTCHA),
+    ("PDS_HCAPTCHA_SITE_KEY", NO_CAPTCHA),
+    ("PDS_HCAPTCHA_TOKEN_SALT", NO_CAPTCHA),
+    ("PDS_OAUTH_TRUSTED_CLIENTS", NO_OAUTH),
+    (
+        "PDS_PLC_ROTATION_KEY_KMS_KEY_ID",
+        "keys are kept in files: set hosting.plc_rotation_key, or let one be made",
+    ),
+    ("PDS_REDIS_SCRATCH_ADDRESS", NO_REDIS),
+    ("PDS_REDIS_SCRATCH_PASSWORD", NO_REDIS),
+    ("PDS_SEQUENCER_DB_LOCATION", ONE_DATABASE),
+    ("PDS_SQLITE_DISABLE_WAL_AUTO_CHECKPOINT", "p2pds folds its log away by itself"),
+    ("PDS_VERSION", "p2pds says its own version"),
 ];
+
+const ONE_DATABASE: &str = "everything is in one database in node.data_dir";
+const NO_OAUTH: &str = "signing in by OAuth is not in this version";
+const NO_ENTRYWAY: &str = "this host stands for itself, there is no entryway before it";
+const NO_CAPTCHA: &str = "whom signing up is open to is said by invites";
+const NO_REDIS: &str = "requests are counted in this process";
 
 /// Settings by each name that they have in the environment.
 type Known = BTreeMap<&'static str, &'static SettingInfo>;
-
-fn of_hosting(name: &str) -> bool {
-    HOSTING.iter().any(|known| *known == name || (known.ends_with('_') && name.starts_with(known)))
-}
 
 /// What deserves a line about the names that are set: one for the aliases, one for those that mean
 /// nothing yet, one for each that looks like ours and is not used.
@@ -139,8 +118,8 @@ fn unused(name: &str, by_name: &Known) -> Option<String> {
     {
         return None;
     }
-    if of_hosting(name) {
-        return Some(format!("{name} is set, but this version does not host accounts yet: it is not used"));
+    if let Some((_, why)) = NOT_HERE.iter().find(|(known, _)| *known == name.trim_end_matches("_FILE")) {
+        return Some(format!("{name} is set, but means nothing here: {why}"));
     }
     if let Some(setting) = of_file {
         let name_of = setting.name();

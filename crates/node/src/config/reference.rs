@@ -60,11 +60,12 @@ pub fn page() -> String {
          in files are refused by name; variables that begin with `P2PDS_` or `PDS_` and that no setting has give one \
          warning each. An empty variable counts as unset. Secrets are also read from the file that `NAME_FILE` (in \
          files: `key_file`) names, and are never shown.\n\n\
-         The reference server's `PDS_*` names are accepted where they have a meaning here. So are the names of early \
-         descriptions of this program (`DATA_DIR`, `PORT`, `REPLICATE_DIDS`, `PUBLIC_URL`, `FIREHOSE_URL`, \
-         `FIREHOSE_ENABLED`, `RATE_LIMIT_ENABLED`), with a line at the start that gives today's name; those that \
-         have no meaning yet (`POLICY_FILE`, `OAUTH_ENABLED`, `IPFS_ENABLED`, `IPFS_NETWORKING`, `DID`, `HANDLE`, \
-         `AUTH_TOKEN`, `SIGNING_KEY`, `SIGNING_KEY_PUBLIC`, `JWT_SECRET`, `PASSWORD_HASH`) are named in one line.\n",
+         The reference server's `PDS_*` names are accepted as they are; each of those that mean nothing here gives a \
+         line at the start that says why. So are the names of early descriptions of this program (`DATA_DIR`, `PORT`, \
+         `REPLICATE_DIDS`, `PUBLIC_URL`, `FIREHOSE_URL`, `FIREHOSE_ENABLED`, `RATE_LIMIT_ENABLED`, `DID`, `HANDLE`, \
+         `SIGNING_KEY`, `SIGNING_KEY_PUBLIC`, `AUTH_TOKEN`, `PASSWORD_HASH`, `JWT_SECRET`), with a line at the start \
+         that gives today's name; those that have no meaning yet (`POLICY_FILE`, `OAUTH_ENABLED`, `IPFS_ENABLED`, \
+         `IPFS_NETWORKING`) are named in one line.\n",
     );
     for section in Config::SECTIONS {
         let _ = writeln!(out, "\n## [{}]\n", section.name);

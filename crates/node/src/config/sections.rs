@@ -9,7 +9,7 @@ use p2pds_xrpc::Net;
 
 use super::layers::Layers;
 use super::section::section;
-use super::setting::{AlarmFor, LogFormat, Secret, Size, WebUrl};
+use super::setting::{AlarmFor, LogFormat, Millis, Secret, Size, WebUrl};
 use super::{Config, names};
 
 section! {
@@ -56,7 +56,14 @@ section! {
         /// DEVELOPMENT ONLY: allow requests to this machine (127.0.0.1, ::1), over plain http and
         /// on any port. Anyone whose DID or handle this node resolves could then reach services
         /// that run beside it.
-        dev_allow_loopback: bool = "false", flag "dev-allow-loopback", env ["P2PDS_DEV_ALLOW_LOOPBACK"];
+        dev_allow_loopback: bool = "false", flag "dev-allow-loopback", env ["P2PDS_DEV_ALLOW_LOOPBACK", "PDS_DISABLE_SSRF_PROTECTION"];
+        /// How long what is known of an identity is used without asking again; a number alone counts
+        /// milliseconds.
+        identity_fresh: Millis = "1h", env ["P2PDS_IDENTITY_FRESH", "PDS_DID_CACHE_STALE_TTL"];
+        /// How long it is used when asking again fails; a number alone counts milliseconds.
+        identity_usable: Millis = "1d", env ["P2PDS_IDENTITY_USABLE", "PDS_DID_CACHE_MAX_TTL"];
+        /// How long one question to a name server may take; a number alone counts milliseconds.
+        dns_timeout: Millis = "3s", env ["P2PDS_DNS_TIMEOUT", "PDS_ID_RESOLVER_TIMEOUT"];
     }
 }
 
@@ -222,6 +229,12 @@ pub(super) fn warnings(layers: &Layers, config: &Config) -> Vec<String> {
     if config.network.dev_allow_loopback {
         warnings.push(
             "development setting dev_allow_loopback is on: requests to this machine are allowed".to_owned(),
+        );
+    }
+    if config.hosting.dev_mode {
+        warnings.push(
+            "development mode (hosting.dev_mode) is on: plain HTTP, and requests to this machine are allowed"
+                .to_owned(),
         );
     }
     if !config.http.bind.is_loopback() && config.http.hostname.is_none() {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2pds_syntax::AtIdentifier;
+use p2pds_syntax::{AtIdentifier, Did, Handle};
 
 use crate::words;
 
@@ -78,6 +78,27 @@ impl Setting for u32 {
     }
 }
 
+impl Setting for u64 {
+    const SHAPE: &'static str = "a whole number";
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().or_else(|_| expected(Self::SHAPE))
+    }
+}
+
+impl Setting for Did {
+    const SHAPE: &'static str = "a DID such as did:web:example.com";
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).or_else(|_| expected(<Self as Setting>::SHAPE))
+    }
+}
+
+impl Setting for Handle {
+    const SHAPE: &'static str = "a handle such as alice.example.com";
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).or_else(|_| expected(<Self as Setting>::SHAPE))
+    }
+}
+
 impl Setting for IpAddr {
     const SHAPE: &'static str = "an IP address";
     fn parse(text: &str) -> Result<Self, String> {
@@ -109,6 +130,35 @@ impl Setting for Duration {
     const SHAPE: &'static str = "a duration such as 30s, 5m, 1h or 7d";
     fn parse(text: &str) -> Result<Self, String> {
         words::parse_duration(text).map_or_else(|| expected(Self::SHAPE), Ok)
+    }
+}
+
+/// A duration whose bare numbers are milliseconds, as the reference server writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Millis(pub Duration);
+
+impl Setting for Millis {
+    const SHAPE: &'static str = "a duration such as 30s, 5m, 1h or 7d, or a number of milliseconds";
+    fn parse(text: &str) -> Result<Self, String> {
+        let bare = text.trim().parse().ok().map(Duration::from_millis);
+        bare.or_else(|| words::parse_duration(text))
+            .map_or_else(|| expected(Self::SHAPE), |time| Ok(Self(time)))
+    }
+}
+
+/// A domain that handles stand under, with its leading dot, lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandleDomain(pub String);
+
+impl Setting for HandleDomain {
+    const SHAPE: &'static str = "a domain such as .example.com";
+    fn parse(text: &str) -> Result<Self, String> {
+        let domain = text.trim_start_matches('.').to_ascii_lowercase();
+        // `.test` is a domain too.
+        if Handle::parse(&format!("a.{domain}")).is_err() {
+            return expected(Self::SHAPE);
+        }
+        Ok(Self(format!(".{domain}")))
     }
 }
 
@@ -194,6 +244,52 @@ impl Setting for WebUrl {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" => {
                 Ok(Self(url))
             }
+            _ => expected(Self::SHAPE),
+        }
+    }
+}
+
+/// Whether this node hosts accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostingMode {
+    /// When it is set up for it.
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+impl Setting for HostingMode {
+    const SHAPE: &'static str = "auto, on or off";
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "on" | "true" | "yes" | "1" => Ok(Self::On),
+            "off" | "false" | "no" | "0" => Ok(Self::Off),
+            _ => expected(Self::SHAPE),
+        }
+    }
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailTls {
+    /// From its first byte.
+    Tls,
+    /// From the STARTTLS command on, which must succeed.
+    StartTls,
+    /// Not at all: for a server on this machine.
+    None,
+}
+
+impl Setting for MailTls {
+    const SHAPE: &'static str = "tls, starttls or none";
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "tls" => Ok(Self::Tls),
+            "starttls" => Ok(Self::StartTls),
+            "none" => Ok(Self::None),
             _ => expected(Self::SHAPE),
         }
     }

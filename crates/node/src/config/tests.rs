@@ -124,8 +124,8 @@ fn lists_and_durations_from_a_file() {
 #[test]
 fn unused_names_give_one_warning_each() {
     let env = map(&[
-        ("PDS_JWT_SECRET", "x"),
-        ("PDS_BLOBSTORE_S3_REGION", "x"),
+        ("PDS_REDIS_SCRATCH_ADDRESS", "x"),
+        ("PDS_DPOP_SECRET_FILE", "/x"),
         ("PORT", "7"),
         ("REPLICATE_DIDS", "did:plc:a,did:plc:b"),
         ("POLICY_FILE", "/x"),
@@ -140,15 +140,44 @@ fn unused_names_give_one_warning_each() {
     assert_eq!(
         loaded.warnings,
         [
-            "taken from older names: PORT (now P2PDS_PORT), REPLICATE_DIDS (now P2PDS_ARCHIVE_ACCOUNTS)",
-            "set, but without a meaning in this version yet: HANDLE (hosting), POLICY_FILE (policies)",
+            "taken from older names: HANDLE (now P2PDS_SINGLE_HANDLE), PORT (now P2PDS_PORT), REPLICATE_DIDS (now P2PDS_ARCHIVE_ACCOUNTS)",
+            "set, but without a meaning in this version yet: POLICY_FILE (policies)",
             "P2PDS_PORT_FILE is set, but http.port is no secret: only secrets are read from files",
             "P2PDS_PROT is set, but no setting has that name: it is not used; did you mean P2PDS_PORT?",
-            "PDS_BLOBSTORE_S3_REGION is set, but this version does not host accounts yet: it is not used",
-            "PDS_JWT_SECRET is set, but this version does not host accounts yet: it is not used",
+            "PDS_DPOP_SECRET_FILE is set, but means nothing here: signing in by OAuth is not in this version",
+            "PDS_REDIS_SCRATCH_ADDRESS is set, but means nothing here: requests are counted in this process",
         ]
     );
     assert_eq!(loaded.config.http.hostname.as_deref(), Some("pds.test"));
+}
+
+/// Each name that the reference server reads is a setting here, or is said to mean nothing, with the reason.
+#[test]
+fn every_name_of_the_reference_is_known() {
+    let Some(oracle) = p2pds_testkit::need::oracle() else { return };
+    let text = std::fs::read_to_string(oracle.join("node_modules/@atproto/pds/dist/config/env.js")).unwrap();
+    let names: Vec<&str> = text
+        .split(['\'', '"'])
+        .filter(|part| {
+            part.starts_with("PDS_") && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
+        .collect();
+    assert!(names.len() >= 93, "the reference reads 93 names and more, found {}", names.len());
+    for name in names {
+        let setting = Config::settings().find(|setting| setting.env.contains(&name));
+        let value = setting.map_or_else(|| "x".to_owned(), sample);
+        let loaded =
+            Config::load(map(&[]), map(&[(name, value.as_str())]), None, Path::new("/nonexistent")).unwrap();
+        let line = loaded.warnings.iter().find(|line| line.starts_with(name));
+        match setting {
+            Some(_) => assert_eq!(line, None, "{name} is a setting"),
+            None => {
+                let line = line.unwrap_or_else(|| panic!("{name} is not known here"));
+                assert!(line.contains("means nothing here: "), "{line}");
+                assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+            }
+        }
+    }
 }
 
 section::section! {
