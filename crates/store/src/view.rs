@@ -8,6 +8,7 @@ mod ahead;
 mod error;
 mod export;
 mod stage;
+mod touched;
 
 use std::future::Future;
 
@@ -20,6 +21,7 @@ use ahead::Ahead;
 pub use error::{ViewError, ViewResult};
 pub use export::ExportStream;
 pub use stage::{Staged, Stager};
+pub use touched::Touched;
 
 use crate::{
     BucketChange, BucketRow, Head, RecordRow, RecordsQuery, Repo, RepoId, RowPage, Store, Unit, commit_of,
