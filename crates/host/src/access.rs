@@ -1,9 +1,6 @@
 //! What a session may do, and how its account stands.
 
-use p2pds_syntax::{Did, ErrorKind};
-
-use crate::error::{HostError, HostResult};
-use crate::host::Host;
+use p2pds_syntax::Did;
 
 /// What an access token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
