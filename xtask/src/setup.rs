@@ -64,6 +64,14 @@ pub fn shared() -> Result<Option<PathBuf>> {
     }
 }
 
+/// The installed reference stack, for measuring beside it.
+pub fn oracle(shared: Option<&std::path::Path>) -> Result<Option<PathBuf>> {
+    match shared {
+        Some(shared) => install_oracle(shared),
+        None => Ok(std::env::var_os("P2PDS_ORACLE").map(|dir| root().join(dir))),
+    }
+}
+
 /// Installs the reference stack from npm under `target/oracle`; costs nothing the second time.
 fn install_oracle(shared: &std::path::Path) -> Result<Option<PathBuf>> {
     if let Some(dir) = std::env::var_os("P2PDS_ORACLE") {
