@@ -19,6 +19,7 @@ pub mod directory;
 pub mod disk;
 pub mod dns;
 pub mod exported;
+pub mod hosted;
 pub mod hostile;
 pub mod http;
 pub mod madeup;

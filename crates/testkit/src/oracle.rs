@@ -5,5 +5,6 @@ mod network;
 mod truth;
 
 pub use account::{Account, POST, Write, Written, bulk_key, image, post_record};
+pub(crate) use network::post;
 pub use network::{Network, Options, Pds, dying_with_parent, node};
 pub use truth::{Truth, car_blocks, cid_text};

@@ -185,7 +185,7 @@ fn pid_of(ready: &Value) -> Result<u32> {
 ///
 /// # Errors
 /// Any status but 200, with the error's name and message.
-pub(super) fn post(url: &str, nsid: &str, token: Option<&str>, body: &Value) -> Result<Value> {
+pub(crate) fn post(url: &str, nsid: &str, token: Option<&str>, body: &Value) -> Result<Value> {
     let body = serde_json::to_vec(body)?;
     let reply = send(url, nsid, token, "application/json", &body)?;
     if reply.body.is_empty() { Ok(Value::Null) } else { reply.json() }
