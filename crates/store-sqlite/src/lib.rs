@@ -22,6 +22,8 @@ mod checkpoint;
 mod codes;
 mod disk;
 mod fault;
+pub mod foreign;
+mod hosting;
 mod lock;
 mod open;
 mod options;
