@@ -335,7 +335,7 @@ impl Run<'_> {
                 (self.waiting(row, why), None)
             }
         };
-        let unit = Unit::PutBlob { did: self.did.clone(), cid: row.cid, size: true_size, state };
+        let unit = Unit::PutBlob { did: self.did.clone(), cid: row.cid, size: true_size, mime: None, state };
         self.inner.store().apply(unit).await?;
         Ok(())
     }
@@ -361,7 +361,7 @@ impl Run<'_> {
         const PAUSE: i64 = 3_600_000_000;
         let tries = match &row.state {
             BlobState::Missing { tries, .. } => *tries,
-            BlobState::Held | BlobState::Gone { .. } => 0,
+            _ => 0,
         };
         let next_try = self.inner.now().saturating_add(PAUSE);
         BlobState::Missing { tries: tries.max(1), last_error: Some(why), next_try }
@@ -370,7 +370,7 @@ impl Run<'_> {
     fn missing(&self, row: &BlobRow, why: String, next: Option<i64>) -> BlobState {
         let before = match &row.state {
             BlobState::Missing { tries, .. } => *tries,
-            BlobState::Held | BlobState::Gone { .. } => 0,
+            _ => 0,
         };
         let tries = before.saturating_add(1);
         let config = self.inner.config();

@@ -239,6 +239,10 @@ pub(crate) fn blob_note(row: BlobRow) -> BlobNote {
         BlobState::Gone { reason } => {
             ("gone", 0, reason.unwrap_or_else(|| "its source does not have it".to_owned()), None)
         }
+        BlobState::Temporary { .. } => ("temporary", 0, "no record names it yet".to_owned(), None),
+        BlobState::Quarantined { reference } => {
+            ("quarantined", 0, format!("it is withheld ({reference})"), None)
+        }
     };
     BlobNote {
         cid: row.cid.to_string(),

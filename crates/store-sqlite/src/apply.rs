@@ -6,9 +6,12 @@ mod blobs;
 mod buckets;
 mod commit;
 mod drop;
+mod events;
+mod hosting;
 mod lexicon;
 mod logs;
 mod needles;
+mod open_repo;
 mod prune;
 mod purge;
 mod staging;
@@ -16,8 +19,10 @@ mod watch;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use p2pds_store::{Applied, StoreError, Unit};
+use p2pds_store::events::Tail;
+use p2pds_store::{Applied, CHUNK_ROWS, StoreError, Unit};
 use p2pds_syntax::Did;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -36,13 +41,15 @@ pub(crate) struct Apply {
     accounts: HashMap<Did, i64>,
     collections: HashMap<(i64, String), i64>,
     keys: HashMap<(i64, String), i64>,
+    tail: Arc<Tail>,
+    events: events::Ledger,
 }
 
 /// The caches are emptied when they pass this many entries.
 const MOST_CACHED: usize = 16_384;
 
 impl Apply {
-    pub(crate) fn new(conn: Connection, dir: PathBuf) -> Self {
+    pub(crate) fn new(conn: Connection, dir: PathBuf, tail: Arc<Tail>) -> Self {
         Self {
             conn,
             dir,
@@ -50,6 +57,8 @@ impl Apply {
             accounts: HashMap::new(),
             collections: HashMap::new(),
             keys: HashMap::new(),
+            tail,
+            events: events::Ledger::default(),
         }
     }
 
@@ -60,7 +69,9 @@ impl Apply {
 
     /// Ends a group durably.
     pub(crate) fn commit(&mut self) -> Outcome<()> {
+        self.settle_events()?;
         self.run("COMMIT")?;
+        self.publish_events();
         self.spent.drain(..).for_each(|needles| needles.remove());
         Ok(())
     }
@@ -68,6 +79,7 @@ impl Apply {
     /// Gives a group up.
     pub(crate) fn rollback(&mut self) {
         self.forget();
+        self.events.clear();
         self.spent.clear();
         if !self.conn.is_autocommit() {
             let _ = self.run("ROLLBACK");
@@ -84,6 +96,7 @@ impl Apply {
     /// Applies one unit under a savepoint: it happens whole or not at all.
     pub(crate) fn unit(&mut self, unit: &Prepared) -> Outcome<Applied> {
         self.run("SAVEPOINT unit")?;
+        let mark = self.events.mark();
         match self.dispatch(unit) {
             Ok(applied) => {
                 self.run("RELEASE unit")?;
@@ -91,6 +104,7 @@ impl Apply {
             }
             Err(fault) => {
                 self.forget();
+                self.events.rewind(mark);
                 if !self.conn.is_autocommit() {
                     self.run("ROLLBACK TO unit")?;
                     self.run("RELEASE unit")?;
@@ -111,6 +125,9 @@ impl Apply {
             Prepared::Stage { did, repo, rows } => self.stage_records(did, *repo, rows).map(done),
             Prepared::Commit(commit) => self.apply_commit(commit).map(done),
             Prepared::Repair { did, repo, key, packed } => self.repair(did, *repo, key, packed).map(done),
+            Prepared::Batch { units, .. } => {
+                units.iter().map(|unit| self.dispatch(unit)).collect::<Outcome<_>>().map(Applied::Batch)
+            }
             Prepared::Plain(unit) => self.plain(unit),
         }
     }
@@ -132,7 +149,9 @@ impl Apply {
             }
             Unit::DropRepo { did, repo } => self.drop_repo(did, *repo),
             Unit::Prune { did, line, before } => self.prune(did, *line, *before),
-            Unit::PutBlob { did, cid, size, state } => self.put_blob(did, cid, *size, state).map(done),
+            Unit::PutBlob { did, cid, size, mime, state } => {
+                self.put_blob(did, cid, (*size, mime.as_deref()), state).map(done)
+            }
             Unit::DropBlob { did, cid } => self.drop_blob(did, cid).map(done),
             Unit::PutPlcLog { did, ops, fetched_at } => self.put_plc_log(did, ops, *fetched_at).map(done),
             Unit::PutIdentity(row) => self.put_identity(row).map(done),
@@ -151,8 +170,27 @@ impl Apply {
             Unit::PurgeBegin { did, basis, at } => self.purge_begin(did, basis, *at).map(done),
             Unit::PurgeChunk { did } => self.purge_chunk(did),
             Unit::PurgeEnd { did, at, report } => self.purge_end(did, *at, report).map(done),
-            // These three were turned into their prepared forms before they got here.
-            Unit::StageRecords { .. } | Unit::ApplyCommit { .. } | Unit::RepairRecord { .. } => {
+            Unit::Emit(event) => self.emit(event),
+            Unit::JumpSeq(jump) => self.jump_seq(*jump),
+            Unit::PruneEvents { before_at, keep_count, max_bytes } => {
+                self.prune_events(*before_at, *keep_count, *max_bytes)
+            }
+            Unit::EraseEvents { did } => self
+                .erase_events(did, CHUNK_ROWS)
+                .map(|(rows, done)| Applied::Chunk { rows: rows as u64, done }),
+            Unit::OpenRepo { did, head, role, at } => {
+                self.open_repo(did, head, *role, *at).map(Applied::Opened)
+            }
+            Unit::SetRole { did, role } => self.set_role(did, *role).map(done),
+            Unit::PutLogin(login) => self.put_login(login).map(done),
+            Unit::PatchLogin { did, patch } => self.patch_login(did, patch).map(done),
+            Unit::DropLogin { did } => self.drop_login(did).map(done),
+            Unit::Hosting(unit) => self.hosting(unit),
+            // These were turned into their prepared forms before they got here.
+            Unit::StageRecords { .. }
+            | Unit::ApplyCommit { .. }
+            | Unit::RepairRecord { .. }
+            | Unit::Batch { .. } => {
                 Err(StoreError::Bug("a unit reached the writer unprepared".into()).into())
             }
         }

@@ -1,7 +1,7 @@
 //! How the model's types are written in columns.
 
 use p2pds_ipld::{Cid, Codec};
-use p2pds_store::{AccountStatus, Keep, Kind, Origin, Role, Serve, StoreError, VerifiedState};
+use p2pds_store::{AccountStatus, EventKind, Keep, Kind, Origin, Role, Serve, StoreError, VerifiedState};
 use p2pds_syntax::Tid;
 
 /// A CID in a column: 32 digest bytes for the usual codec of that column, else all 36.
@@ -116,6 +116,7 @@ code!(role, read_role, Role, "a role of a repo", [Hosted, Archived, Staging, Rep
 code!(origin, read_origin, Origin, "an origin", [Network, File]);
 code!(verified, read_verified, VerifiedState, "a proof state", [Nothing, Verified, Unverified, Verbatim]);
 code!(keep, read_keep, Keep, "a retention", [Window, All]);
+code!(event_kind, read_event_kind, EventKind, "a kind of event", [Commit, Sync, Identity, Account]);
 code!(serve, read_serve, Serve, "an audience", [Nobody, Peers, Public]);
 code!(
     status,

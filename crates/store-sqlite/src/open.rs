@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_history.sql"),
     include_str!("../migrations/0005_watch.sql"),
     include_str!("../migrations/0006_repeated.sql"),
+    include_str!("../migrations/0007_hosting.sql"),
 ];
 
 /// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.

@@ -43,6 +43,10 @@ pub struct Options {
     pub ballast: u64,
     /// Databases up to this size are rewritten at once when a purge left traces.
     pub vacuum_limit: u64,
+    /// Most events that are kept in memory for subscribers.
+    pub tail_events: usize,
+    /// Most bytes of them.
+    pub tail_bytes: usize,
     /// Page size of a new database.
     #[doc(hidden)]
     pub page_size: u32,
@@ -66,6 +70,8 @@ impl Default for Options {
             wal_hard: 1 << 30,
             ballast: 32 << 20,
             vacuum_limit: 2 << 30,
+            tail_events: 8_192,
+            tail_bytes: 16 << 20,
             page_size: 4_096,
             synchronous: Synchronous::Full,
         }

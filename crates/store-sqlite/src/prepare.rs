@@ -58,6 +58,8 @@ pub(crate) enum Prepared {
     Commit(PackedCommit),
     /// `Unit::RepairRecord`.
     Repair { did: Did, repo: RepoId, key: RecordPath, packed: Packed },
+    /// `Unit::Batch`, and whether all of it frees space.
+    Batch { units: Vec<Prepared>, frees: bool },
     /// Everything else, as it came.
     Plain(Unit),
 }
@@ -65,14 +67,26 @@ pub(crate) enum Prepared {
 impl Prepared {
     /// Whether the unit frees space; see [`Unit::frees`].
     pub(crate) fn frees(&self) -> bool {
-        matches!(self, Self::Plain(unit) if unit.frees())
+        match self {
+            Self::Plain(unit) => unit.frees(),
+            Self::Batch { frees, .. } => *frees,
+            Self::Stage { .. } | Self::Commit(_) | Self::Repair { .. } => false,
+        }
     }
 }
 
 /// Checks and packs a unit.
 pub(crate) fn prepare(unit: Unit) -> StoreResult<Prepared> {
     unit.check()?;
+    pack_unit(unit)
+}
+
+fn pack_unit(unit: Unit) -> StoreResult<Prepared> {
+    let frees = unit.frees();
     Ok(match unit {
+        Unit::Batch { units, .. } => {
+            Prepared::Batch { units: units.into_iter().map(pack_unit).collect::<StoreResult<_>>()?, frees }
+        }
         Unit::StageRecords { did, repo, rows } => {
             let rows = rows
                 .into_iter()

@@ -3,6 +3,8 @@
 
 pub(crate) mod account;
 pub(crate) mod blobs;
+pub(crate) mod events;
+pub(crate) mod hosting;
 pub(crate) mod lexicon;
 pub(crate) mod logs;
 pub(crate) mod records;

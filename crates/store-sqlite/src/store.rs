@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use p2pds_ipld::Cid;
+use p2pds_store::events::Tail;
 use p2pds_store::{
     Account, BlobFilter, BlobRow, BucketRow, CollectionCount, CommitRow, Evidence, Finding, IdentityRow,
     LexiconRow, PlcRow, PurgeRow, Receipt, RecordRow, RecordsQuery, Repo, RepoId, RowPage, Stats, Store,
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) disk: Disk,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) counters: Counters,
+    pub(crate) tail: Arc<Tail>,
     stopped: OnceLock<String>,
 }
 
@@ -85,7 +87,7 @@ impl Counters {
 /// A store in one SQLite file. Dropping it finishes what is queued and closes the file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     readers: Arc<Readers>,
     threads: Mutex<Threads>,
 }
@@ -133,12 +135,15 @@ impl SqliteStore {
         let reading = (0..options.readers.max(1))
             .map(|_| open::reader(dir, &options))
             .collect::<StoreResult<Vec<_>>>()?;
+        let last = read::events::last_seq(&writing).map_err(|f| f.into_store("read the events"))?;
+        let tail = Arc::new(Tail::new(last, options.tail_events, options.tail_bytes));
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             queue: Queue::new(options.account_units, options.total_units),
             disk: Disk::new(dir, options.ballast),
             checkpoints: Checkpoints::default(),
             counters: Counters::default(),
+            tail,
             stopped: OnceLock::new(),
             options,
         });
@@ -194,7 +199,7 @@ impl SqliteStore {
         }
     }
 
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,

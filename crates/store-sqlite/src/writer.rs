@@ -37,7 +37,7 @@ impl Writer {
             Ok(())
         }))
         .map_err(backend("watch the write-ahead log"))?;
-        let apply = Apply::new(conn, shared.dir.clone());
+        let apply = Apply::new(conn, shared.dir.clone(), Arc::clone(&shared.tail));
         Ok(Self { shared, apply, wal_bytes })
     }
 

@@ -82,7 +82,13 @@ fn fill(store: &Arc<dyn Store>) {
             buckets: BucketUpdate::MarkDirty,
             seen: Seen::default(),
         });
-        ok(Unit::PutBlob { did: who.clone(), cid: Cid::of_raw(&[1]), size: Some(9), state: BlobState::Held });
+        ok(Unit::PutBlob {
+            did: who.clone(),
+            cid: Cid::of_raw(&[1]),
+            size: Some(9),
+            mime: None,
+            state: BlobState::Held,
+        });
         let op = PlcRow {
             operation: b"{}".to_vec(),
             cid: "b".into(),

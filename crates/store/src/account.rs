@@ -177,6 +177,8 @@ pub struct Account {
     pub withdrawn_at: Option<i64>,
     /// States before this rev were pruned; kept by the store.
     pub horizon: Option<Tid>,
+    /// Whether it is hosted here, that is, has a [`crate::Login`]; kept by the store.
+    pub hosted: bool,
 }
 
 impl Account {
@@ -213,6 +215,7 @@ impl Account {
             keep_basis: None,
             withdrawn_at: None,
             horizon: None,
+            hosted: false,
         }
     }
 }

@@ -51,6 +51,9 @@ pub enum StoreError {
         /// What does not fit, with the key.
         what: String,
     },
+    /// Another hosted account has this handle or address already. Nothing was changed.
+    #[error("this {0} belongs to another account of this host already; choose another one")]
+    Taken(&'static str),
     /// The unit itself is malformed: too many rows, unsorted rows, bytes that do not hash right.
     #[error("this unit of work is malformed: {0}")]
     InvalidUnit(String),
@@ -143,7 +146,9 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownAccount(_) | Self::UnknownRepo(_) => ErrorKind::NotFound,
-            Self::HeadMoved { .. } | Self::NotNewer { .. } | Self::Mismatch { .. } => ErrorKind::Conflict,
+            Self::HeadMoved { .. } | Self::NotNewer { .. } | Self::Mismatch { .. } | Self::Taken(_) => {
+                ErrorKind::Conflict
+            }
             Self::InvalidUnit(_) => ErrorKind::Invalid,
             Self::Purging(_) | Self::Locked { .. } | Self::TooNew { .. } | Self::Unsupported(_) => {
                 ErrorKind::Denied

@@ -19,6 +19,9 @@ mod account;
 mod commit;
 pub mod conformance;
 mod error;
+pub mod events;
+pub mod foreign;
+pub mod hosting;
 mod lexicon;
 mod page;
 mod port;
@@ -30,6 +33,8 @@ mod watch;
 pub use account::{Account, AccountPatch, AccountStatus, Keep, Origin, Serve, VerifiedState};
 pub use commit::{commit_cid, commit_of};
 pub use error::{StoreError, StoreResult};
+pub use events::{EventKind, EventRow, EventStore, NewEvent};
+pub use hosting::{HostingStore, HostingUnit, Login, LoginPatch, LoginStore};
 pub use lexicon::LexiconRow;
 pub use page::{PageRow, RowPage};
 pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};
@@ -38,6 +43,7 @@ pub use rows::{
     Head, IdentityRow, Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Seen, Stats, WorkerRow,
 };
 pub use unit::{
-    Applied, BucketChange, BucketUpdate, CHUNK_BYTES, CHUNK_ROWS, Change, StagedRow, Unit, Version,
+    Applied, BATCH_UNITS, BucketChange, BucketUpdate, CHUNK_BYTES, CHUNK_ROWS, Change, Jump, StagedRow, Unit,
+    Version,
 };
 pub use watch::{AfterFinding, AlertRow, SampleRow};

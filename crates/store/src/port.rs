@@ -83,8 +83,12 @@ pub enum BlobFilter {
     Due(i64),
     /// Those the source does not have.
     Gone,
-    /// Those that no stored record names any more.
+    /// Those that no stored record names any more; temporary ones are not among them.
     Unreferenced,
+    /// Those uploaded that no record names yet.
+    Temporary,
+    /// Those withheld.
+    Quarantined,
 }
 
 /// What the search for traces of a purge found.
@@ -127,7 +131,7 @@ impl std::fmt::Display for TraceReport {
 
 /// A store. Reads see only what is durable; a unit is answered only after it is.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: crate::HostingStore + Send + Sync + 'static {
     /// Queues a unit at once and answers when it is durable. Units of one account are applied
     /// in the order in which they were submitted; several may wait at a time, which is how
     /// large work shares flushes.

@@ -187,6 +187,17 @@ pub enum BlobState {
         /// In the source's words.
         reason: Option<String>,
     },
+    /// Uploaded, here, and named by no record yet. With the first record that names it it is held. Until then it is
+    /// not served, not listed and not counted.
+    Temporary {
+        /// When it was uploaded, microseconds since 1970.
+        at: i64,
+    },
+    /// Here, and withheld: not served, not listed and not counted.
+    Quarantined {
+        /// Reference of the takedown.
+        reference: String,
+    },
 }
 
 /// One blob of an account.

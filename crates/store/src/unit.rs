@@ -15,8 +15,9 @@ use p2pds_ipld::Cid;
 use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::{
-    Account, AccountPatch, BlobRef, BlobState, BucketRow, Evidence, Finding, Head, IdentityRow, Kind, PlcRow,
-    RepoId, Role, Seen, StoreError, StoreResult, WorkerRow,
+    Account, AccountPatch, BlobRef, BlobState, BucketRow, EventKind, Evidence, Finding, Head, HostingUnit,
+    IdentityRow, Kind, Login, LoginPatch, NewEvent, PlcRow, RepoId, Role, Seen, StoreError, StoreResult,
+    WorkerRow,
 };
 
 /// Most rows that one unit may carry or touch.
@@ -77,6 +78,18 @@ pub enum BucketUpdate {
     /// Mark (and split or join) the buckets that the changed keys fall into;
     /// `view::refresh` computes them later and so checks the signed root a second time.
     MarkDirty,
+}
+
+/// Most units in a batch.
+pub const BATCH_UNITS: usize = 1_000;
+
+/// How far the numbers of events jump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jump {
+    /// By this many beyond the greatest so far.
+    By(u64),
+    /// To this one: the next is greater.
+    To(i64),
 }
 
 /// One unit of work.
@@ -214,6 +227,8 @@ pub enum Unit {
         cid: Cid,
         /// True size when it is known.
         size: Option<u64>,
+        /// Its MIME type when it is known otherwise than from a record; `None` leaves the stored one.
+        mime: Option<String>,
         /// Its state from now on.
         state: BlobState,
     },
@@ -289,6 +304,72 @@ pub enum Unit {
         value: Option<String>,
     },
 
+    /// Several units of one account as one: all of them happen, in this order, or none. Answers
+    /// [`Applied::Batch`].
+    Batch {
+        /// The account.
+        did: Did,
+        /// At most [`BATCH_UNITS`] units of this account or of the node, none of them a batch.
+        units: Vec<Self>,
+    },
+    /// Gives an event its number and stores it. Answers [`Applied::Event`]. The [`crate::events::Tail`] has it once
+    /// it is durable. The DID need not be an account (any more).
+    Emit(NewEvent),
+    /// Makes a live repo without records, with its first head. Answers [`Applied::Opened`]. Refuses when there is a
+    /// live repo, and a head whose root is not that of the empty tree.
+    OpenRepo {
+        /// The account.
+        did: Did,
+        /// Its first head.
+        head: Box<Head>,
+        /// [`Role::Archived`] or [`Role::Hosted`].
+        role: Role,
+        /// When, microseconds since 1970.
+        at: i64,
+    },
+    /// Changes what the live repo stands for: archived, or hosted.
+    SetRole {
+        /// The account.
+        did: Did,
+        /// [`Role::Archived`] or [`Role::Hosted`].
+        role: Role,
+    },
+    /// Deletes the oldest events, up to [`CHUNK_ROWS`], while one of the three limits is passed. Answers
+    /// [`Applied::Chunk`]; repeat until done.
+    PruneEvents {
+        /// Events made before this time go, microseconds since 1970.
+        before_at: i64,
+        /// This many stay at most.
+        keep_count: u64,
+        /// The frames of those that stay have at most this many bytes.
+        max_bytes: u64,
+    },
+    /// Deletes up to [`CHUNK_ROWS`] events of an account; its newest one stays when it is about its status, so that
+    /// subscribers hear that the account is gone. Answers [`Applied::Chunk`]; repeat until done.
+    EraseEvents {
+        /// The account.
+        did: Did,
+    },
+    /// Lets the numbers of events go on after a greater one; smaller ones change nothing. Answers
+    /// [`Applied::Event`] with the greatest number given or jumped to.
+    JumpSeq(Jump),
+    /// Makes an account a hosted one, or replaces its login.
+    PutLogin(Box<Login>),
+    /// Changes some fields of a login.
+    PatchLogin {
+        /// The account.
+        did: Did,
+        /// What to change.
+        patch: Box<LoginPatch>,
+    },
+    /// Makes a hosted account one that is not; changes nothing when it is none.
+    DropLogin {
+        /// The account.
+        did: Did,
+    },
+    /// A unit of one of the parts of hosting.
+    Hosting(Box<HostingUnit>),
+
     /// Begins a purge: the account disappears from reads, and only purge units are accepted.
     PurgeBegin {
         /// The account.
@@ -327,6 +408,10 @@ impl Unit {
             Self::PutWorker(row) => row.did.as_ref(),
             Self::PutAlert(row) => row.did.as_ref(),
             Self::ForgetAlerts { .. } | Self::PutSamples { .. } => None,
+            Self::PruneEvents { .. } | Self::JumpSeq(_) => None,
+            Self::Emit(event) => Some(&event.did),
+            Self::PutLogin(login) => Some(&login.did),
+            Self::Hosting(unit) => unit.did(),
             Self::DropWorker { .. } | Self::PutSetting { .. } => None,
             Self::PatchAccount { did, .. }
             | Self::RepeatEvidence { did, .. }
@@ -343,6 +428,12 @@ impl Unit {
             | Self::DropBlob { did, .. }
             | Self::PutPlcLog { did, .. }
             | Self::ResolveFindings { did, .. }
+            | Self::Batch { did, .. }
+            | Self::OpenRepo { did, .. }
+            | Self::SetRole { did, .. }
+            | Self::EraseEvents { did }
+            | Self::PatchLogin { did, .. }
+            | Self::DropLogin { did }
             | Self::PurgeBegin { did, .. }
             | Self::PurgeChunk { did }
             | Self::PurgeEnd { did, .. } => Some(did),
@@ -353,9 +444,23 @@ impl Unit {
     /// whether it is served), so that it is tried on a full disk as well.
     #[must_use]
     pub fn frees(&self) -> bool {
+        match self {
+            Self::Batch { units, .. } => units.iter().all(Self::frees),
+            Self::Hosting(unit) => unit.frees(),
+            // Subscribers must hear it.
+            Self::Emit(event) => event.kind == EventKind::Account,
+            _ => self.frees_alone(),
+        }
+    }
+
+    fn frees_alone(&self) -> bool {
         matches!(
             self,
             Self::PatchAccount { .. }
+                | Self::PatchLogin { .. }
+                | Self::DropLogin { .. }
+                | Self::PruneEvents { .. }
+                | Self::EraseEvents { .. }
                 | Self::DropRepo { .. }
                 | Self::Prune { .. }
                 | Self::DropBlob { .. }
@@ -409,6 +514,27 @@ impl Unit {
             Self::Flip { role, .. } if !matches!(role, Role::Archived | Role::Hosted) => {
                 invalid(format!("a flip into role {role:?}"))
             }
+            Self::OpenRepo { role, .. } | Self::SetRole { role, .. }
+                if !matches!(role, Role::Archived | Role::Hosted) =>
+            {
+                invalid(format!("a live repo of role {role:?}"))
+            }
+            Self::Batch { did, units } => {
+                if units.len() > BATCH_UNITS {
+                    return invalid(format!("a batch of {} units, at most {BATCH_UNITS}", units.len()));
+                }
+                for unit in units {
+                    if matches!(unit, Self::Batch { .. }) {
+                        return invalid("a batch within a batch".into());
+                    }
+                    if unit.did().is_some_and(|other| other != did) {
+                        return invalid(format!("a batch of {did} with a unit of another account"));
+                    }
+                    unit.check()?;
+                }
+                Ok(())
+            }
+            Self::Hosting(unit) => unit.check(),
             Self::RepairRecord { cid, body, key, .. } if !cid.matches(body) => {
                 invalid(format!("the bytes for {key} do not hash to {cid}"))
             }
@@ -441,6 +567,15 @@ pub enum Applied {
         /// The repo that was live before; drop it chunk by chunk.
         replaced: Option<RepoId>,
     },
+    /// A repo was opened.
+    Opened(RepoId),
+    /// An event has this number now.
+    Event {
+        /// The number.
+        seq: i64,
+    },
+    /// What each unit of a batch has to say.
+    Batch(Vec<Self>),
     /// One step of many.
     Chunk {
         /// Rows dropped by this step.

@@ -114,7 +114,8 @@ async fn an_interrupted_run_goes_on() {
     // A blob whose file is there and whose row was not written: hashed, not fetched again.
     let cid = *person.blobs.keys().next().unwrap();
     let missing = p2pds_store::BlobState::Missing { tries: 0, last_error: None, next_try: 0 };
-    let unit = p2pds_store::Unit::PutBlob { did: person.did.clone(), cid, size: None, state: missing };
+    let unit =
+        p2pds_store::Unit::PutBlob { did: person.did.clone(), cid, size: None, mime: None, state: missing };
     node.store.apply(unit).await.unwrap();
     let before = net.hits("com.atproto.sync.getBlob");
     let summary = node.sync(&person).await;

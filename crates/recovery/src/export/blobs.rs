@@ -52,6 +52,12 @@ impl Export<'_> {
                 lists.missing.push(missing(why));
                 return Ok(());
             }
+            // No record names it.
+            BlobState::Temporary { .. } => return Ok(()),
+            BlobState::Quarantined { .. } => {
+                lists.missing.push(missing("the operator of its host withholds it".to_owned()));
+                return Ok(());
+            }
         }
         let name = format!("blobs/{}", row.cid);
         let written = match self.reuse(&name, &row.cid).await? {

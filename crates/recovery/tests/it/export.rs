@@ -138,7 +138,10 @@ async fn missing_blobs_are_listed_with_their_reason() {
     let (_net, person, node) = archived(83).await;
     let cid = *person.blobs.keys().next().unwrap();
     let state = BlobState::Gone { reason: Some("the host lost it".into()) };
-    node.store.apply(Unit::PutBlob { did: person.did.clone(), cid, size: None, state }).await.unwrap();
+    node.store
+        .apply(Unit::PutBlob { did: person.did.clone(), cid, size: None, mime: None, state })
+        .await
+        .unwrap();
     let out = node.dir.path().join("out");
     let recovery = Recovery::new(node.archive.clone());
     let report = recovery.export(&person.did, &out, &Progress::none()).await.unwrap();

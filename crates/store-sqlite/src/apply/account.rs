@@ -5,6 +5,7 @@ use p2pds_syntax::Did;
 use rusqlite::params;
 
 use super::Apply;
+use super::hosting::login::taken;
 use crate::codes::{int, keep, origin, serve, status, verified};
 use crate::fault::Outcome;
 use crate::read;
@@ -82,7 +83,8 @@ impl Apply {
                 keep(a.keep),
                 a.keep_basis,
                 a.withdrawn_at,
-            ])?;
+            ])
+            .map_err(taken)?;
         Ok(())
     }
 }

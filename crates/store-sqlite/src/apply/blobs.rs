@@ -14,6 +14,8 @@ use crate::fault::Outcome;
 const MISSING: i64 = 0;
 const HELD: i64 = 1;
 const GONE: i64 = 2;
+const TEMPORARY: i64 = 3;
+const QUARANTINED: i64 = 4;
 
 /// Blobs that a block names; none when it is not a record that we can read.
 pub(super) fn named_by(block: &[u8]) -> Vec<Cid> {
@@ -48,9 +50,18 @@ impl Apply {
             .prepare_cached("INSERT OR IGNORE INTO blob VALUES (?1, ?2, ?3, ?4, 0, 0, 0, NULL)")?
             .execute(params![account, cid, int(blob.size), blob.mime])?;
         if new > 0 {
-            self.move_counters(account, 0, 1, 0)?;
+            return self.move_counters(account, 0, 1, 0);
         }
-        Ok(())
+        // One that was uploaded and waited for this record.
+        let size: Option<i64> = self
+            .conn
+            .prepare_cached(
+                "UPDATE blob SET state = ?3, next_try = 0 WHERE account = ?1 AND cid = ?2 AND state = ?4
+                 RETURNING size",
+            )?
+            .query_row(params![account, cid, HELD, TEMPORARY], |r| r.get(0))
+            .optional()?;
+        size.map_or(Ok(()), |size| self.move_counters(account, 1, 0, size))
     }
 
     pub(super) fn unrefer(&mut self, repo: i64, blob: &Cid, coll: i64, rkey: &str) -> Outcome<()> {
@@ -91,7 +102,7 @@ impl Apply {
         &mut self,
         did: &Did,
         cid: &Cid,
-        size: Option<u64>,
+        (size, mime): (Option<u64>, Option<&str>),
         to: &BlobState,
     ) -> Outcome<()> {
         let account = self.account_id(did)?;
@@ -102,14 +113,17 @@ impl Apply {
             }
             BlobState::Held => (HELD, 0, 0, None),
             BlobState::Gone { reason } => (GONE, 0, 0, reason.as_deref()),
+            BlobState::Temporary { at } => (TEMPORARY, 0, *at, None),
+            BlobState::Quarantined { reference } => (QUARANTINED, 0, 0, Some(reference.as_str())),
         };
         let size = size.map(int).or(old.map(|(_, size)| size)).unwrap_or(0);
         self.conn
             .prepare_cached(
-                "INSERT INTO blob VALUES (?1, ?2, ?3, '', ?4, ?5, ?6, ?7)
-                 ON CONFLICT (account, cid) DO UPDATE SET size = ?3, state = ?4, tries = ?5, next_try = ?6, note = ?7",
+                "INSERT INTO blob VALUES (?1, ?2, ?3, coalesce(?8, ''), ?4, ?5, ?6, ?7)
+                 ON CONFLICT (account, cid) DO UPDATE SET size = ?3, mime = coalesce(?8, mime), state = ?4,
+                   tries = ?5, next_try = ?6, note = ?7",
             )?
-            .execute(params![account, blob_cid(cid), size, state, tries, next_try, note])?;
+            .execute(params![account, blob_cid(cid), size, state, tries, next_try, note, mime])?;
         let weigh = |state: i64, size: i64| match state {
             HELD => (1_i64, 0_i64, size),
             MISSING => (0, 1, 0),
@@ -144,7 +158,7 @@ impl Apply {
         match state {
             HELD => self.move_counters(account, -1, 0, size.saturating_neg()),
             MISSING => self.move_counters(account, 0, -1, 0),
-            GONE => Ok(()),
+            GONE | TEMPORARY | QUARANTINED => Ok(()),
             other => Err(StoreError::Damaged(format!("a blob state with number {other}")).into()),
         }
     }

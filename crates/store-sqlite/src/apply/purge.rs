@@ -4,6 +4,7 @@ use p2pds_store::{Applied, CHUNK_ROWS, RepoId, StoreError};
 use p2pds_syntax::Did;
 use rusqlite::{OptionalExtension, params};
 
+use super::hosting::{PURGED_BY_ACCOUNT, PURGED_BY_DID};
 use super::{Apply, Needles};
 use crate::codes::len;
 use crate::fault::Outcome;
@@ -37,7 +38,7 @@ impl Apply {
     pub(super) fn purge_begin(&mut self, did: &Did, basis: &str, at: i64) -> Outcome<()> {
         let hidden = self
             .conn
-            .prepare_cached("UPDATE account SET purging = 1 WHERE did = ?1 AND purging = 0")?
+            .prepare_cached("UPDATE account SET purging = 1, hosted = 0 WHERE did = ?1 AND purging = 0")?
             .execute([did.as_str()])?;
         self.forget();
         if hidden == 0 {
@@ -85,12 +86,13 @@ impl Apply {
         for owner in self.past_owners_of(account)? {
             left = left.saturating_sub(self.purge_records(purge, "past", "account", owner, left)?);
         }
-        for (table, which) in BY_ACCOUNT {
+        for (table, which) in BY_ACCOUNT.iter().chain(PURGED_BY_ACCOUNT) {
             let sql = format!("DELETE FROM {table} WHERE {which}");
             let gone = self.conn.prepare_cached(&sql)?.execute(params![account, len(left)])?;
             left = left.saturating_sub(gone);
         }
-        for (table, which) in BY_DID {
+        left = left.saturating_sub(self.erase_events(did, left)?.0);
+        for (table, which) in BY_DID.iter().chain(PURGED_BY_DID) {
             let sql = format!("DELETE FROM {table} WHERE {which}");
             let gone = self.conn.prepare_cached(&sql)?.execute(params![did.as_str(), len(left)])?;
             left = left.saturating_sub(gone);

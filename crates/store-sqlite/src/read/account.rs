@@ -11,7 +11,7 @@ const COLUMNS: &str = "SELECT a.did, a.handle, a.pds, a.status, a.origin, a.veri
   a.added_at, a.last_sync_at, a.last_attempt_at, a.last_sync_error, a.last_verified_at, a.last_verify_ok,
   a.car_bytes, a.blobs_held, a.blobs_missing, a.blob_bytes, a.paused, a.quota, a.purging,
   r.rev, r.records, r.record_bytes,
-  a.priority, a.keep, a.keep_basis, a.withdrawn_at, a.horizon
+  a.priority, a.keep, a.keep_basis, a.withdrawn_at, a.horizon, a.hosted
   FROM account a LEFT JOIN repo r ON r.account = a.id AND r.role < 2";
 
 /// A stored DID; it was parsed before it was stored.
@@ -51,6 +51,7 @@ fn read(r: &Row<'_>) -> Outcome<Account> {
         keep_basis: r.get(26)?,
         withdrawn_at: r.get(27)?,
         horizon: r.get::<_, Option<i64>>(28)?.map(read_tid).transpose()?,
+        hosted: r.get(29)?,
     })
 }
 

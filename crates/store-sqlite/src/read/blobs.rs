@@ -17,6 +17,8 @@ fn read(r: &Row<'_>) -> Outcome<BlobRow> {
         0 => BlobState::Missing { tries: r.get(4)?, last_error: r.get(6)?, next_try: r.get(5)? },
         1 => BlobState::Held,
         2 => BlobState::Gone { reason: r.get(6)? },
+        3 => BlobState::Temporary { at: r.get(5)? },
+        4 => BlobState::Quarantined { reference: r.get::<_, Option<String>>(6)?.unwrap_or_default() },
         other => return Err(StoreError::Damaged(format!("a blob state with number {other}")).into()),
     };
     Ok(BlobRow { cid, size: uint(r.get(1)?), mime: r.get(2)?, state })
@@ -52,8 +54,10 @@ pub(crate) fn page(
         BlobFilter::Missing => ("b.state = 0 AND ?4 = 0", 0),
         BlobFilter::Due(now) => ("b.state = 0 AND b.next_try <= ?4", now),
         BlobFilter::Gone => ("b.state = 2 AND ?4 = 0", 0),
+        BlobFilter::Temporary => ("b.state = 3 AND ?4 = 0", 0),
+        BlobFilter::Quarantined => ("b.state = 4 AND ?4 = 0", 0),
         BlobFilter::Unreferenced => (
-            "?4 = 0 AND NOT EXISTS (SELECT 1 FROM blob_ref f WHERE f.cid = b.cid
+            "?4 = 0 AND b.state <> 3 AND NOT EXISTS (SELECT 1 FROM blob_ref f WHERE f.cid = b.cid
                AND f.repo IN (SELECT id FROM repo WHERE account = ?1 UNION ALL SELECT -?1))",
             0,
         ),

@@ -34,5 +34,7 @@ pub(crate) fn check(conn: &Connection) -> Outcome<Vec<String>> {
     if lines.iter().any(|l| l != "ok") {
         return Ok(lines);
     }
-    super::lexicon::check(conn)
+    let mut lines = super::lexicon::check(conn)?;
+    lines.extend(super::events::check(conn)?);
+    Ok(lines)
 }

@@ -60,7 +60,7 @@ fn states_and_counters(factory: Factory<'_>) {
     assert_eq!(counters(), (0, 4, 0), "what records name is missing at first");
     assert_eq!(list(&rig, BlobFilter::Missing), sorted(&[1, 2, 3, 4]));
     let put = |n: u8, size: Option<u64>, state: BlobState| {
-        rig.ok(Unit::PutBlob { did: did(0), cid: blob(n, 0).cid, size, state });
+        rig.ok(Unit::PutBlob { did: did(0), cid: blob(n, 0).cid, size, mime: None, state });
     };
     put(1, Some(1_000), BlobState::Held);
     put(1, Some(1_000), BlobState::Held);
@@ -97,7 +97,13 @@ fn references_follow_the_records(factory: Factory<'_>) {
     assert_eq!(list(&rig, BlobFilter::Unreferenced), [], "the history still names it");
     let keep = rig.apply(Unit::DropBlob { did: did(0), cid: blob(1, 0).cid });
     assert_eq!(keep.unwrap_err().kind(), ErrorKind::Conflict);
-    rig.ok(Unit::PutBlob { did: did(0), cid: blob(9, 0).cid, size: Some(7), state: BlobState::Held });
+    rig.ok(Unit::PutBlob {
+        did: did(0),
+        cid: blob(9, 0).cid,
+        size: Some(7),
+        mime: None,
+        state: BlobState::Held,
+    });
     assert_eq!(list(&rig, BlobFilter::Unreferenced), sorted(&[9]));
     rig.ok(Unit::DropBlob { did: did(0), cid: blob(9, 0).cid });
     rig.ok(Unit::DropBlob { did: did(0), cid: blob(9, 0).cid });

@@ -198,7 +198,7 @@ impl House {
             upload.write(Bytes::copy_from_slice(bytes)).await.unwrap();
             upload.finish().await.unwrap();
             let size = Some(u64::try_from(bytes.len()).unwrap());
-            let unit = Unit::PutBlob { did: did.clone(), cid, size, state: BlobState::Held };
+            let unit = Unit::PutBlob { did: did.clone(), cid, size, mime: None, state: BlobState::Held };
             self.store.apply(unit).await.unwrap();
         }
     }

@@ -1,0 +1,4 @@
+//! The port's traits for hosting. One file per part.
+
+mod events;
+mod login;

@@ -1,0 +1,3 @@
+//! What is kept of hosted accounts. One file per part.
+
+pub(crate) mod login;
