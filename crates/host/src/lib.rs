@@ -14,15 +14,22 @@
     )
 )]
 
+mod access;
 mod clock;
 mod config;
 mod error;
+pub mod events;
+pub mod firehose;
 mod host;
+pub mod jobs;
 pub mod keys;
+mod plc;
 mod single_user;
 
+pub use access::{Access, Refresh, Scope, Standing};
 pub use clock::Clock;
 pub use config::HostConfig;
 pub use error::{HostError, HostResult};
 pub use host::{Host, HostDeps};
+pub use plc::PlcChange;
 pub use single_user::SingleUser;

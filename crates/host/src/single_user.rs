@@ -1,6 +1,6 @@
 //! The one account of a single-user host: given by settings, there from the first start.
 
-use p2pds_crypto::{Curve, PrivateKey};
+use p2pds_crypto::{Curve, PrivateKey, Signer as _};
 use p2pds_syntax::{Did, Handle};
 use zeroize::Zeroizing;
 
@@ -54,6 +54,22 @@ impl SingleUser {
     }
 }
 
+impl SingleUser {
+    /// Checks that `SIGNING_KEY_PUBLIC` (did:key, multibase or hexadecimal) is the public half of `SIGNING_KEY`.
+    ///
+    /// # Errors
+    /// One cannot be read, or they do not belong together: the text names the right public half.
+    pub fn check_pair(signing_key: &str, public: &str) -> Result<(), String> {
+        let own = Self::parse_signing_key(signing_key)?.public_key();
+        let (given, hex) = (public.trim(), data_encoding::HEXLOWER.encode(&own.to_sec1()));
+        if given == own.to_did_key() || given == own.to_multibase() || given.eq_ignore_ascii_case(&hex) {
+            return Ok(());
+        }
+        let own = own.to_did_key();
+        Err(format!("SIGNING_KEY and SIGNING_KEY_PUBLIC do not belong together: the public half is {own}"))
+    }
+}
+
 fn decode(text: &str) -> Option<Vec<u8>> {
     use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
     if text.len() == 64 {
@@ -81,6 +97,10 @@ mod tests {
         ] {
             assert_eq!(SingleUser::parse_signing_key(&text).unwrap().public_key(), key, "{text:?}");
         }
+        for public in [key.to_did_key(), key.to_multibase(), data_encoding::HEXUPPER.encode(&key.to_sec1())] {
+            assert_eq!(SingleUser::check_pair(&hex, &public), Ok(()), "{public}");
+        }
+        assert!(SingleUser::check_pair(&hex, "did:key:zother").unwrap_err().contains(&key.to_did_key()));
         for text in ["", "abc", &"0".repeat(64), &hex[..62], &hex.replace('F', "x"), &format!("{hex}00")] {
             let error = SingleUser::parse_signing_key(text).unwrap_err();
             assert!(text.is_empty() || text.len() < 10 || !error.contains(text), "{error}");

@@ -26,6 +26,8 @@ pub struct Door {
     pub hostname: Option<String>,
     /// The name under which it is asked as a mirror, lower case.
     pub mirror_hostname: Option<String>,
+    /// Domains that handles are given out under, each with its leading dot; `None` when no accounts are hosted.
+    pub handle_domains: Option<Vec<String>>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -49,10 +51,19 @@ pub fn router(door: Arc<Door>, xrpc: Arc<Xrpc>) -> Router {
 }
 
 async fn banner(State(door): State<Arc<Door>>) -> String {
+    let (what, more) = if door.handle_domains.is_some() {
+        (
+            "an AT Protocol Personal Data Server",
+            "It hosts accounts: most of its API is under /xrpc/, and apps log in with this host name.",
+        )
+    } else {
+        (
+            "an AT Protocol archive node",
+            "It keeps verified copies of accounts, and serves those that its operator chose to serve.",
+        )
+    };
     format!(
-        "p2pds {}: an AT Protocol archive node\n\n\
-         It keeps verified copies of accounts, and serves those that its operator chose to serve.\n\
-         Health: http://{}/xrpc/_health\n",
+        "p2pds {}: {what}\n\n{more}\nHealth: http://{}/xrpc/_health\n",
         env!("CARGO_PKG_VERSION"),
         door.address
     )
@@ -88,7 +99,9 @@ async fn own_host_only(State(door): State<Arc<Door>>, request: Request, next: Ne
     let own = |host: &String| {
         [&door.hostname, &door.mirror_hostname].into_iter().any(|name| is_own_host(host, name.as_deref()))
     };
-    if host.as_ref().is_some_and(own) {
+    if host.as_ref().is_some_and(own)
+        || host.as_ref().is_some_and(|host| of_handle(&door, host, request.uri()))
+    {
         return next.run(request).await;
     }
     (
@@ -96,6 +109,15 @@ async fn own_host_only(State(door): State<Arc<Door>>, request: Request, next: Ne
         "this node does not answer to that host name; its operator can set http.hostname\n",
     )
         .into_response()
+}
+
+/// Whether a request may be for a hosted account's own name: those under the handle domains, and what is asked of any
+/// name that may lead here, which answers by the name alone and gives out nothing that is not public.
+fn of_handle(door: &Door, host: &str, uri: &Uri) -> bool {
+    let Some(domains) = &door.handle_domains else { return false };
+    let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+    let under = |domain: &String| name.len() > domain.len() && name.ends_with(domain.as_str());
+    domains.iter().any(under) || matches!(uri.path(), "/.well-known/atproto-did" | "/.well-known/did.json")
 }
 
 fn requested_host(headers: &HeaderMap, uri: &Uri) -> Option<String> {

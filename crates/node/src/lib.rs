@@ -21,6 +21,7 @@ pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+pub mod hosting;
 pub mod http;
 pub mod logging;
 pub mod metrics;

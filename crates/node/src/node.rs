@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use p2pds_archive::live::Live;
+use p2pds_host::Host;
 use tokio::net::TcpListener;
 
 use crate::alerts;
@@ -29,7 +30,7 @@ use crate::node::health::Health;
 use crate::node::lock::Lock;
 use crate::node::supervise::{Stop, Supervisor};
 use crate::operator::{Failure, server, socket};
-use crate::{serving, words};
+use crate::{hosting, serving, words};
 
 /// Runs a node on the data directory whose lock is handed in, until it is told to stop.
 ///
@@ -41,8 +42,11 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     let signals = supervise::signals()?;
     metrics::start();
     serving::raise_file_limit();
-    let engine = Arc::new(Engine::open(config).await?);
     let listener = listen(config.http.bind, config.http.port).await?;
+    // A host says its port in development, so it must be known before the host is made.
+    let mut bound_config = config.clone();
+    bound_config.http.port = listener.local_addr()?.port();
+    let engine = Arc::new(Engine::open(&bound_config).await?);
     let metrics_listener = match config.metrics.port {
         Some(port) => Some(listen(config.metrics.bind, port).await?),
         None => None,
@@ -62,6 +66,7 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         health: Arc::new(Health::new(Arc::clone(&engine.store))),
         hostname: config.http.hostname.as_ref().map(|name| name.to_ascii_lowercase()),
         mirror_hostname: config.serving.mirror_hostname.as_ref().map(|name| name.to_ascii_lowercase()),
+        handle_domains: engine.host.as_ref().map(|host| host.config().handle_domains.clone()),
         address,
     });
     let routes = http::router(door, serving::door(&engine));
@@ -90,6 +95,11 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     for job in jobs::all(&engine) {
         supervisor.spawn(job.name(), workers::run(job, Arc::clone(&engine), supervisor.stop_handle()));
     }
+    if let Some(host) = &engine.host {
+        for job in p2pds_host::jobs::all(host) {
+            supervisor.spawn(job.name(), host_job(job, host.clone(), supervisor.stop_handle()));
+        }
+    }
     if config.watch.plc_stream {
         supervisor.spawn(plc_stream::NAME, plc_stream::run(Arc::clone(&engine), supervisor.stop_handle()));
     }
@@ -100,6 +110,12 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     tracing::info!(event = "node.stopped", "stopped");
     drop(lock);
     result
+}
+
+/// One kind of the host's background work.
+async fn host_job(job: Arc<dyn p2pds_host::jobs::Job>, host: Host, mut stop: Stop) -> anyhow::Result<()> {
+    p2pds_host::jobs::run(job, host, async move { stop.wait().await }).await;
+    Ok(())
 }
 
 /// Follows the accounts as they change.
@@ -144,12 +160,22 @@ async fn banner(context: &Context, engine: &Engine, address: SocketAddr) -> anyh
         0 => "no accounts yet".to_owned(),
         n => words::plural(n, "account", "accounts"),
     };
+    let what = match &engine.host {
+        None => format!("p2pds {VERSION} keeps verified copies of AT Protocol accounts and gives them back."),
+        Some(host) => format!("p2pds {VERSION} hosts AT Protocol accounts at {}.", host.config().public_url),
+    };
+    let next = match &engine.host {
+        None => format!(
+            "{program} archive add HANDLE-OR-DID   keep a copy of an account\n\
+             \x20            {program} archive list                what is kept, and how fresh it is"
+        ),
+        Some(host) => hosting::next(&engine.store, host, &program).await?,
+    };
     let text = format!(
-        "p2pds {VERSION} keeps verified copies of AT Protocol accounts and gives them back.\n\
+        "{what}\n\
          \x20 Listening  http://{address}\n\
          \x20 Data       {} ({accounts})\n\
-         \x20 Next       {program} archive add HANDLE-OR-DID   keep a copy of an account\n\
-         \x20            {program} archive list                what is kept, and how fresh it is\n\
+         \x20 Next       {next}\n\
          \x20            {program} --help                      everything else; Ctrl-C here stops the node",
         engine.dir.display()
     );

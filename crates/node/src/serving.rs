@@ -18,7 +18,8 @@ const FILES: u64 = 16_384;
 /// The public door on what the engine gives out.
 #[must_use]
 pub fn door(engine: &Engine) -> Arc<Xrpc> {
-    Arc::new(Xrpc::new(engine.reading.clone(), settings(&engine.config)))
+    let settings = XrpcConfig { archive_only: engine.host.is_none(), ..settings(&engine.config) };
+    Arc::new(Xrpc::new(engine.reading.clone(), settings).with_host(engine.host.clone()))
 }
 
 /// Lets the process open as many files as it may: each connection is one.

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
+use p2pds_host::Host;
 use p2pds_reading::{Reading, Viewer};
 
 use crate::asked::{PeerAddress, from, viewer};
@@ -25,6 +26,8 @@ use crate::table::{METHODS, Reason, absent};
 pub struct Xrpc {
     /// The only way to stored bytes.
     pub reading: Reading,
+    /// The hosted accounts; `None` on an archive node.
+    pub host: Option<Host>,
     /// Settings.
     pub config: XrpcConfig,
     /// Sums of the index of lexicons.
@@ -46,7 +49,15 @@ impl Xrpc {
     #[must_use]
     pub fn new(reading: Reading, config: XrpcConfig) -> Self {
         let limits = Limits::new(&config);
-        Self { reading, config, lexicons: Default::default(), limits, untrusted_proxy: AtomicBool::default() }
+        let untrusted_proxy = AtomicBool::default();
+        Self { reading, host: None, config, lexicons: Default::default(), limits, untrusted_proxy }
+    }
+
+    /// The same with hosted accounts behind it.
+    #[must_use]
+    pub fn with_host(mut self, host: Option<Host>) -> Self {
+        self.host = host;
+        self
     }
 }
 

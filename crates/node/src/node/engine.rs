@@ -8,6 +8,7 @@ use p2pds_archive::live::LiveConfig;
 use p2pds_archive::{Alarm, Archive, ArchiveConfig, ArchiveDeps, Progress, SystemClock};
 use p2pds_blobs::Blobs;
 use p2pds_directory::{Directory, DirectoryConfig};
+use p2pds_host::Host;
 use p2pds_net::{Client, NetConfig};
 use p2pds_reading::Reading;
 use p2pds_recovery::Recovery;
@@ -16,6 +17,7 @@ use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, salvage};
 
 use crate::config::Config;
 use crate::config::setting::AlarmFor;
+use crate::hosting::{self, Parts};
 use crate::node::lock::make_private_dir;
 use crate::operator::Failure;
 use crate::words::now_micros;
@@ -39,6 +41,8 @@ pub struct Engine {
     pub recovery: Recovery,
     /// What others may read.
     pub reading: Reading,
+    /// The hosted accounts, if this node hosts any or is set up for it.
+    pub host: Option<Host>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -67,25 +71,26 @@ impl Engine {
                 tracing::debug!(event = "node.directory", name, %error, "the directory could not be made now");
             }
         }
-        let blobs =
-            Blobs::open(&dir.join(BLOBS)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
+        let blobs_dir = config.blobstore.disk_location.clone().unwrap_or_else(|| dir.join(BLOBS));
+        let blobs = Blobs::open(&blobs_dir).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
         let net =
             Client::new(net_config(config)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
-        let directory =
-            DirectoryConfig { plc_url: config.network.plc_url.clone(), ..DirectoryConfig::default() };
-        let directory = Arc::new(Directory::new(net.clone(), Arc::clone(&store), directory));
+        let directory = Directory::new(net.clone(), Arc::clone(&store), directory_config(config));
+        let directory = Arc::new(directory);
         let deps = ArchiveDeps {
             store: Arc::clone(&store),
-            blobs,
-            net,
-            directory,
+            blobs: blobs.clone(),
+            net: net.clone(),
+            directory: Arc::clone(&directory),
             data_dir: dir.clone(),
             clock: Arc::new(SystemClock),
         };
         let archive = Archive::new(deps, archive_config(config));
         let recovery = Recovery::new(archive.clone());
         let reading = Reading::new(Arc::clone(&store), archive.blobs().clone());
-        Ok(Self { config: config.clone(), dir, store, archive, recovery, reading })
+        let parts = Parts { store: Arc::clone(&store), blobs, net, directory, reading: reading.clone() };
+        let host = hosting::open(config, &dir, parts).await?;
+        Ok(Self { config: config.clone(), dir, store, archive, recovery, reading, host })
     }
 
     /// Finishes what an earlier process left half done. What cannot be finished is logged and
@@ -195,16 +200,31 @@ pub fn live_config(config: &Config) -> LiveConfig {
     }
 }
 
+/// How identities are looked up.
+fn directory_config(config: &Config) -> DirectoryConfig {
+    let network = &config.network;
+    DirectoryConfig {
+        plc_url: network.plc_url.clone(),
+        fresh_for: network.identity_fresh.0,
+        usable_for: network.identity_usable.0,
+        // In development the hosts of handles and of did:web are this node, by plain HTTP.
+        development_http_port: config.hosting.dev_mode.then_some(config.http.port),
+        ..DirectoryConfig::default()
+    }
+}
+
 /// The outbound client's settings.
 #[must_use]
 pub fn net_config(config: &Config) -> NetConfig {
     let network = &config.network;
-    let base = if network.dev_allow_loopback { NetConfig::development() } else { NetConfig::default() };
+    let loopback = network.dev_allow_loopback || config.hosting.dev_mode;
+    let base = if loopback { NetConfig::development() } else { NetConfig::default() };
     NetConfig {
         nameservers: network.nameservers.clone(),
         connect_timeout: network.connect_timeout,
         header_timeout: network.header_timeout,
         rate_window: network.rate_window,
+        dns_timeout: network.dns_timeout.0,
         per_host_concurrency: usize::try_from(network.per_host.max(1)).unwrap_or(1),
         per_address_concurrency: usize::try_from(network.per_host)
             .unwrap_or(1)
