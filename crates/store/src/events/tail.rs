@@ -100,11 +100,9 @@ impl Tail {
     /// Waits until a number greater than `seq` was given; answers the greatest so far.
     pub async fn wait_past(&self, seq: i64) -> i64 {
         let mut last = self.last.subscribe();
-        match last.wait_for(|last| *last > seq).await {
-            Ok(last) => *last,
-            // The sender lives as long as `self`.
-            Err(_) => std::future::pending().await,
-        }
+        // The sender lives as long as `self`, so that this cannot fail before the number came.
+        let reached = last.wait_for(|last| *last > seq).await.map(|last| *last).ok();
+        reached.unwrap_or_else(|| self.last())
     }
 
     /// Follows the greatest number given, for those who wait for other things as well.
