@@ -10,6 +10,7 @@ use p2pds_store::Store;
 
 use crate::clock::Clock;
 use crate::config::HostConfig;
+use crate::firehose::Firehose;
 use crate::keys::Keys;
 
 /// What the host stands on.
@@ -38,6 +39,7 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     deps: HostDeps,
     config: HostConfig,
+    firehose: Firehose,
 }
 
 impl std::fmt::Debug for Host {
@@ -50,13 +52,17 @@ impl Host {
     /// A host on these parts.
     #[must_use]
     pub fn new(deps: HostDeps, config: HostConfig) -> Self {
-        Self(Arc::new(Inner { deps, config }))
+        Self(Arc::new(Inner { deps, config, firehose: Firehose::default() }))
     }
 
     /// Its settings.
     #[must_use]
     pub fn config(&self) -> &HostConfig {
         &self.0.config
+    }
+
+    pub(crate) fn firehose(&self) -> &Firehose {
+        &self.0.firehose
     }
 
     /// The store.

@@ -24,6 +24,7 @@ mod host;
 pub mod jobs;
 pub mod keys;
 mod plc;
+mod since;
 mod single_user;
 
 pub use access::{Access, Refresh, Scope, Standing};
@@ -32,4 +33,5 @@ pub use config::HostConfig;
 pub use error::{HostError, HostResult};
 pub use host::{Host, HostDeps};
 pub use plc::PlcChange;
+pub use since::Since;
 pub use single_user::SingleUser;
