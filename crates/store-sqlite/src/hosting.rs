@@ -1,4 +1,6 @@
 //! The port's traits for hosting. One file per part.
 
+mod accounts;
 mod events;
+mod links;
 mod login;

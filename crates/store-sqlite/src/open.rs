@@ -27,6 +27,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_watch.sql"),
     include_str!("../migrations/0006_repeated.sql"),
     include_str!("../migrations/0007_hosting.sql"),
+    include_str!("../migrations/0008_accounts.sql"),
+    include_str!("../migrations/0009_links.sql"),
 ];
 
 /// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.

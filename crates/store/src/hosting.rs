@@ -1,8 +1,15 @@
 //! What the store keeps of hosted accounts. One file per part; each has its rows, its units (a variant of
 //! [`HostingUnit`]) and its reads (a trait that [`HostingStore`] names).
 
+mod accounts;
+mod links;
 mod login;
 
+pub use accounts::{
+    AccountsApplied, AccountsStore, AccountsUnit, AppPasswordRow, AuditRow, EmailTokenRow, InviteOrder,
+    InviteRow, MailRow, PreferenceRow, RotateSession, Rotation, SessionRow, SignupRow, TakedownRow, TokenTry,
+};
+pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use login::{Login, LoginPatch, LoginStore};
 
 use p2pds_syntax::Did;
@@ -12,19 +19,30 @@ use crate::events::EventStore;
 
 /// Units of the parts of hosting: one variant each, with the part's own enum inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostingUnit {}
+pub enum HostingUnit {
+    /// Of the owners of accounts.
+    Accounts(AccountsUnit),
+    /// Marks of subjects.
+    Links(LinksUnit),
+}
 
 impl HostingUnit {
     /// The account whose queue the unit waits in; `None` for the node's own.
     #[must_use]
     pub fn did(&self) -> Option<&Did> {
-        match *self {}
+        match self {
+            Self::Accounts(unit) => unit.did(),
+            Self::Links(unit) => Some(&unit.did),
+        }
     }
 
     /// Whether it frees space, or must be known even on a full disk.
     #[must_use]
     pub fn frees(&self) -> bool {
-        match *self {}
+        match self {
+            Self::Accounts(unit) => unit.frees(),
+            Self::Links(unit) => unit.put.is_empty(),
+        }
     }
 
     /// Checks the unit by itself.
@@ -32,11 +50,14 @@ impl HostingUnit {
     /// # Errors
     /// [`crate::StoreError::InvalidUnit`] with what is wrong.
     pub fn check(&self) -> StoreResult<()> {
-        match *self {}
+        match self {
+            Self::Accounts(_) => Ok(()),
+            Self::Links(unit) => unit.check(),
+        }
     }
 }
 
 /// All that a store reads for hosted accounts: the parts' traits together.
-pub trait HostingStore: EventStore + LoginStore {}
+pub trait HostingStore: EventStore + LoginStore + AccountsStore + LinkStore {}
 
-impl<T: EventStore + LoginStore> HostingStore for T {}
+impl<T: EventStore + LoginStore + AccountsStore + LinkStore> HostingStore for T {}

@@ -574,6 +574,8 @@ pub enum Applied {
         /// The number.
         seq: i64,
     },
+    /// What a unit of the owners of accounts has to say.
+    Accounts(crate::hosting::AccountsApplied),
     /// What each unit of a batch has to say.
     Batch(Vec<Self>),
     /// One step of many.

@@ -1,6 +1,9 @@
 //! What the units of the parts of hosting do. One file per part; this one dispatches, and names the tables that a
 //! purge empties.
 
+pub(super) mod accounts;
+mod invites;
+mod links;
 pub(super) mod login;
 
 use p2pds_store::{Applied, HostingUnit};
@@ -13,10 +16,26 @@ use crate::fault::Outcome;
 pub(super) const PURGED_BY_ACCOUNT: &[(&str, &str)] = &[("login", "account = ?1 AND ?2 > 0")];
 
 /// Tables of the parts whose rows carry a DID, and how a purge takes up to `?2` rows of DID `?1`.
-pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[];
+pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[
+    (
+        "refresh",
+        "did = ?1 AND (session, hash) IN (SELECT session, hash FROM refresh WHERE did = ?1 LIMIT ?2)",
+    ),
+    ("session", "did = ?1 AND id IN (SELECT id FROM session WHERE did = ?1 LIMIT ?2)"),
+    ("app_password", "did = ?1 AND name IN (SELECT name FROM app_password WHERE did = ?1 LIMIT ?2)"),
+    ("invite", "code IN (SELECT code FROM invite WHERE for_account = ?1 LIMIT ?2)"),
+    ("email_token", "did = ?1 AND ?2 > 0"),
+    ("mail", "id IN (SELECT id FROM mail WHERE did = ?1 LIMIT ?2)"),
+    ("preference", "did = ?1 AND at IN (SELECT at FROM preference WHERE did = ?1 LIMIT ?2)"),
+    ("takedown", "did = ?1 AND subject IN (SELECT subject FROM takedown WHERE did = ?1 LIMIT ?2)"),
+    ("signup", "did = ?1 AND ?2 > 0"),
+];
 
 impl Apply {
     pub(super) fn hosting(&mut self, unit: &HostingUnit) -> Outcome<Applied> {
-        match *unit {}
+        match unit {
+            HostingUnit::Accounts(unit) => self.accounts_unit(unit).map(Applied::Accounts),
+            HostingUnit::Links(unit) => self.set_links(unit).map(|()| Applied::Done),
+        }
     }
 }

@@ -97,6 +97,8 @@ impl Apply {
             let gone = self.conn.prepare_cached(&sql)?.execute(params![did.as_str(), len(left)])?;
             left = left.saturating_sub(gone);
         }
+        left = left.saturating_sub(self.forget_invite_uses(did, left)?);
+        left = left.saturating_sub(self.blank_audit(did, left)?);
         let done = left > 0;
         if done {
             self.conn.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([account])?;

@@ -1,3 +1,5 @@
 //! What is kept of hosted accounts. One file per part.
 
+pub(crate) mod accounts;
+pub(crate) mod links;
 pub(crate) mod login;

@@ -471,9 +471,12 @@ pub trait AccountsStore: Send + Sync + 'static {
     /// All that is hidden of an account.
     async fn takedowns(&self, did: &Did) -> StoreResult<Vec<TakedownRow>>;
     /// Acts, newest first, before a number; of one account, or all.
-    async fn audits(&self, did: Option<&Did>, before: Option<i64>, limit: usize) -> StoreResult<Vec<AuditRow>>;
+    async fn audits(
+        &self,
+        did: Option<&Did>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> StoreResult<Vec<AuditRow>>;
     /// Accounts whose making was begun before a time and not ended.
     async fn signups(&self, before: i64) -> StoreResult<Vec<SignupRow>>;
-    /// Deactivated accounts whose time to be deleted has come.
-    async fn deletions_due(&self, at: i64, limit: usize) -> StoreResult<Vec<Did>>;
 }

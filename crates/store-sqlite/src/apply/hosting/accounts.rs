@@ -175,10 +175,7 @@ impl Apply {
             ),
             params![did.as_str(), app_password],
         )?;
-        self.run_with(
-            &format!("DELETE FROM session WHERE {which}"),
-            params![did.as_str(), app_password],
-        )
+        self.run_with(&format!("DELETE FROM session WHERE {which}"), params![did.as_str(), app_password])
     }
 
     fn forget_expired(&self, at: i64) -> Outcome<u64> {
@@ -321,7 +318,10 @@ impl Apply {
         for (at, name) in stored {
             let within = name == namespace || name.starts_with(&below);
             if within && !keep.contains(&name) {
-                self.run_with("DELETE FROM preference WHERE did = ?1 AND at = ?2", params![did.as_str(), at])?;
+                self.run_with(
+                    "DELETE FROM preference WHERE did = ?1 AND at = ?2",
+                    params![did.as_str(), at],
+                )?;
             } else {
                 next = next.max(at.saturating_add(1));
             }
@@ -341,5 +341,12 @@ impl Apply {
             "INSERT INTO audit (at, who, what, did, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![row.at, row.who, row.what, row.did.as_ref().map(Did::as_str), row.subject, row.detail],
         )
+    }
+
+    /// What was done to an account stays noted when it is purged; what it was about does not.
+    pub(in crate::apply) fn blank_audit(&self, did: &Did, most: usize) -> Outcome<usize> {
+        let sql = "UPDATE audit SET subject = '', detail = '' WHERE id IN
+                     (SELECT id FROM audit WHERE did = ?1 AND (subject <> '' OR detail <> '') LIMIT ?2)";
+        Ok(self.conn.prepare_cached(sql)?.execute(params![did.as_str(), len(most)])?)
     }
 }

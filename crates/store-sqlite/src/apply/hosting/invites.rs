@@ -13,8 +13,7 @@ impl Apply {
         if rows.len() > CHUNK_ROWS {
             return Err(StoreError::InvalidUnit(format!("{} invites", rows.len())).into());
         }
-        let mut put =
-            self.conn.prepare_cached("INSERT INTO invite VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)")?;
+        let mut put = self.conn.prepare_cached("INSERT INTO invite VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)")?;
         for row in rows {
             put.execute(params![
                 row.code,
@@ -55,7 +54,8 @@ impl Apply {
             .conn
             .prepare_cached(
                 "SELECT used < uses AND disabled = 0 AND NOT EXISTS
-                   (SELECT 1 FROM login WHERE login.did = for_account AND login.takedown IS NOT NULL)
+                   (SELECT 1 FROM account JOIN login ON login.account = account.id
+                    WHERE account.did = for_account AND login.takedown IS NOT NULL)
                  FROM invite WHERE code = ?1",
             )?
             .query_row([code], |r| r.get(0))
@@ -71,7 +71,8 @@ impl Apply {
         for code in codes {
             by_code.execute([code])?;
         }
-        let mut by_owner = self.conn.prepare_cached("UPDATE invite SET disabled = 1 WHERE for_account = ?1")?;
+        let mut by_owner =
+            self.conn.prepare_cached("UPDATE invite SET disabled = 1 WHERE for_account = ?1")?;
         for account in accounts {
             by_owner.execute([account])?;
         }

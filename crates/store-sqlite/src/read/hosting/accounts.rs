@@ -27,11 +27,11 @@ fn list<T>(
 }
 
 fn did_at(r: &Row<'_>, at: usize) -> Outcome<Did> {
-    read_did(&r.get::<_, String>(at)?)
+    Ok(read_did(&r.get::<_, String>(at)?)?)
 }
 
 fn maybe_did_at(r: &Row<'_>, at: usize) -> Outcome<Option<Did>> {
-    r.get::<_, Option<String>>(at)?.as_deref().map(read_did).transpose()
+    Ok(r.get::<_, Option<String>>(at)?.as_deref().map(read_did).transpose()?)
 }
 
 fn read_session(r: &Row<'_>) -> Outcome<SessionRow> {
@@ -69,7 +69,8 @@ pub(crate) fn app_passwords(conn: &Connection, did: &Did) -> Outcome<Vec<AppPass
     })
 }
 
-const INVITE: &str = "SELECT code, uses, disabled, for_account, created_by, created_at, forgotten FROM invite";
+const INVITE: &str =
+    "SELECT code, uses, disabled, for_account, created_by, created_at, forgotten FROM invite";
 
 fn read_invite(conn: &Connection, r: &Row<'_>) -> Outcome<InviteRow> {
     let code: String = r.get(0)?;
@@ -199,10 +200,4 @@ pub(crate) fn signups(conn: &Connection, before: i64) -> Outcome<Vec<SignupRow>>
     list(conn, "SELECT * FROM signup WHERE at < ?1 ORDER BY at, did", [before], |r| {
         Ok(SignupRow { did: did_at(r, 0)?, handle: r.get(1)?, operation: r.get(2)?, at: r.get(3)? })
     })
-}
-
-pub(crate) fn deletions_due(conn: &Connection, at: i64, limit: usize) -> Outcome<Vec<Did>> {
-    let sql = "SELECT did FROM login WHERE delete_after <= ?1 AND deactivated_at IS NOT NULL
-               ORDER BY delete_after LIMIT ?2";
-    list(conn, sql, params![at, len(limit)], |r| did_at(r, 0))
 }
