@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::firehose::Firehose;
 use crate::keys::Keys;
+use crate::write::Writes;
 
 /// What the host stands on.
 pub struct HostDeps {
@@ -40,6 +41,7 @@ struct Inner {
     deps: HostDeps,
     config: HostConfig,
     firehose: Firehose,
+    writes: Writes,
 }
 
 impl std::fmt::Debug for Host {
@@ -52,13 +54,17 @@ impl Host {
     /// A host on these parts.
     #[must_use]
     pub fn new(deps: HostDeps, config: HostConfig) -> Self {
-        Self(Arc::new(Inner { deps, config, firehose: Firehose::default() }))
+        Self(Arc::new(Inner { deps, config, firehose: Firehose::default(), writes: Writes::default() }))
     }
 
     /// Its settings.
     #[must_use]
     pub fn config(&self) -> &HostConfig {
         &self.0.config
+    }
+
+    pub(crate) fn writes(&self) -> &Writes {
+        &self.0.writes
     }
 
     pub(crate) fn firehose(&self) -> &Firehose {

@@ -26,6 +26,7 @@ pub mod keys;
 mod plc;
 mod since;
 mod single_user;
+pub mod write;
 
 pub use access::{Access, Refresh, Scope, Standing};
 pub use clock::Clock;

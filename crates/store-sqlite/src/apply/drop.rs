@@ -169,6 +169,7 @@ impl Apply {
         for sql in [
             "DELETE FROM blob_ref WHERE repo = ?1 AND (cid, coll, rkey) IN
                (SELECT cid, coll, rkey FROM blob_ref WHERE repo = ?1 LIMIT ?2)",
+            "DELETE FROM link WHERE repo = ?1 AND (coll, rkey) IN (SELECT coll, rkey FROM link WHERE repo = ?1 LIMIT ?2)",
             "DELETE FROM bucket WHERE repo = ?1 AND lo IN (SELECT lo FROM bucket WHERE repo = ?1 LIMIT ?2)",
             "DELETE FROM bucket_cids WHERE id IN (SELECT id FROM bucket_cids
                WHERE id >= (?1 << 32) AND id < ((?1 + 1) << 32) LIMIT ?2)",
