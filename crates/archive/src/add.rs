@@ -32,6 +32,9 @@ impl Archive {
         let did = identity.did.clone();
         let progress = progress.about(&did);
         let _guard = self.inner().locks().enter(&did).await;
+        if self.inner().store().account(&did).await?.is_some_and(|account| account.hosted) {
+            return Err(ArchiveError::HostedHere(did));
+        }
         let (found, status) = self.inner().describe(&identity).await?;
         progress.found(&found);
         let usable = self.inner().need_room("archiving", 1 << 20)?;
@@ -71,7 +74,7 @@ impl Archive {
     /// As [`Archive::sync`].
     pub async fn fetch_due_blobs(&self, did: &Did, progress: &Progress) -> ArchiveResult<()> {
         let _guard = self.inner().locks().share(did).await;
-        let Some(host) = self.inner().account(did).await?.pds else { return Ok(()) };
+        let Some(host) = self.inner().archived(did).await?.pds else { return Ok(()) };
         self.inner().fetch_blobs(did, &host, Which::Due, &progress.about(did)).await?;
         Ok(())
     }
@@ -85,7 +88,7 @@ impl Archive {
         let begun = Instant::now();
         let progress = progress.about(did);
         let _guard = self.inner().locks().enter(did).await;
-        let account = self.inner().account(did).await?;
+        let account = self.inner().archived(did).await?;
         let outcome = match self.inner().directory().refresh(did).await {
             Ok(identity) => match host_of(&identity) {
                 Ok(host) => {

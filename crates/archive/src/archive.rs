@@ -210,7 +210,7 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError::NotArchived`], store failures.
     pub async fn pause(&self, did: &Did, paused: bool) -> ArchiveResult<()> {
-        self.0.account(did).await?;
+        self.0.archived(did).await?;
         self.0.patch(did, AccountPatch { paused: Some(paused), ..AccountPatch::default() }).await?;
         self.0.wakes.job(crate::live::JOB);
         Ok(())
@@ -316,7 +316,20 @@ impl Inner {
         account.ok_or_else(|| ArchiveError::NotArchived(did.to_string()))
     }
 
-    /// All accounts, those being purged included.
+    /// An account that is hosted elsewhere.
+    pub(crate) async fn archived(&self, did: &Did) -> ArchiveResult<Account> {
+        let account = self.account(did).await?;
+        if account.hosted { Err(ArchiveError::HostedHere(did.clone())) } else { Ok(account) }
+    }
+
+    /// All accounts that are hosted elsewhere, those being purged included.
+    pub(crate) async fn all_archived(&self) -> ArchiveResult<Vec<Account>> {
+        let mut all = self.all_accounts().await?;
+        all.retain(|account| !account.hosted);
+        Ok(all)
+    }
+
+    /// All accounts, those being purged and those hosted here included.
     pub(crate) async fn all_accounts(&self) -> ArchiveResult<Vec<Account>> {
         const PAGE: usize = 500;
         let mut all: Vec<Account> = Vec::new();

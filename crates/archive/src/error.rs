@@ -29,6 +29,12 @@ pub enum ArchiveError {
     /// The account is not in the archive.
     #[error("{0} is not in this archive; add it with `p2pds archive add {0}`")]
     NotArchived(String),
+    /// The account is hosted here, so that nothing is fetched, imported or removed by the archive.
+    #[error(
+        "{0} is hosted by this node: its data is made here, and there is nobody to fetch it from; \
+         `p2pds account show {0}` says more"
+    )]
+    HostedHere(Did),
     /// There is no such record.
     #[error("{0} is not in this archive: it does not exist, or has been deleted since")]
     NoRecord(String),
@@ -222,7 +228,7 @@ impl ArchiveError {
                 ErrorKind::Invalid
             }
             Self::NeverSeen { .. } | Self::NotThen { .. } | Self::NoOtherVersion(_) => ErrorKind::NotFound,
-            Self::NothingToAccept { .. } => ErrorKind::Conflict,
+            Self::NothingToAccept { .. } | Self::HostedHere(_) => ErrorKind::Conflict,
             Self::NotWritable(_) => ErrorKind::Invalid,
             Self::BlobLost { .. } => ErrorKind::NotFound,
             Self::Agent(error) => error.kind(),

@@ -24,7 +24,7 @@ impl Archive {
     /// The accounts cannot be listed.
     pub async fn rebuild_damaged(&self, progress: &Progress) -> ArchiveResult<Vec<String>> {
         let mut left = Vec::new();
-        for account in self.inner().all_accounts().await?.into_iter().filter(|account| !account.purging) {
+        for account in self.inner().all_archived().await?.into_iter().filter(|account| !account.purging) {
             let mut found = self.inner().store().findings(&account.did, 1_000).await?;
             found.retain(|finding| finding.kind == STORE_DAMAGED);
             if found.is_empty() {

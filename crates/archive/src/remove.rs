@@ -31,6 +31,9 @@ impl Archive {
             }
             account => account?,
         };
+        if account.hosted {
+            return Err(ArchiveError::HostedHere(did.clone()));
+        }
         let mut report = self.preview(&account)?;
         if dry_run {
             return Ok(report);

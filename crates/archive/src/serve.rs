@@ -34,7 +34,7 @@ impl Archive {
     /// [`ArchiveError::Serving`] without a basis, or against what the owner declared.
     pub async fn serve(&self, did: &Did, to: &str, basis: Option<&str>) -> ArchiveResult<ServingNote> {
         let inner = self.inner();
-        let mut account = inner.account(did).await?;
+        let mut account = inner.archived(did).await?;
         let refused = |why: String| Err(ArchiveError::Serving { did: did.clone(), why });
         let Some(serve) = audience(to) else {
             return refused(format!("`{to}` is no audience: nobody, peers or public"));

@@ -20,7 +20,7 @@ impl Archive {
     /// [`crate::ArchiveError::NotArchived`], store failures.
     pub async fn ask_status(&self, did: &Did) -> ArchiveResult<()> {
         let inner = self.inner();
-        let account = inner.account(did).await?;
+        let account = inner.archived(did).await?;
         // The host that the identity names now: the one before calls an account that has moved deactivated.
         let named =
             inner.resolve(&AtIdentifier::Did(did.clone())).await.ok().and_then(|identity| identity.pds);

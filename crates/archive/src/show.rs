@@ -23,7 +23,7 @@ impl Archive {
     /// Store failures.
     pub async fn list(&self) -> ArchiveResult<Vec<AccountLine>> {
         let mut lines = Vec::new();
-        for account in self.inner().all_accounts().await? {
+        for account in self.inner().all_archived().await? {
             lines.push(self.inner().line(account).await?);
         }
         Ok(lines)

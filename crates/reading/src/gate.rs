@@ -26,6 +26,10 @@ pub enum Viewer {
 /// The refusal that applies.
 pub fn may_read(viewer: Viewer, account: &Account, declared: Intent) -> Result<(), Refusal> {
     let did = || account.did.clone();
+    if account.hosted {
+        // The host's own accounts are public by what they are; only what was withdrawn is not given out.
+        return standing(account);
+    }
     let chosen = match (viewer, account.serve) {
         (Viewer::Operator, _) => return Ok(()),
         (Viewer::Peer, Serve::Peers | Serve::Public) | (Viewer::Public, Serve::Public) => true,
@@ -34,29 +38,34 @@ pub fn may_read(viewer: Viewer, account: &Account, declared: Intent) -> Result<(
     if !chosen || account.serve_basis.is_none() {
         return Err(Refusal::NotServed(did()));
     }
-    if account.purging {
-        return Err(Refusal::NoAccount(did()));
-    }
-    if viewer == Viewer::Public && declared == Intent::Refused {
+    if viewer == Viewer::Public && declared == Intent::Refused && !account.purging {
         return Err(Refusal::OwnerRefuses(did()));
+    }
+    standing(account)?;
+    if account.verified != VerifiedState::Verified {
+        return Err(Refusal::NotVerified(did()));
+    }
+    Ok(())
+}
+
+/// Whether it is there, and its owner or host has not withdrawn it.
+fn standing(account: &Account) -> Result<(), Refusal> {
+    if account.purging {
+        return Err(Refusal::NoAccount(account.did.clone()));
     }
     // An unreachable host or a throttled account has withdrawn nothing.
     match account.status {
         AccountStatus::Active
         | AccountStatus::Unreachable
         | AccountStatus::Throttled
-        | AccountStatus::Desynchronized => {}
+        | AccountStatus::Desynchronized => Ok(()),
         AccountStatus::Deactivated
         | AccountStatus::Takendown
         | AccountStatus::Suspended
         | AccountStatus::Deleted => {
-            return Err(Refusal::Withdrawn { did: did(), status: account.status.as_str() });
+            Err(Refusal::Withdrawn { did: account.did.clone(), status: account.status.as_str() })
         }
     }
-    if account.verified != VerifiedState::Verified {
-        return Err(Refusal::NotVerified(did()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -77,6 +86,8 @@ mod tests {
                         (account.serve, account.status, account.verified) = (serve, status, verified);
                         account.serve_basis = basis.clone();
                         assert!(may_read(Viewer::Operator, &account, Intent::Refused).is_ok());
+                        let hosted = Account { hosted: true, ..account.clone() };
+                        assert!(may_read(Viewer::Operator, &hosted, Intent::Refused).is_ok());
                         let withdrawn = matches!(
                             status,
                             AccountStatus::Deactivated
@@ -84,6 +95,8 @@ mod tests {
                                 | AccountStatus::Suspended
                                 | AccountStatus::Deleted
                         );
+                        assert_eq!(may_read(Viewer::Public, &hosted, Intent::Refused).is_ok(), !withdrawn);
+                        assert_eq!(may_read(Viewer::Peer, &hosted, Intent::Unsaid).is_ok(), !withdrawn);
                         let sound = basis.is_some() && !withdrawn && verified == VerifiedState::Verified;
                         for declared in [Intent::Unsaid, Intent::Allowed, Intent::Refused] {
                             let public = sound && serve == Serve::Public && declared != Intent::Refused;

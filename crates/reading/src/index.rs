@@ -213,8 +213,8 @@ impl Reading {
             let Some(last) = page.last() else { break };
             after = Some(last.did.clone());
             for account in page {
-                // Peers may read whatever the public may.
-                if may_read(Viewer::Peer, &account, Intent::Unsaid).is_err() {
+                // Peers may read whatever the public may. Accounts hosted here are asked for by name.
+                if account.hosted || may_read(Viewer::Peer, &account, Intent::Unsaid).is_err() {
                     continue;
                 }
                 seen.insert(account.did.clone());

@@ -67,7 +67,7 @@ impl Reading {
     pub(crate) async fn judge(&self, viewer: Viewer, account: &Account) -> Result<(), Refusal> {
         may_read(viewer, account, Intent::Unsaid)?;
         // Only the public is kept out by a declaration; for the others it need not be read.
-        if viewer == Viewer::Public {
+        if viewer == Viewer::Public && !account.hosted {
             may_read(viewer, account, self.declared(account).await?)?;
         }
         Ok(())

@@ -32,7 +32,7 @@ impl Archive {
         }
         let inner = self.inner();
         let _guard = inner.locks().enter(did).await;
-        inner.account(did).await?;
+        inner.archived(did).await?;
         let before = inner.store().live_repo(did).await?.ok_or_else(|| ArchiveError::NothingToAccept {
             did: did.clone(),
             why: "nothing of it is stored yet; an ordinary sync takes what its host has".to_owned(),

@@ -334,7 +334,7 @@ impl Service {
 
 /// An account that is followed; `None` for one that is not.
 fn wanted(account: &Account) -> Option<Wanted> {
-    let follow = account.origin == Origin::Network && !account.paused && !account.purging;
+    let follow = account.origin == Origin::Network && !account.paused && !account.purging && !account.hosted;
     // Without a first copy there is nothing to follow: adding it is what brings one.
     let host = account.pds.as_ref().filter(|_| follow && account.rev.is_some())?;
     let changed_at = account.rev.map_or(0, |rev| i64::try_from(rev.micros()).unwrap_or(0));

@@ -320,7 +320,7 @@ impl Follower<'_> {
         if self.accounts_at.is_some_and(|at| at.elapsed() < self.how.accounts_every) {
             return Ok(());
         }
-        let accounts = self.inner.all_accounts().await?;
+        let accounts = self.inner.all_archived().await?;
         let watched = accounts.into_iter().filter(|account| !account.purging);
         self.archived =
             watched.map(|account| account.did).filter(|did| did.method() == DidMethod::Plc).collect();

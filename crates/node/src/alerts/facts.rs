@@ -120,7 +120,7 @@ impl Gatherer {
                 name: account.handle.clone().unwrap_or_else(|| account.did.to_string()),
                 host: account.pds.as_deref().map(schedule::host_of),
                 status: account.status,
-                followed: account.origin == Origin::Network && !account.paused,
+                followed: account.origin == Origin::Network && !account.paused && !account.hosted,
                 current_at: account.last_sync_at.unwrap_or(account.added_at),
                 error: account.last_sync_error,
                 did: account.did,

@@ -37,6 +37,11 @@ pub trait Job: Send + Sync + 'static {
     /// How it is scheduled.
     fn rule(&self) -> Rule;
 
+    /// Whether accounts that are hosted here need it as well.
+    fn hosted(&self) -> bool {
+        false
+    }
+
     /// When an account needs it; `None` when it does not.
     ///
     /// # Errors

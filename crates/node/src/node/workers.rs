@@ -201,7 +201,7 @@ impl Runner {
     }
 
     async fn put_account(&mut self, account: Account, asked: bool, now: i64) -> anyhow::Result<()> {
-        if account.purging {
+        if account.purging || (account.hosted && !self.job.hosted()) {
             return Ok(());
         }
         let need = self.job.account(&self.engine, &account, now).await?;

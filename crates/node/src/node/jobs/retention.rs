@@ -42,6 +42,10 @@ impl Job for Retention {
         Rule { every: self.every, per_host: 1, spacing: Duration::ZERO, ..Rule::default() }
     }
 
+    fn hosted(&self) -> bool {
+        true
+    }
+
     async fn account(&self, _engine: &Engine, account: &Account, _now: i64) -> anyhow::Result<Option<Need>> {
         let withdrawn = account.status == AccountStatus::Deleted || account.withdrawn_at.is_some();
         if account.rev.is_none() || (account.keep == Keep::All && !withdrawn) {
