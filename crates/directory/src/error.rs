@@ -86,6 +86,17 @@ pub enum DirectoryError {
         /// The time of the last operation.
         at: String,
     },
+    /// The directory shows no log, a shorter one, or another one than was seen before.
+    #[error(
+        "{asked} does not show the history of {did} that was seen before, so no operation can be built on top of it; \
+         look at what `p2pds plc` says about this account, and try again later"
+    )]
+    NoLog {
+        /// The DID.
+        did: Did,
+        /// Who was asked.
+        asked: String,
+    },
     /// The DID document cannot be used.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -122,7 +133,7 @@ impl DirectoryError {
             Self::Document(e) => e.kind(),
             Self::Net { source, .. } => source.kind(),
             Self::Store(e) => e.kind(),
-            Self::FutureLog { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::FutureLog { .. } | Self::NoLog { .. } | Self::Closed => ErrorKind::Unavailable,
         }
     }
 
@@ -139,9 +150,12 @@ impl DirectoryError {
             | Self::Tombstoned { .. }
             | Self::Document(_) => true,
             // A log that breaks the rules says something about the directory, not about the account.
-            Self::Log { .. } | Self::FutureLog { .. } | Self::Net { .. } | Self::Store(_) | Self::Closed => {
-                false
-            }
+            Self::Log { .. }
+            | Self::FutureLog { .. }
+            | Self::NoLog { .. }
+            | Self::Net { .. }
+            | Self::Store(_)
+            | Self::Closed => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use p2pds_identity::plc::Log;
 use p2pds_net::{Client, Pace, SystemPace};
 use p2pds_store::{IdentityRow, Store, StoreError, Unit};
 use p2pds_syntax::{AtIdentifier, Did, Handle};
@@ -114,6 +115,19 @@ impl Directory {
     /// [`DirectoryError::Store`].
     pub async fn compare(&self, did: &Did, origin: &str) -> Result<(), DirectoryError> {
         self.0.asking().compare(did, origin.trim_end_matches('/')).await
+    }
+
+    /// The log of a did:plc as the directory tells it now, past everything that is remembered: for whoever builds the
+    /// next operation. It is proved from the DID up, and is neither shorter nor other than what was seen before.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], and [`DirectoryError::NoLog`] when the directory answers with less than was known.
+    pub async fn log_now(&self, did: &Did) -> Result<Arc<Log>, DirectoryError> {
+        let identity = self.0.asking().resolve(did).await?;
+        match identity.plc {
+            Some(log) if identity.source == Source::PlcLog => Ok(log),
+            _ => Err(DirectoryError::NoLog { did: did.clone(), asked: self.0.config.plc_url.clone() }),
+        }
     }
 
     /// Forgets what is remembered, failures too, so that the next question is asked: for a person who tries again.

@@ -15,6 +15,7 @@
 )]
 
 mod access;
+pub mod accounts;
 mod clock;
 mod config;
 mod error;
@@ -23,7 +24,9 @@ pub mod firehose;
 mod host;
 pub mod jobs;
 pub mod keys;
+pub mod passwords;
 mod plc;
+pub mod sessions;
 mod since;
 mod single_user;
 pub mod write;
