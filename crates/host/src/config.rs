@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use p2pds_syntax::Did;
 
+use crate::accounts::AccountsConfig;
 use crate::single_user::SingleUser;
 
 /// Settings of the host. Parts keep theirs in their own struct, so that they may grow.
@@ -33,6 +34,8 @@ pub struct HostConfig {
     pub imports: bool,
     /// How long events are kept for those who come back.
     pub event_window: Duration,
+    /// Accounts and their mail.
+    pub accounts: AccountsConfig,
     /// The one account of a single-user host.
     pub single_user: Option<SingleUser>,
 }

@@ -8,6 +8,7 @@ use p2pds_net::Client;
 use p2pds_reading::Reading;
 use p2pds_store::Store;
 
+use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::firehose::Firehose;
@@ -40,6 +41,7 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     deps: HostDeps,
     config: HostConfig,
+    accounts: Accounts,
     firehose: Firehose,
     writes: Writes,
 }
@@ -54,13 +56,23 @@ impl Host {
     /// A host on these parts.
     #[must_use]
     pub fn new(deps: HostDeps, config: HostConfig) -> Self {
-        Self(Arc::new(Inner { deps, config, firehose: Firehose::default(), writes: Writes::default() }))
+        Self(Arc::new(Inner {
+            deps,
+            config,
+            accounts: Accounts::default(),
+            firehose: Firehose::default(),
+            writes: Writes::default(),
+        }))
     }
 
     /// Its settings.
     #[must_use]
     pub fn config(&self) -> &HostConfig {
         &self.0.config
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.0.accounts
     }
 
     pub(crate) fn writes(&self) -> &Writes {

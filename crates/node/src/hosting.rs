@@ -146,6 +146,7 @@ pub fn host_config(config: &Config) -> Result<HostConfig, Failure> {
         import_limit: Some(hosting.import_limit.0).filter(|limit| *limit > 0).unwrap_or(u64::MAX),
         imports: hosting.imports,
         event_window: config.firehose.window.0,
+        accounts: Default::default(),
         single_user: single_user(config)?,
     })
 }
