@@ -3,4 +3,5 @@
 mod accounts;
 mod events;
 mod links;
+mod listing;
 mod login;

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod links;
+mod listing;
 mod login;
 
 pub use accounts::{
@@ -10,6 +11,7 @@ pub use accounts::{
     InviteRow, MailRow, PreferenceRow, RotateSession, Rotation, SessionRow, SignupRow, TakedownRow, TokenTry,
 };
 pub use links::{LinkRow, LinkStore, LinksUnit};
+pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
 
 use p2pds_syntax::Did;
@@ -58,6 +60,6 @@ impl HostingUnit {
 }
 
 /// All that a store reads for hosted accounts: the parts' traits together.
-pub trait HostingStore: EventStore + LoginStore + AccountsStore + LinkStore {}
+pub trait HostingStore: EventStore + LoginStore + AccountsStore + LinkStore + ListingStore {}
 
-impl<T: EventStore + LoginStore + AccountsStore + LinkStore> HostingStore for T {}
+impl<T: EventStore + LoginStore + AccountsStore + LinkStore + ListingStore> HostingStore for T {}
