@@ -26,6 +26,7 @@ pub mod jobs;
 pub mod keys;
 pub mod passwords;
 mod plc;
+pub mod service_auth;
 pub mod sessions;
 mod since;
 mod single_user;

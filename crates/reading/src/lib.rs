@@ -19,6 +19,7 @@ mod blocklist;
 mod car;
 mod gate;
 mod history;
+mod hosted;
 mod index;
 mod intent;
 mod lexicon;
