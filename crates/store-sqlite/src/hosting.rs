@@ -1,7 +1,9 @@
 //! The port's traits for hosting. One file per part.
 
 mod accounts;
+mod blobs;
 mod events;
 mod links;
 mod listing;
 mod login;
+mod reserved;

@@ -14,6 +14,7 @@
 //! ```
 
 mod copy;
+mod events;
 mod known;
 mod source;
 
@@ -186,6 +187,7 @@ fn write(source: &Connection, new: &Path, options: &Options, now: i64) -> Outcom
         copy::table(source, &target, &table, &known, &mut loss)?;
     }
     known.restore(source, &target, &mut loss)?;
+    events::restore(source, &target)?;
     let mut mended = Mended { rows: loss.rows, ..Mended::default() };
     for (table, place, what) in &loss.gaps {
         let dids = known.concerned(&target, table, place)?;

@@ -2,17 +2,21 @@
 //! [`HostingUnit`]) and its reads (a trait that [`HostingStore`] names).
 
 mod accounts;
+mod blobs;
 mod links;
 mod listing;
 mod login;
+mod reserved;
 
 pub use accounts::{
     AccountsApplied, AccountsStore, AccountsUnit, AppPasswordRow, AuditRow, EmailTokenRow, InviteOrder,
     InviteRow, MailRow, PreferenceRow, RotateSession, Rotation, SessionRow, SignupRow, TakedownRow, TokenTry,
 };
+pub use blobs::{BlobTotals, BlobsApplied, BlobsStore, BlobsUnit};
 pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
+pub use reserved::{ReservedKey, ReservedStore, ReservedUnit};
 
 use p2pds_syntax::Did;
 
@@ -24,8 +28,12 @@ use crate::events::EventStore;
 pub enum HostingUnit {
     /// Of the owners of accounts.
     Accounts(AccountsUnit),
+    /// Uploads and withheld blobs.
+    Blobs(BlobsUnit),
     /// Marks of subjects.
     Links(LinksUnit),
+    /// Promised signing keys.
+    Reserved(ReservedUnit),
 }
 
 impl HostingUnit {
@@ -34,7 +42,9 @@ impl HostingUnit {
     pub fn did(&self) -> Option<&Did> {
         match self {
             Self::Accounts(unit) => unit.did(),
+            Self::Blobs(unit) => Some(unit.did()),
             Self::Links(unit) => Some(&unit.did),
+            Self::Reserved(unit) => unit.did(),
         }
     }
 
@@ -43,7 +53,9 @@ impl HostingUnit {
     pub fn frees(&self) -> bool {
         match self {
             Self::Accounts(unit) => unit.frees(),
+            Self::Blobs(unit) => unit.frees(),
             Self::Links(unit) => unit.put.is_empty(),
+            Self::Reserved(unit) => unit.frees(),
         }
     }
 
@@ -53,13 +65,19 @@ impl HostingUnit {
     /// [`crate::StoreError::InvalidUnit`] with what is wrong.
     pub fn check(&self) -> StoreResult<()> {
         match self {
-            Self::Accounts(_) => Ok(()),
+            Self::Accounts(_) | Self::Reserved(_) => Ok(()),
             Self::Links(unit) => unit.check(),
         }
     }
 }
 
 /// All that a store reads for hosted accounts: the parts' traits together.
-pub trait HostingStore: EventStore + LoginStore + AccountsStore + LinkStore + ListingStore {}
+pub trait HostingStore:
+    EventStore + LoginStore + AccountsStore + LinkStore + ReservedStore + ListingStore + BlobsStore
+{
+}
 
-impl<T: EventStore + LoginStore + AccountsStore + LinkStore + ListingStore> HostingStore for T {}
+impl<T: EventStore + LoginStore + AccountsStore + LinkStore + ReservedStore + ListingStore + BlobsStore>
+    HostingStore for T
+{
+}

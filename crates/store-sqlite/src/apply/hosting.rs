@@ -2,9 +2,11 @@
 //! purge empties.
 
 pub(super) mod accounts;
+mod blobs;
 mod invites;
 mod links;
 pub(super) mod login;
+mod reserved;
 
 use p2pds_store::{Applied, HostingUnit};
 
@@ -29,13 +31,16 @@ pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[
     ("preference", "did = ?1 AND at IN (SELECT at FROM preference WHERE did = ?1 LIMIT ?2)"),
     ("takedown", "did = ?1 AND subject IN (SELECT subject FROM takedown WHERE did = ?1 LIMIT ?2)"),
     ("signup", "did = ?1 AND ?2 > 0"),
+    ("reserved_key", "did = ?1 AND ?2 > 0"),
 ];
 
 impl Apply {
     pub(super) fn hosting(&mut self, unit: &HostingUnit) -> Outcome<Applied> {
         match unit {
             HostingUnit::Accounts(unit) => self.accounts_unit(unit).map(Applied::Accounts),
+            HostingUnit::Blobs(unit) => self.blobs_unit(unit).map(Applied::Blobs),
             HostingUnit::Links(unit) => self.set_links(unit).map(|()| Applied::Done),
+            HostingUnit::Reserved(unit) => self.reserved(unit).map(|()| Applied::Done),
         }
     }
 }

@@ -41,6 +41,12 @@ impl Apply {
             .prepare_cached("UPDATE account SET purging = 1, hosted = 0 WHERE did = ?1 AND purging = 0")?
             .execute([did.as_str()])?;
         self.forget();
+        // Who is being deleted cannot log in any more.
+        self.conn
+            .prepare_cached(
+                "DELETE FROM login WHERE account = (SELECT id FROM account WHERE did = ?1 AND purging = 1)",
+            )?
+            .execute([did.as_str()])?;
         if hidden == 0 {
             // Asked for again: fine while it runs.
             return self.purge_id(did).map(|_| ());

@@ -1,6 +1,7 @@
 //! Blobs.
 
 use p2pds_ipld::Cid;
+use p2pds_store::hosting::BlobTotals;
 use p2pds_store::{BlobFilter, BlobRow, BlobState, StoreError};
 use p2pds_syntax::{Did, RecordPath};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -72,6 +73,24 @@ pub(crate) fn page(
         found.push(read(row)?);
     }
     Ok(found)
+}
+
+/// What an account has here: held blobs are counted with the account, temporary ones are few at any time.
+pub(crate) fn totals(conn: &Connection, did: &Did) -> Outcome<BlobTotals> {
+    let Some(account) = account(conn, did)? else { return Ok(BlobTotals::default()) };
+    let held: (i64, i64) = conn
+        .prepare_cached("SELECT blobs_held, blob_bytes FROM account WHERE id = ?1")?
+        .query_row([account], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let temporary: (i64, i64) = conn
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(size), 0) FROM blob INDEXED BY blob_temporary
+             WHERE state = 3 AND account = ?1",
+        )?
+        .query_row([account], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(BlobTotals {
+        count: uint(held.0.saturating_add(temporary.0)),
+        bytes: uint(held.1.saturating_add(temporary.1)),
+    })
 }
 
 /// Whether a record of the live repo names a blob.

@@ -4,3 +4,4 @@ pub(crate) mod accounts;
 pub(crate) mod links;
 pub(crate) mod listing;
 pub(crate) mod login;
+pub(crate) mod reserved;

@@ -39,7 +39,7 @@ enum Front {
 
 fn front(table: &str) -> Front {
     match table {
-        "signing_key" | "collection" | "past" | "commit_log" | "blob" => Front::Account,
+        "login" | "signing_key" | "collection" | "past" | "commit_log" | "blob" => Front::Account,
         "record" | "bucket" | "lexicon" => Front::Repo,
         "blob_ref" => Front::RepoOrAccount,
         "plc" | "plc_op" | "identity" | "finding" | "sample" => Front::Did,
@@ -288,6 +288,7 @@ fn orphans(target: &Connection, loss: &mut Loss) -> Outcome<()> {
         ("collection", "account", "account"),
         ("signing_key", "account", "account"),
         ("blob", "account", "account"),
+        ("login", "account", "account"),
     ] {
         if !has(target, table)? {
             continue;
