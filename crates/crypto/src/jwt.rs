@@ -130,6 +130,12 @@ impl<'t> Unverified<'t> {
         self.kid.as_deref()
     }
 
+    /// The text that is signed: header and payload, encoded.
+    #[must_use]
+    pub fn signed(&self) -> &'t str {
+        self.signed
+    }
+
     /// What it claims, unproven: good for finding the key that should prove it.
     #[must_use]
     pub fn claims(&self) -> &Claims {

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::firehose::Firehose;
 use crate::keys::Keys;
+use crate::service_auth::ServiceAuth;
 use crate::write::Writes;
 
 /// What the host stands on.
@@ -44,6 +45,7 @@ struct Inner {
     accounts: Accounts,
     firehose: Firehose,
     writes: Writes,
+    service_auth: ServiceAuth,
 }
 
 impl std::fmt::Debug for Host {
@@ -62,6 +64,7 @@ impl Host {
             accounts: Accounts::default(),
             firehose: Firehose::default(),
             writes: Writes::default(),
+            service_auth: ServiceAuth::default(),
         }))
     }
 
@@ -73,6 +76,10 @@ impl Host {
 
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.0.accounts
+    }
+
+    pub(crate) fn service_auth(&self) -> &ServiceAuth {
+        &self.0.service_auth
     }
 
     pub(crate) fn writes(&self) -> &Writes {

@@ -150,7 +150,14 @@ impl DidDocument {
     ///
     /// `None` if the document has none, an error if it has one that cannot be used.
     pub fn signing_key(&self) -> Option<Result<PublicKey, DocumentError>> {
-        let method = self.verification_methods.iter().find(|method| method.fragment == "atproto")?;
+        self.key("atproto")
+    }
+
+    /// The first verification method with this fragment, such as `atproto_label`.
+    ///
+    /// `None` if the document has none, an error if it has one that cannot be used.
+    pub fn key(&self, fragment: &str) -> Option<Result<PublicKey, DocumentError>> {
+        let method = self.verification_methods.iter().find(|method| method.fragment == fragment)?;
         Some(
             method
                 .public_key()

@@ -1,0 +1,97 @@
+//! Tokens that were used: each works once. What is remembered is bounded, and when there is no room, nothing new is let in.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Mutex, PoisonError};
+
+use p2pds_syntax::Did;
+
+use crate::error::{HostError, HostResult};
+
+/// Tokens remembered, of all.
+const MOST: usize = 100_000;
+/// Tokens remembered of one issuer.
+const MOST_OF_ONE: u32 = 2_000;
+
+#[derive(Default)]
+struct Table {
+    /// Hash of issuer and identifier, to the end of the token.
+    tokens: HashMap<u64, u64>,
+    /// Hash of the issuer, to how many of his are in there, and the latest end.
+    issuers: HashMap<u64, (u32, u64)>,
+}
+
+/// The tokens that were used.
+#[derive(Default)]
+pub(super) struct Seen {
+    hasher: RandomState,
+    table: Mutex<Table>,
+}
+
+impl Seen {
+    /// Notes a token that ends at `end`.
+    ///
+    /// # Errors
+    /// It was used before; or there are too many to remember it.
+    pub(super) fn first(&self, issuer: &Did, id: &str, now: u64, end: u64) -> HostResult<()> {
+        let (token, whose) =
+            (self.hasher.hash_one((issuer.as_str(), id)), self.hasher.hash_one(issuer.as_str()));
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.tokens.get(&token).is_some_and(|end| *end > now) {
+            return Err(HostError::unauthenticated(
+                "BadJwt",
+                "this token was used before: each works once, ask for a new one",
+            ));
+        }
+        let full = table.tokens.len() >= MOST
+            || table.issuers.get(&whose).is_some_and(|(count, _)| *count >= MOST_OF_ONE);
+        if full {
+            table.tokens.retain(|_, end| *end > now);
+            // Counts go down when the last token of an issuer has ended; that is at most an hour away.
+            table.issuers.retain(|_, (_, end)| *end > now);
+        }
+        let of_one = table.issuers.get(&whose).map_or(0, |(count, _)| *count);
+        if table.tokens.len() >= MOST || of_one >= MOST_OF_ONE {
+            return Err(HostError::limited(60, "too many service tokens were used; try again later"));
+        }
+        table.tokens.insert(token, end);
+        let (count, latest) = table.issuers.entry(whose).or_default();
+        *count = count.saturating_add(1);
+        *latest = end.max(*latest);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn did(name: &str) -> Did {
+        Did::parse(format!("did:web:{name}.example.com")).unwrap()
+    }
+
+    #[test]
+    fn each_works_once_until_its_end() {
+        let seen = Seen::default();
+        assert!(seen.first(&did("a"), "1", 100, 160).is_ok());
+        assert_eq!(seen.first(&did("a"), "1", 159, 160).unwrap_err().name, "BadJwt");
+        assert!(seen.first(&did("b"), "1", 159, 160).is_ok(), "another issuer");
+        assert!(seen.first(&did("a"), "2", 159, 260).is_ok(), "another token");
+        assert!(
+            seen.first(&did("a"), "1", 160, 260).is_ok(),
+            "past its end; its claims are refused elsewhere"
+        );
+    }
+
+    #[test]
+    fn one_issuer_cannot_fill_it() {
+        let seen = Seen::default();
+        for n in 0..MOST_OF_ONE {
+            seen.first(&did("a"), &n.to_string(), 100, 160).unwrap();
+        }
+        assert_eq!(seen.first(&did("a"), "more", 100, 160).unwrap_err().name, "RateLimitExceeded");
+        assert!(seen.first(&did("b"), "more", 100, 160).is_ok());
+        assert!(seen.first(&did("a"), "later", 161, 221).is_ok());
+        assert!(seen.table.lock().unwrap().tokens.len() <= 2);
+    }
+}
