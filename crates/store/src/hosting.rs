@@ -65,7 +65,7 @@ impl HostingUnit {
     /// [`crate::StoreError::InvalidUnit`] with what is wrong.
     pub fn check(&self) -> StoreResult<()> {
         match self {
-            Self::Accounts(_) | Self::Reserved(_) => Ok(()),
+            Self::Accounts(_) | Self::Reserved(_) | Self::Blobs(_) => Ok(()),
             Self::Links(unit) => unit.check(),
         }
     }

@@ -576,6 +576,8 @@ pub enum Applied {
     },
     /// What a unit of the owners of accounts has to say.
     Accounts(crate::hosting::AccountsApplied),
+    /// What a unit of hosted blobs has to say.
+    Blobs(crate::hosting::BlobsApplied),
     /// What each unit of a batch has to say.
     Batch(Vec<Self>),
     /// One step of many.

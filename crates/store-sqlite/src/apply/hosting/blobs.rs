@@ -77,7 +77,7 @@ impl Apply {
     }
 
     /// Whether a record of the live repo names the blob.
-    fn is_named(&self, did: &Did, cid: &Cid) -> Outcome<bool> {
+    fn is_named(&mut self, did: &Did, cid: &Cid) -> Outcome<bool> {
         let account = self.account_id(did)?;
         let named: Option<i64> = self
             .conn
