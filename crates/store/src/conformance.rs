@@ -15,7 +15,9 @@
 mod accounts;
 mod blobs;
 mod commits;
+mod events;
 mod history;
+mod hosting;
 mod lexicons;
 mod limits;
 mod logs;
@@ -54,6 +56,8 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     watch::run(&factory);
     lexicons::run(&factory);
     limits::run(&factory);
+    events::run(&factory);
+    hosting::run(&factory);
     purge::run(&factory);
     random::run(&factory, 20, 60);
 }
