@@ -1,6 +1,8 @@
 //! Accounts: made, logged into, changed, taken down, deleted.
 
 mod config;
+pub mod mail;
+pub mod tokens;
 
 pub use config::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
 

@@ -63,6 +63,8 @@ pub enum Purpose {
     EmailTokens,
     /// Marks of app passwords and refresh tokens.
     Sessions,
+    /// Mail that waits.
+    Mail,
     /// Cookies of the web pages.
     Cookies,
     /// Cursors that callers hand back.
@@ -75,6 +77,7 @@ impl Purpose {
             Self::SigningKeys => b"p2pds host v1: signing keys",
             Self::EmailTokens => b"p2pds host v1: e-mail tokens",
             Self::Sessions => b"p2pds host v1: sessions",
+            Self::Mail => b"p2pds host v1: mail",
             Self::Cookies => b"p2pds host v1: cookies",
             Self::Cursors => b"p2pds host v1: cursors",
         }

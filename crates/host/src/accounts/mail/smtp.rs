@@ -1,0 +1,217 @@
+//! Handing a mail to the server that is set for it.
+
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+
+use super::words::{MODERATION, Words};
+use crate::accounts::config::{SmtpConfig, SmtpTls};
+use crate::host::Host;
+
+/// How long a mail server may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Transport = AsyncSmtpTransport<Tokio1Executor>;
+
+/// Why a mail was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotSent {
+    /// In plain words, the server's own among them.
+    pub why: String,
+    /// Trying again helps nothing.
+    pub for_good: bool,
+}
+
+impl NotSent {
+    fn for_good(why: impl Into<String>) -> Self {
+        Self { why: why.into(), for_good: true }
+    }
+}
+
+/// Tells mail programs that no person wrote this.
+#[derive(Debug, Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+impl Host {
+    /// The server for mail of this kind.
+    pub(crate) fn mail_server(&self, kind: &str) -> Option<&SmtpConfig> {
+        let mail = &self.config().accounts.mail;
+        if kind == MODERATION && mail.moderation_smtp.is_some() {
+            return mail.moderation_smtp.as_ref();
+        }
+        mail.smtp.as_ref()
+    }
+
+    fn mail_from(&self, kind: &str) -> String {
+        let mail = &self.config().accounts.mail;
+        let moderation = mail.moderation_from.as_ref().filter(|_| kind == MODERATION);
+        let from = moderation.or(mail.from.as_ref()).cloned();
+        from.unwrap_or_else(|| format!("noreply@{}", self.config().hostname))
+    }
+
+    /// Sends a mail now.
+    pub(crate) async fn send_mail(&self, kind: &str, to: &str, words: &Words) -> Result<(), NotSent> {
+        let Some(server) = self.mail_server(kind) else {
+            return Err(NotSent::for_good("no mail server is set (mail.smtp_url)"));
+        };
+        let from = self.mail_from(kind);
+        let message = message(&from, to, words, kind != MODERATION)?;
+        let transport = transport(server, &self.config().hostname).map_err(NotSent::for_good)?;
+        transport.send(message).await.map(|_| ()).map_err(|error| not_sent(&error))
+    }
+
+    /// Sends a test mail and waits for what the server says.
+    ///
+    /// # Errors
+    /// Why it was not sent, in plain words.
+    pub async fn send_test_mail(&self, to: &str) -> Result<(), NotSent> {
+        self.send_mail("test", to, &Words::test(self.config())).await
+    }
+}
+
+fn message(from: &str, to: &str, words: &Words, automatic: bool) -> Result<Message, NotSent> {
+    let address = |text: &str, whose: &str| {
+        text.parse::<Mailbox>().map_err(|error| NotSent::for_good(format!("{whose} {text:?}: {error}")))
+    };
+    let mut builder = Message::builder()
+        .from(address(from, "the address that mail comes from (mail.from)")?)
+        .to(address(to, "the address")?)
+        .subject(&words.subject)
+        .date_now()
+        .message_id(None)
+        .header(ContentType::TEXT_PLAIN);
+    if automatic {
+        builder = builder.header(AutoSubmitted);
+    }
+    builder.body(words.text.clone()).map_err(|error| NotSent::for_good(error.to_string()))
+}
+
+fn transport(server: &SmtpConfig, hostname: &str) -> Result<Transport, String> {
+    let builder = match server {
+        SmtpConfig::Url(url) => {
+            Transport::from_url(&with_tls(url)).map_err(|error| format!("mail.smtp_url: {error}"))?
+        }
+        SmtpConfig::Parts { host, port, tls, login } => {
+            let mut builder = by_parts(host, *port, *tls).map_err(|error| error.to_string())?;
+            if let Some((user, password)) = login {
+                builder = builder.credentials(Credentials::new(user.clone(), password.to_string()));
+            }
+            builder
+        }
+    };
+    Ok(builder.hello_name(ClientId::Domain(hostname.to_owned())).timeout(Some(PATIENCE)).build())
+}
+
+fn by_parts(host: &str, port: Option<u16>, tls: SmtpTls) -> Result<AsyncSmtpTransportBuilder, SmtpError> {
+    let builder = Transport::builder_dangerous(host);
+    Ok(match tls {
+        SmtpTls::None => builder.port(port.unwrap_or(25)),
+        SmtpTls::Tls => {
+            builder.port(port.unwrap_or(465)).tls(Tls::Wrapper(TlsParameters::new(host.to_owned())?))
+        }
+        SmtpTls::StartTls => {
+            builder.port(port.unwrap_or(587)).tls(Tls::Required(TlsParameters::new(host.to_owned())?))
+        }
+    })
+}
+
+/// `smtp:` means STARTTLS where the server offers it, as those mean it who write such URLs; where there is a password
+/// to lose it must be offered, unless the server is on this machine.
+fn with_tls(url: &str) -> String {
+    let Ok(parsed) = url::Url::parse(url) else { return url.to_owned() };
+    if parsed.scheme() != "smtp" || parsed.query_pairs().any(|(name, _)| name == "tls") {
+        return url.to_owned();
+    }
+    let here = match parsed.host_str() {
+        Some("localhost") => true,
+        Some(name) => name
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => true,
+    };
+    if here {
+        return url.to_owned();
+    }
+    let tls = if parsed.username().is_empty() { "opportunistic" } else { "required" };
+    let mut parsed = parsed;
+    parsed.query_pairs_mut().append_pair("tls", tls);
+    parsed.to_string()
+}
+
+/// Whether a mail server's setting can be used.
+///
+/// # Errors
+/// What is wrong with it, without its password.
+pub fn check_smtp(server: &SmtpConfig) -> Result<(), String> {
+    transport(server, "localhost").map(|_| ())
+}
+
+fn not_sent(error: &SmtpError) -> NotSent {
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !why.contains(&text) {
+            why = format!("{why}: {text}");
+        }
+        source = cause.source();
+    }
+    NotSent { why, for_good: error.is_permanent() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_mean_what_their_writers_mean() {
+        for (url, tls) in [
+            ("smtp://mail.example.com:587", Some("tls=opportunistic")),
+            ("smtp://u:p@mail.example.com", Some("tls=required")),
+            ("smtp://u:p@mail.example.com?tls=opportunistic", None),
+            ("smtp://127.0.0.1:2525", None),
+            ("smtp://[::1]:2525", None),
+            ("smtps://u:p%40@mail.example.com", None),
+        ] {
+            let read = with_tls(url);
+            match tls {
+                Some(tls) => assert!(read.contains(tls), "{read}"),
+                None => assert_eq!(read, url),
+            }
+            assert!(check_smtp(&SmtpConfig::Url(url.to_owned().into())).is_ok(), "{url}");
+        }
+        assert!(check_smtp(&SmtpConfig::Url("http://example.com".to_owned().into())).is_err());
+    }
+
+    #[test]
+    fn a_subject_brings_no_header_of_its_own() {
+        let words = Words { subject: "a\r\nBcc: x@example.com".into(), text: "text".into() };
+        let message = message("noreply@pds.example.com", "a@example.com", &words, true).unwrap();
+        let bytes = String::from_utf8(message.formatted()).unwrap();
+        assert!(!bytes.lines().any(|line| line.starts_with("Bcc:")), "{bytes}");
+        assert!(bytes.contains("Auto-Submitted: auto-generated") && bytes.contains("Message-ID: <"));
+        let refused = super::message("x", "a@example.com", &words, true).unwrap_err();
+        assert!(refused.for_good && refused.why.contains("mail.from"));
+    }
+}
