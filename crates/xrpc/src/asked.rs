@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use p2pds_ipld::Cid;
 use p2pds_reading::Viewer;
 use p2pds_syntax::{AtIdentifier, Did, Tid};
-use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
+use crate::auth::Auth;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 
@@ -24,7 +24,7 @@ pub struct PeerAddress(pub IpAddr);
 pub struct Asked {
     /// Who asks.
     pub viewer: Viewer,
-    /// Where from, after trusted proxies.
+    /// Where from, as it is counted.
     pub from: IpAddr,
     /// Its parameters.
     pub params: Params,
@@ -38,11 +38,11 @@ impl FromRequestParts<Arc<Xrpc>> for Asked {
     type Rejection = XrpcError;
 
     async fn from_request_parts(parts: &mut Parts, door: &Arc<Xrpc>) -> Result<Self, XrpcError> {
-        let from =
-            parts.extensions.get::<PeerAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let auth = Auth::from_request_parts(parts, door).await?;
+        let caller = Caller::of(door, parts.extensions.get::<PeerAddress>(), &parts.headers);
         Ok(Self {
-            viewer: viewer(door, &parts.headers)?,
-            from,
+            viewer: auth.viewer(),
+            from: caller.counted,
             params: Params::parse(parts.uri.query().unwrap_or_default()),
             host: host(parts),
             headers: parts.headers.clone(),
@@ -50,10 +50,30 @@ impl FromRequestParts<Arc<Xrpc>> for Asked {
     }
 }
 
-/// Where a request comes from: the other end of the connection, or what a trusted proxy there says of it.
-pub(crate) fn from(door: &Xrpc, peer: Option<&PeerAddress>, headers: &HeaderMap) -> IpAddr {
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The other end of the connection, or what a configured proxy there says of it.
+    pub address: IpAddr,
+    /// Under which address it is counted: a proxy on this machine is believed for that much without being configured.
+    /// Otherwise all who come through it would share one count.
+    pub counted: IpAddr,
+}
+
+impl Caller {
+    /// Of a request with these headers.
+    pub(crate) fn of(door: &Xrpc, peer: Option<&PeerAddress>, headers: &HeaderMap) -> Self {
+        let trusted = |address| door.config.trusted_proxies.iter().any(|net| net.contains(address));
+        let beside = |address: IpAddr| address.to_canonical().is_loopback();
+        Self {
+            address: from(peer, headers, trusted),
+            counted: from(peer, headers, |address| trusted(address) || beside(address)),
+        }
+    }
+}
+
+fn from(peer: Option<&PeerAddress>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
     let mut address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-    let trusted = |address| door.config.trusted_proxies.iter().any(|net| net.contains(address));
     let lists = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
     // The nearest proxy wrote last. What stands before the first address that is no trusted proxy is anybody's word.
     for said in lists.flat_map(|list| list.rsplit(',')).map(str::trim) {
@@ -64,26 +84,6 @@ pub(crate) fn from(door: &Xrpc, peer: Option<&PeerAddress>, headers: &HeaderMap)
         address = before;
     }
     address
-}
-
-/// Whoever shows a peer's token is a peer. A token that nobody has is refused, not ignored.
-pub(crate) fn viewer(door: &Xrpc, headers: &HeaderMap) -> Result<Viewer, XrpcError> {
-    let Some(given) = headers.get(header::AUTHORIZATION) else { return Ok(Viewer::Public) };
-    let token = given.to_str().ok().and_then(|text| text.split_once(' '));
-    let token =
-        token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    // Digests are compared, so that the time says nothing about the token.
-    let digest = Sha256::digest(token.unwrap_or_default().as_bytes());
-    let known = token.is_some()
-        && door.config.peer_tokens.iter().any(|known| Sha256::digest(known.as_bytes()) == digest);
-    if known {
-        return Ok(Viewer::Peer);
-    }
-    Err(XrpcError::new(
-        StatusCode::UNAUTHORIZED,
-        "AuthenticationRequired",
-        "this mirror knows no such credentials; public data needs none",
-    ))
 }
 
 #[cfg(test)]

@@ -2,6 +2,10 @@
 
 use std::net::IpAddr;
 
+use p2pds_syntax::Did;
+
+use crate::auth::Secret;
+
 /// Settings of the door; the node's `[serving]` section says what each is for.
 #[derive(Debug, Clone)]
 pub struct XrpcConfig {
@@ -21,6 +25,14 @@ pub struct XrpcConfig {
     pub unknown_cids: u32,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Net>,
+    /// The operator's password (`admin`, HTTP Basic); without one there is no such door.
+    pub admin_password: Option<Secret>,
+    /// The moderation service, whose tokens open the moderators' methods.
+    pub moderation_service: Option<Did>,
+    /// What callers send as `x-ratelimit-bypass` who are not counted.
+    pub bypass_key: Option<Secret>,
+    /// Addresses that are not counted.
+    pub bypass: Vec<Net>,
 }
 
 impl Default for XrpcConfig {
@@ -34,6 +46,10 @@ impl Default for XrpcConfig {
             requests: 3_000,
             unknown_cids: 600,
             trusted_proxies: Vec::new(),
+            admin_password: None,
+            moderation_service: None,
+            bypass_key: None,
+            bypass: Vec::new(),
         }
     }
 }

@@ -7,20 +7,22 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, get};
+use axum::routing::{MethodRouter, get};
 use p2pds_host::Host;
-use p2pds_reading::{Reading, Viewer};
+use p2pds_reading::Reading;
 
-use crate::asked::{PeerAddress, from, viewer};
+use crate::asked::{Caller, PeerAddress};
+use crate::auth::is_peer;
 use crate::by_cid::{ipfs, rasl};
 use crate::config::XrpcConfig;
-use crate::error::XrpcError;
-use crate::limits::{Left, Limits, WINDOW};
+use crate::guard::guard;
+use crate::limits::{Left, Limits};
+use crate::meter::Meters;
 use crate::reply;
-use crate::table::{METHODS, Reason, absent};
+use crate::table::{self, BY_CID, UNLISTED, methods};
 
 /// What the methods share.
 pub struct Xrpc {
@@ -34,6 +36,8 @@ pub struct Xrpc {
     pub lexicons: crate::org_p2pds::lexicon::Index,
     /// What callers may cost.
     pub(crate) limits: Limits,
+    /// How often they may ask for single things.
+    pub(crate) meters: Meters,
     /// Whether it was said that a proxy is not trusted.
     untrusted_proxy: AtomicBool,
 }
@@ -48,9 +52,9 @@ impl Xrpc {
     /// A door to what `reading` gives out.
     #[must_use]
     pub fn new(reading: Reading, config: XrpcConfig) -> Self {
-        let limits = Limits::new(&config);
+        let (limits, meters) = (Limits::new(&config), Meters::new(config.rate_limits));
         let untrusted_proxy = AtomicBool::default();
-        Self { reading, host: None, config, lexicons: Default::default(), limits, untrusted_proxy }
+        Self { reading, host: None, config, lexicons: Default::default(), limits, meters, untrusted_proxy }
     }
 
     /// The same with hosted accounts behind it.
@@ -62,6 +66,14 @@ impl Xrpc {
 }
 
 impl Xrpc {
+    /// Whether the operator lets this caller ask as often as he likes.
+    pub(crate) fn is_free(&self, caller: &Caller, headers: &HeaderMap) -> bool {
+        // Anybody behind a proxy that nobody configured can write what he likes into its header.
+        let address = self.config.bypass.iter().any(|net| net.contains(caller.address));
+        let key = headers.get("x-ratelimit-bypass").and_then(|value| value.to_str().ok());
+        address || key.is_some_and(|key| self.config.bypass_key.is_some_and(|known| known.is(key)))
+    }
+
     /// Says once that a proxy beside this node speaks for all its callers.
     fn say_untrusted(&self, address: IpAddr) {
         let beside = match address {
@@ -77,47 +89,46 @@ impl Xrpc {
     }
 }
 
-/// All public routes. The host name was checked before; requests carry a [`PeerAddress`].
+/// All public routes. The host name was checked before; requests carry a [`PeerAddress`]. Each is guarded by its entry
+/// in the table, and what has none is guarded as what is passed on.
 pub fn router(door: Arc<Xrpc>) -> Router {
+    let guarded = |route: MethodRouter<Arc<Xrpc>>, method: &'static table::Method| {
+        route.layer(middleware::from_fn_with_state((Arc::clone(&door), method), guard))
+    };
     let mut router = Router::new();
-    for method in METHODS {
-        router = router.route(&format!("/xrpc/{}", method.nsid), (method.route)());
+    for method in methods() {
+        router = router.route(&format!("/xrpc/{}", method.nsid), guarded((method.route)(), method));
     }
     router
-        .route("/xrpc/{*method}", any(unknown))
-        .route("/.well-known/rasl/{cid}", get(rasl::handle))
-        .route("/ipfs/{cid}", get(ipfs::handle))
+        .route("/xrpc/{*method}", guarded((UNLISTED.route)(), &UNLISTED))
+        .route("/.well-known/rasl/{cid}", guarded(get(rasl::handle), &BY_CID))
+        .route("/ipfs/{cid}", guarded(get(ipfs::handle), &BY_CID))
         .layer(middleware::from_fn_with_state(Arc::clone(&door), around))
         .with_state(door)
-}
-
-async fn unknown(uri: Uri) -> Response {
-    let message = match absent(uri.path().trim_start_matches("/xrpc/")) {
-        Some(Reason::Hosting) => "this node archives accounts and hosts none: ask the account's own host",
-        Some(Reason::OtherService) => "this node archives accounts: this method is another service's",
-        Some(Reason::Replaced) => "this method was replaced by another one, which is served here",
-        None => "no such method is known here",
-    };
-    XrpcError::not_implemented(message).into_response()
 }
 
 /// Counts the request, answers preflights, and gives every answer the headers that keep browsers from running it.
 async fn around(State(door): State<Arc<Xrpc>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<PeerAddress>().copied();
-    let address = from(&door, peer.as_ref(), request.headers());
-    if request.headers().contains_key("x-forwarded-for") && peer.is_some_and(|peer| peer.0 == address) {
-        door.say_untrusted(address);
+    let caller = Caller::of(&door, peer.as_ref(), request.headers());
+    if request.headers().contains_key("x-forwarded-for") && peer.is_some_and(|peer| peer.0 == caller.counted)
+    {
+        door.say_untrusted(caller.counted);
     }
-    let counted = match viewer(&door, request.headers()) {
-        Ok(Viewer::Peer) => Ok(None),
-        _ => door.limits.request(address, Instant::now()),
-    };
+    // Whole repos have a count of their own, and peers and the operator's friends none.
+    let free = request.uri().path() == "/xrpc/com.atproto.sync.getRepo"
+        || door.is_free(&caller, request.headers())
+        || is_peer(&door, request.headers());
+    let counted = if free { Ok(None) } else { door.limits.request(caller.counted, Instant::now()) };
     let mut response = match counted {
         Err(error) => error.into_response(),
         Ok(left) => {
             let mut response =
                 if request.method() == Method::OPTIONS { preflight() } else { next.run(request).await };
-            if let Some(left) = left {
+            // The rule that leaves least is the one to know.
+            let own = response.extensions_mut().remove::<Left>();
+            let least = [left, own].into_iter().flatten().min_by_key(|left| left.remaining);
+            if let Some(left) = least {
                 say_left(&mut response, left);
             }
             response
@@ -132,7 +143,7 @@ fn say_left(response: &mut Response, left: Left) {
         ("ratelimit-limit", left.limit.to_string()),
         ("ratelimit-remaining", left.remaining.to_string()),
         ("ratelimit-reset", left.reset.to_string()),
-        ("ratelimit-policy", format!("{};w={}", left.limit, WINDOW.as_secs())),
+        ("ratelimit-policy", format!("{};w={}", left.limit, left.window)),
     ];
     for (name, value) in fields {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -145,7 +156,7 @@ fn say_left(response: &mut Response, left: Left) {
 fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let fixed = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "*, authorization"),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];

@@ -6,6 +6,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use p2pds_host::HostError;
 use p2pds_reading::Refusal;
 use p2pds_syntax::ErrorKind;
 use serde_json::json;
@@ -55,8 +56,51 @@ impl XrpcError {
         Self::new(StatusCode::NOT_IMPLEMENTED, "MethodNotImplemented", message)
     }
 
+    /// Who asks is not known, or may not do this: status 401.
+    #[must_use]
+    pub fn unauthenticated(name: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, name, message)
+    }
+
+    /// A token that is not good: status 400, as clients know it, which then ask for a new one.
+    #[must_use]
+    pub fn bad_token(name: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, name, message)
+    }
+
+    /// A body of more bytes than this.
+    #[must_use]
+    pub fn too_large(most: u64) -> Self {
+        let message = format!("request entity too large: at most {most} bytes are taken here");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
+    }
+
     fn trouble(message: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", message)
+    }
+}
+
+/// The status of a host's refusal. Its kind decides, save for names that clients know under another status.
+fn status(error: &HostError) -> StatusCode {
+    match (error.name, error.kind) {
+        ("ExpiredToken" | "InvalidToken", _) => StatusCode::BAD_REQUEST,
+        ("AccountNotFound" | "Forbidden", ErrorKind::Denied) => StatusCode::FORBIDDEN,
+        ("UpstreamFailure", _) => StatusCode::BAD_GATEWAY,
+        ("UpstreamTimeout", _) => StatusCode::GATEWAY_TIMEOUT,
+        ("PayloadTooLarge" | "BlobTooLarge", _) => StatusCode::PAYLOAD_TOO_LARGE,
+        ("MethodNotImplemented", _) => StatusCode::NOT_IMPLEMENTED,
+        // Absent things and broken preconditions have names in the lexicon; the status of all of those is 400.
+        (_, ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict) => StatusCode::BAD_REQUEST,
+        (_, ErrorKind::Denied) => StatusCode::UNAUTHORIZED,
+        (_, ErrorKind::Limited) => StatusCode::TOO_MANY_REQUESTS,
+        (_, ErrorKind::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+        (_, ErrorKind::Corrupt | ErrorKind::Bug) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<HostError> for XrpcError {
+    fn from(error: HostError) -> Self {
+        Self { retry_after: error.retry_after, ..Self::new(status(&error), error.name, error.message) }
     }
 }
 

@@ -16,20 +16,31 @@
 )]
 
 mod asked;
+mod auth;
 mod by_cid;
 mod com_atproto;
 mod config;
 mod door;
 mod error;
+mod guard;
+mod input;
 mod limits;
+pub mod meter;
 mod org_p2pds;
+mod output;
 pub mod proxy;
 mod reply;
 mod table;
 
-pub use asked::{Asked, Params, PeerAddress};
+pub use asked::{Asked, Caller, Params, PeerAddress};
+pub use auth::{Auth, Refreshing, Secret, Session};
 pub use config::{Net, XrpcConfig};
 pub use door::{Xrpc, router};
 pub use error::XrpcError;
+pub use input::Input;
+pub use output::Output;
 pub use reply::MIRROR;
-pub use table::{ABSENT, Credentials, METHODS, Method, Reason};
+pub use table::{
+    Body, By, Credentials, FAMILIES, Kind, Method, Most, Permission, ROUTES, Reason, Route, Served, Sessions,
+    UNLISTED, method, methods,
+};

@@ -62,6 +62,8 @@ pub struct Left {
     pub remaining: u32,
     /// Seconds until the next one.
     pub reset: u64,
+    /// Length of a window, seconds.
+    pub window: u64,
 }
 
 /// Which count of things at a time.
@@ -154,7 +156,12 @@ impl Limits {
             metrics::counter!("p2pds_serving_limited_total", "limit" => "requests").increment(1);
             return Err(XrpcError::too_many(reset, "Rate Limit Exceeded"));
         }
-        Ok(Some(Left { limit: self.requests, remaining: self.requests.saturating_sub(used), reset }))
+        Ok(Some(Left {
+            limit: self.requests,
+            remaining: self.requests.saturating_sub(used),
+            reset,
+            window: WINDOW.as_secs(),
+        }))
     }
 
     /// Counts a CID that is not served, asked for without naming an account.

@@ -1,98 +1,73 @@
-//! Every lexicon method: served, with which credentials; or absent, and why (invariant 11).
+//! Every lexicon method: where it is answered, with which credentials, bodies and limits (invariant 11).
+//!
+//! A request reaches no handler but through its entry here: the routes are made from this table, and `guard.rs` asks the
+//! entry before the handler runs. To serve a method, replace `not_yet` in its line by its handler:
+//! `|| post(server::create_session::handle)`.
+
+mod admin;
+mod bsky;
+mod entry;
+mod identity;
+mod other;
+mod own;
+mod repo;
+mod routes;
+mod server;
+mod sync;
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, get};
+use axum::response::IntoResponse as _;
+use axum::routing::{MethodRouter, any};
 
-use crate::com_atproto::{repo, sync};
 use crate::door::Xrpc;
-use crate::org_p2pds::{lexicon, plc};
+use crate::error::XrpcError;
 
-/// What a caller may show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credentials {
-    /// Nothing, or a peer's token, which opens what is served to peers.
-    NoneOrPeer,
-}
+pub use entry::{Body, Credentials, Kind, Method, Most, Permission, Reason, Served, Sessions};
+pub use routes::{By, ROUTES, Route};
 
-/// A served method.
-pub struct Method {
-    /// Its name.
-    pub nsid: &'static str,
-    /// Who may call it.
-    pub credentials: Credentials,
-    /// Its handler.
-    pub(crate) route: fn() -> MethodRouter<Arc<Xrpc>>,
-}
-
-impl std::fmt::Debug for Method {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Method").field("nsid", &self.nsid).field("credentials", &self.credentials).finish()
-    }
-}
-
-const fn query(nsid: &'static str, route: fn() -> MethodRouter<Arc<Xrpc>>) -> Method {
-    Method { nsid, credentials: Credentials::NoneOrPeer, route }
-}
-
-/// What is served.
-pub const METHODS: &[Method] = &[
-    query("com.atproto.repo.describeRepo", || get(repo::describe_repo::handle)),
-    query("com.atproto.repo.getRecord", || get(repo::get_record::handle)),
-    query("com.atproto.repo.listRecords", || get(repo::list_records::handle)),
-    query("com.atproto.sync.getBlob", || get(sync::get_blob::handle)),
-    query("com.atproto.sync.getBlocks", || get(sync::get_blocks::handle)),
-    query("com.atproto.sync.getLatestCommit", || get(sync::get_latest_commit::handle)),
-    query("com.atproto.sync.getRecord", || get(sync::get_record::handle)),
-    query("com.atproto.sync.getRepo", || get(sync::get_repo::handle)),
-    query("com.atproto.sync.getRepoStatus", || get(sync::get_repo_status::handle)),
-    query("com.atproto.sync.listBlobs", || get(sync::list_blobs::handle)),
-    query("com.atproto.sync.listRepos", || get(sync::list_repos::handle)),
-    query("com.atproto.sync.listReposByCollection", || get(sync::list_repos_by_collection::handle)),
-    query("org.p2pds.lexicon.list", || get(lexicon::list::handle)),
-    query("org.p2pds.lexicon.search", || get(lexicon::search::handle)),
-    query("org.p2pds.lexicon.stats", || get(lexicon::stats::handle)),
-    query("org.p2pds.plc.getLog", || get(plc::get_log::handle)),
+/// The table, by family.
+pub const FAMILIES: &[&[Method]] = &[
+    admin::METHODS,
+    bsky::METHODS,
+    identity::METHODS,
+    other::METHODS,
+    own::METHODS,
+    repo::METHODS,
+    server::METHODS,
+    sync::METHODS,
 ];
 
-/// Why a method is not served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// It belongs to hosting accounts; this node archives them.
-    Hosting,
-    /// It is a service's of another kind: relay, labeler, lexicon resolver, moderation.
-    OtherService,
-    /// It was replaced; the method that does its work is served.
-    Replaced,
+/// What holds for a method that is in no line: it is passed on in the caller's name, as `atproto-proxy` says.
+pub static UNLISTED: Method = entry::passed_on("*", Kind::Any);
+/// What holds for what is no lexicon method: public data, by CID.
+pub(crate) static BY_CID: Method = entry::public("by CID", Credentials::Public, not_found_route);
+
+/// All methods.
+pub fn methods() -> impl Iterator<Item = &'static Method> {
+    FAMILIES.iter().copied().flatten()
 }
 
-/// What is not served of `com.atproto`, and why. A whole family ends with a dot.
-pub const ABSENT: &[(&str, Reason)] = &[
-    ("com.atproto.admin.", Reason::Hosting),
-    ("com.atproto.identity.", Reason::Hosting),
-    ("com.atproto.label.", Reason::OtherService),
-    ("com.atproto.lexicon.resolveLexicon", Reason::OtherService),
-    ("com.atproto.moderation.createReport", Reason::OtherService),
-    ("com.atproto.repo.applyWrites", Reason::Hosting),
-    ("com.atproto.repo.createRecord", Reason::Hosting),
-    ("com.atproto.repo.deleteRecord", Reason::Hosting),
-    ("com.atproto.repo.importRepo", Reason::Hosting),
-    ("com.atproto.repo.listMissingBlobs", Reason::Hosting),
-    ("com.atproto.repo.putRecord", Reason::Hosting),
-    ("com.atproto.repo.uploadBlob", Reason::Hosting),
-    ("com.atproto.server.", Reason::Hosting),
-    ("com.atproto.sync.getCheckout", Reason::Replaced),
-    ("com.atproto.sync.getHead", Reason::Replaced),
-    ("com.atproto.sync.getHostStatus", Reason::OtherService),
-    ("com.atproto.sync.listHosts", Reason::OtherService),
-    ("com.atproto.sync.notifyOfUpdate", Reason::Replaced),
-    ("com.atproto.sync.requestCrawl", Reason::OtherService),
-    ("com.atproto.sync.subscribeRepos", Reason::Hosting),
-    ("com.atproto.temp.", Reason::OtherService),
-];
+/// The entry of a method. Names are compared without regard to case, as other hosts do, so that nobody walks around an
+/// entry by writing it in capitals.
+#[must_use]
+pub fn method(nsid: &str) -> Option<&'static Method> {
+    methods().find(|method| method.nsid.eq_ignore_ascii_case(nsid))
+}
 
-/// Why a method is not served, if that is known.
-pub(crate) fn absent(nsid: &str) -> Option<Reason> {
-    let fits = |name: &str| if name.ends_with('.') { nsid.starts_with(name) } else { nsid == name };
-    ABSENT.iter().find(|(name, _)| fits(name)).map(|(_, reason)| *reason)
+/// The handler of a method whose handler is still to come.
+async fn not_yet() -> XrpcError {
+    XrpcError::not_implemented("this host does not answer this method yet")
+}
+
+fn passed_on_route() -> MethodRouter<Arc<Xrpc>> {
+    any(not_yet)
+}
+
+fn absent_route() -> MethodRouter<Arc<Xrpc>> {
+    any(async || XrpcError::not_implemented("this method is not served here").into_response())
+}
+
+fn not_found_route() -> MethodRouter<Arc<Xrpc>> {
+    any(async || XrpcError::not_implemented("no such method is known here").into_response())
 }

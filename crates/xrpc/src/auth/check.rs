@@ -1,0 +1,205 @@
+//! Checking what was shown against what the method takes.
+
+use axum::http::HeaderMap;
+use p2pds_crypto::jwt::{Algorithm, Unverified};
+use p2pds_host::{Host, Scope, Standing};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::Auth;
+use super::header::{Shown, basic, shown};
+use crate::door::Xrpc;
+use crate::error::XrpcError;
+use crate::table::{Credentials, Method, Sessions};
+
+/// A secret that callers show, kept as its digest.
+#[derive(Clone, Copy)]
+pub struct Secret([u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl Secret {
+    /// Of this text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// Whether this is the text. Takes as long whether it is or not.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        let other: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        self.0.ct_eq(&other).into()
+    }
+}
+
+/// What a bearer token is, judged by its own words.
+enum Token {
+    Session { refresh: bool },
+    Service,
+    Other,
+}
+
+fn token(text: &str) -> Token {
+    let all = [Algorithm::Hs256, Algorithm::Es256k, Algorithm::Es256];
+    match Unverified::parse(text, &all) {
+        Ok(token) if token.algorithm() == Algorithm::Hs256 => {
+            Token::Session { refresh: token.typ().as_deref() == Some("refresh+jwt") }
+        }
+        Ok(_) => Token::Service,
+        Err(_) => Token::Other,
+    }
+}
+
+fn missing() -> XrpcError {
+    XrpcError::unauthenticated("AuthMissing", "Authentication Required: this method needs credentials")
+}
+
+fn unaccepted() -> XrpcError {
+    XrpcError::unauthenticated("AuthenticationRequired", "these credentials are not accepted for this method")
+}
+
+fn unverified() -> XrpcError {
+    XrpcError::bad_token("InvalidToken", "Token could not be verified")
+}
+
+/// Whether a caller shows a peer's token.
+pub(crate) fn is_peer(door: &Xrpc, headers: &HeaderMap) -> bool {
+    matches!(shown(headers), Ok(Shown::Bearer(token)) if peer(door, token))
+}
+
+fn peer(door: &Xrpc, token: &str) -> bool {
+    // Every one is looked at, so that the time says nothing about which.
+    door.config.peer_tokens.iter().fold(false, |found, known| Secret::new(known).is(token) | found)
+}
+
+/// Who calls a method.
+///
+/// # Errors
+/// What was shown is not accepted for it; or nothing was, and something is needed.
+pub(crate) async fn authenticate(
+    door: &Xrpc,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Auth, XrpcError> {
+    let shown = shown(headers)?;
+    let credentials = method.credentials;
+    let Some(host) = &door.host else { return on_an_archive(door, credentials, shown) };
+    match (credentials, shown) {
+        (_, Shown::Dpop) => Err(XrpcError::unauthenticated(
+            "InvalidToken",
+            "this host offers no OAuth sessions yet: sign in with an app password",
+        )),
+        (Credentials::Public | Credentials::Optional(_) | Credentials::ServiceOrNone, Shown::Nothing) => {
+            Ok(Auth::Anonymous)
+        }
+        (_, Shown::Nothing) => Err(missing()),
+        (Credentials::Public | Credentials::Optional(_), Shown::Bearer(token)) if peer(door, token) => {
+            Ok(Auth::Peer)
+        }
+        (
+            Credentials::Public | Credentials::Optional(_) | Credentials::Admin | Credentials::Moderator,
+            Shown::Basic(value),
+        ) => admin(door, value),
+        (Credentials::Public, Shown::Bearer(token)) => session(host, ANY, token).await,
+        (Credentials::Optional(sessions) | Credentials::Session(sessions), Shown::Bearer(token)) => {
+            session(host, sessions, token).await
+        }
+        (Credentials::SessionOrService(sessions), Shown::Bearer(text)) => match token(text) {
+            Token::Service => service(host, method, text).await,
+            _ => session(host, sessions, text).await,
+        },
+        (Credentials::SessionOrModerator(sessions), Shown::Bearer(text)) => match token(text) {
+            Token::Service => moderator(door, host, method, text).await,
+            _ => session(host, sessions, text).await,
+        },
+        (Credentials::ServiceOrNone, Shown::Bearer(text)) => service(host, method, text).await,
+        (Credentials::Moderator, Shown::Bearer(text)) => moderator(door, host, method, text).await,
+        (Credentials::Refresh { expired }, Shown::Bearer(text)) => refresh(host, expired, text).await,
+        (Credentials::Admin, Shown::Bearer(_)) | (_, Shown::Basic(_)) => Err(unaccepted()),
+    }
+}
+
+/// Any session at all, for methods to which it makes no difference.
+const ANY: Sessions = Sessions { app_passwords: true, takendown: true, queued: true, deactivated: true };
+
+/// Without hosted accounts there are peers, and the others.
+fn on_an_archive(door: &Xrpc, credentials: Credentials, shown: Shown<'_>) -> Result<Auth, XrpcError> {
+    let public = matches!(credentials, Credentials::Public | Credentials::Optional(_));
+    match shown {
+        Shown::Nothing if public => Ok(Auth::Anonymous),
+        Shown::Bearer(token) if public && peer(door, token) => Ok(Auth::Peer),
+        Shown::Nothing => Err(missing()),
+        _ => Err(XrpcError::unauthenticated(
+            "AuthenticationRequired",
+            "this mirror knows no such credentials; public data needs none",
+        )),
+    }
+}
+
+fn admin(door: &Xrpc, value: &str) -> Result<Auth, XrpcError> {
+    let (name, password) = basic(value).unwrap_or_default();
+    // Without a password there is no such door.
+    let right = door.config.admin_password.is_some_and(|known| known.is(&password));
+    if right && name == "admin" {
+        return Ok(Auth::Admin);
+    }
+    Err(XrpcError::unauthenticated(
+        "AuthenticationRequired",
+        "Authentication Required: wrong name or password",
+    ))
+}
+
+async fn session(host: &Host, sessions: Sessions, text: &str) -> Result<Auth, XrpcError> {
+    match token(text) {
+        Token::Session { refresh: false } => {}
+        _ => return Err(unverified()),
+    }
+    let access = host.verify_access(text).await?;
+    let fits = match access.scope {
+        Scope::Full => true,
+        Scope::AppPassword | Scope::Privileged => sessions.app_passwords,
+        Scope::SignupQueued => sessions.queued,
+        Scope::Takendown => sessions.takendown,
+    };
+    if !fits {
+        return Err(XrpcError::bad_token("InvalidToken", "Bad token scope: this session may not do that"));
+    }
+    let standing = host.standing(&access.did).await?;
+    match standing {
+        Standing::Takendown if !sessions.takendown => Err(XrpcError::unauthenticated(
+            "AccountTakedown",
+            "Account has been taken down: ask the operator of this host",
+        )),
+        Standing::Deactivated if !sessions.deactivated => {
+            Err(XrpcError::unauthenticated("AccountDeactivated", "Account is deactivated: activate it first"))
+        }
+        standing => Ok(Auth::Access(access, standing)),
+    }
+}
+
+async fn refresh(host: &Host, expired: bool, text: &str) -> Result<Auth, XrpcError> {
+    match token(text) {
+        Token::Session { refresh: true } => Ok(Auth::Refresh(host.verify_refresh(text, expired).await?)),
+        _ => Err(unverified()),
+    }
+}
+
+async fn service(host: &Host, method: &Method, text: &str) -> Result<Auth, XrpcError> {
+    Ok(Auth::Service(host.verify_service(text, method.nsid, None).await?))
+}
+
+async fn moderator(door: &Xrpc, host: &Host, method: &Method, text: &str) -> Result<Auth, XrpcError> {
+    let Some(service) = &door.config.moderation_service else {
+        return Err(XrpcError::unauthenticated(
+            "UntrustedIss",
+            "Untrusted issuer: no moderation service is set",
+        ));
+    };
+    let token = host.verify_service(text, method.nsid, Some(service)).await?;
+    Ok(Auth::Moderator(token.issuer))
+}

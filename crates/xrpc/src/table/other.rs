@@ -1,0 +1,25 @@
+//! The smaller families of `com.atproto`: labels, lexicons, moderation, and what is temporary.
+
+use axum::routing::get;
+
+use super::entry::{Credentials, Kind, Method, Permission, Reason, STANDARD, absent, passed_on, query};
+use super::not_yet;
+
+pub(super) const METHODS: &[Method] = &[
+    passed_on("com.atproto.label.queryLabels", Kind::Query),
+    absent("com.atproto.label.subscribeLabels", Kind::Subscription, Reason::OtherService),
+    passed_on("com.atproto.lexicon.resolveLexicon", Kind::Query),
+    // Who was taken down may complain.
+    Method {
+        credentials: Credentials::Session(STANDARD.or_takendown()),
+        ..passed_on("com.atproto.moderation.createReport", Kind::Procedure)
+    },
+    passed_on("com.atproto.temp.addReservedHandle", Kind::Procedure),
+    passed_on("com.atproto.temp.checkHandleAvailability", Kind::Query),
+    query("com.atproto.temp.checkSignupQueue", Credentials::Session(STANDARD.or_queued()), || get(not_yet))
+        .needs(Permission::Never),
+    passed_on("com.atproto.temp.dereferenceScope", Kind::Query),
+    passed_on("com.atproto.temp.fetchLabels", Kind::Query),
+    passed_on("com.atproto.temp.requestPhoneVerification", Kind::Procedure),
+    passed_on("com.atproto.temp.revokeAccountCredentials", Kind::Procedure),
+];

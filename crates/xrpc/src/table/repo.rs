@@ -1,0 +1,40 @@
+//! `com.atproto.repo`: records, blobs, and bringing a repo along.
+
+use axum::routing::{get, post};
+
+use super::entry::{
+    Body, Credentials, FULL, Method, Most, Permission, RECORDS, STANDARD, procedure, public, query,
+};
+use super::not_yet;
+use crate::com_atproto::repo;
+use crate::meter::{Rule, UPLOAD};
+
+const UPLOADS: &[&Rule] = &[&UPLOAD];
+/// Sessions of accounts in use.
+const WRITER: Credentials = Credentials::Session(STANDARD.active());
+
+pub(super) const METHODS: &[Method] = &[
+    procedure("com.atproto.repo.applyWrites", WRITER, || post(not_yet))
+        .body(Body::Json(RECORDS))
+        .needs(Permission::Repo),
+    procedure("com.atproto.repo.createRecord", WRITER, || post(not_yet))
+        .body(Body::Json(RECORDS))
+        .needs(Permission::Repo),
+    procedure("com.atproto.repo.deleteRecord", WRITER, || post(not_yet)).needs(Permission::Repo),
+    public("com.atproto.repo.describeRepo", Credentials::Public, || get(repo::describe_repo::handle)),
+    public("com.atproto.repo.getRecord", Credentials::Public, || get(repo::get_record::handle)),
+    // Accounts that are being moved here are not in use yet.
+    procedure("com.atproto.repo.importRepo", Credentials::Session(FULL), || post(not_yet))
+        .body(Body::Bytes(Most::Import))
+        .needs(Permission::AccountRepo),
+    query("com.atproto.repo.listMissingBlobs", Credentials::Session(STANDARD), || get(not_yet))
+        .needs(Permission::Any),
+    public("com.atproto.repo.listRecords", Credentials::Public, || get(repo::list_records::handle)),
+    procedure("com.atproto.repo.putRecord", WRITER, || post(not_yet))
+        .body(Body::Json(RECORDS))
+        .needs(Permission::Repo),
+    procedure("com.atproto.repo.uploadBlob", Credentials::SessionOrService(STANDARD), || post(not_yet))
+        .body(Body::Bytes(Most::Blob))
+        .rules(UPLOADS)
+        .needs(Permission::Blob),
+];
