@@ -66,6 +66,16 @@ impl Xrpc {
 }
 
 impl Xrpc {
+    /// The hosted accounts.
+    ///
+    /// # Errors
+    /// `MethodNotImplemented`: this node hosts none.
+    pub fn host(&self) -> Result<&Host, XrpcError> {
+        self.host
+            .as_ref()
+            .ok_or_else(|| XrpcError::not_implemented("this node archives accounts and hosts none"))
+    }
+
     /// Whether the operator lets this caller ask as often as he likes.
     pub(crate) fn is_free(&self, caller: &Caller, headers: &HeaderMap) -> bool {
         // Anybody behind a proxy that nobody configured can write what he likes into its header.

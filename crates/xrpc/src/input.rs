@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::error::XrpcError;
 
-pub(crate) use bounded::Bounded;
+pub(crate) use bounded::{Bounded, refused};
 
 /// The JSON body of a procedure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
 }
 
 async fn read(request: Request) -> Result<Value, XrpcError> {
-    let bytes = request.into_body().collect().await.map_err(|error| bounded::refused(&error))?.to_bytes();
+    let bytes = request.into_body().collect().await.map_err(|error| refused(&error))?.to_bytes();
     if bytes.is_empty() {
         return Err(XrpcError::invalid("A request body is expected but none was provided"));
     }
