@@ -18,6 +18,7 @@ use crate::asked::{Caller, PeerAddress};
 use crate::auth::is_peer;
 use crate::by_cid::{ipfs, rasl};
 use crate::config::XrpcConfig;
+use crate::error::XrpcError;
 use crate::guard::guard;
 use crate::limits::{Left, Limits};
 use crate::meter::Meters;
