@@ -25,6 +25,7 @@ pub mod http;
 pub mod madeup;
 pub mod need;
 pub mod oracle;
+pub mod postgres;
 pub mod program;
 pub mod random;
 pub mod source;
