@@ -127,7 +127,15 @@ fn base58(bytes: &[u8]) -> String {
 /// # Errors
 /// Anything that would not come back unchanged, with its path.
 pub fn from_json(json: &Json) -> Result<Value, JsonError> {
-    read(json, &mut Vec::new())
+    into_value(json.clone())
+}
+
+/// As [`from_json`], without copying texts.
+///
+/// # Errors
+/// As [`from_json`].
+pub fn into_value(json: Json) -> Result<Value, JsonError> {
+    read(json, 0).map_err(Fault::at)
 }
 
 /// Reads the JSON form of a record: an object.
@@ -135,46 +143,71 @@ pub fn from_json(json: &Json) -> Result<Value, JsonError> {
 /// # Errors
 /// As [`from_json`]; and when it is no object.
 pub fn record_from_json(json: &Json) -> Result<Value, JsonError> {
-    match from_json(json)? {
+    into_record(json.clone())
+}
+
+/// As [`record_from_json`], without copying texts.
+///
+/// # Errors
+/// As [`record_from_json`].
+pub fn into_record(json: Json) -> Result<Value, JsonError> {
+    match into_value(json)? {
         value @ Value::Map(_) => Ok(value),
-        _ => fail(&[], JsonFault::NotAnObject),
+        _ => Err(Fault::from(JsonFault::NotAnObject).at()),
     }
 }
 
-fn fail<T>(path: &[String], fault: JsonFault) -> Result<T, JsonError> {
-    let mut text = String::new();
-    for part in path {
-        text.push('/');
-        text.push_str(&part.replace('~', "~0").replace('/', "~1"));
-    }
-    if text.is_empty() {
-        text.push('/');
-    }
-    Err(JsonError { path: text, fault })
+/// A fault and the way to it, from the inside out.
+struct Fault {
+    fault: JsonFault,
+    way: Vec<String>,
 }
 
-fn read(json: &Json, path: &mut Vec<String>) -> Result<Value, JsonError> {
+impl From<JsonFault> for Fault {
+    fn from(fault: JsonFault) -> Self {
+        Self { fault, way: Vec::new() }
+    }
+}
+
+impl Fault {
+    fn inside(mut self, part: String) -> Self {
+        self.way.push(part);
+        self
+    }
+
+    fn at(self) -> JsonError {
+        let mut path = String::new();
+        for part in self.way.iter().rev() {
+            path.push('/');
+            path.push_str(&part.replace('~', "~0").replace('/', "~1"));
+        }
+        if path.is_empty() {
+            path.push('/');
+        }
+        JsonError { path, fault: self.fault }
+    }
+}
+
+fn read(json: Json, depth: usize) -> Result<Value, Fault> {
     match json {
         Json::Null => Ok(Value::Null),
-        Json::Bool(value) => Ok(Value::Bool(*value)),
-        Json::Number(number) => integer(number).or_else(|fault| fail(path, fault)).map(Value::Int),
-        Json::String(text) => Ok(Value::Text(text.clone())),
+        Json::Bool(value) => Ok(Value::Bool(value)),
+        Json::Number(number) => Ok(Value::Int(integer(&number)?)),
+        Json::String(text) => Ok(Value::Text(text)),
         Json::Array(items) => {
-            deeper(path)?;
+            let depth = deeper(depth)?;
             let mut values = Vec::with_capacity(items.len());
-            for (index, item) in items.iter().enumerate() {
-                path.push(index.to_string());
-                values.push(read(item, path)?);
-                path.pop();
+            for (index, item) in items.into_iter().enumerate() {
+                values.push(read(item, depth).map_err(|fault| fault.inside(index.to_string()))?);
             }
             Ok(Value::Array(values))
         }
-        Json::Object(map) => object(map, path),
+        Json::Object(map) => object(map, depth),
     }
 }
 
-fn deeper(path: &[String]) -> Result<(), JsonError> {
-    if path.len() >= MAX_DEPTH { fail(path, JsonFault::TooDeep) } else { Ok(()) }
+fn deeper(depth: usize) -> Result<usize, JsonFault> {
+    if depth >= MAX_DEPTH { Err(JsonFault::TooDeep) } else { Ok(depth.saturating_add(1)) }
 }
 
 /// An integer, also when it is written with a fraction of zero (`123.0`), as the reference accepts.
@@ -194,32 +227,33 @@ fn integer(number: &Number) -> Result<i64, JsonFault> {
     }
 }
 
-fn object(map: &Map<String, Json>, path: &mut Vec<String>) -> Result<Value, JsonError> {
+fn object(map: Map<String, Json>, depth: usize) -> Result<Value, Fault> {
     if let Some(link) = map.get("$link") {
         return match (link.as_str().map(str::parse::<Cid>), map.len()) {
             (Some(Ok(cid)), 1) => Ok(Value::Link(cid)),
-            _ => fail(path, JsonFault::Link),
+            _ => Err(JsonFault::Link.into()),
         };
     }
     if let Some(bytes) = map.get("$bytes") {
         return match (bytes.as_str().and_then(base64), map.len()) {
             (Some(bytes), 1) => Ok(Value::Bytes(bytes)),
-            _ => fail(path, JsonFault::Bytes),
+            _ => Err(JsonFault::Bytes.into()),
         };
     }
-    deeper(path)?;
+    let depth = deeper(depth)?;
     let mut entries = Vec::with_capacity(map.len());
     for (key, item) in map {
-        path.push(key.clone());
-        entries.push((key.clone(), read(item, path)?));
-        path.pop();
+        match read(item, depth) {
+            Ok(value) => entries.push((key, value)),
+            Err(fault) => return Err(fault.inside(key)),
+        }
     }
     let value = Value::map(entries);
     match value.get("$type") {
         None => Ok(value),
-        Some(Value::Text(name)) if name == "blob" && !is_blob(&value) => fail(path, JsonFault::Blob),
+        Some(Value::Text(name)) if name == "blob" && !is_blob(&value) => Err(JsonFault::Blob.into()),
         Some(Value::Text(name)) if !name.is_empty() => Ok(value),
-        Some(_) => fail(path, JsonFault::Type),
+        Some(_) => Err(JsonFault::Type.into()),
     }
 }
 
