@@ -41,4 +41,4 @@ pub use layout::account_dir_name;
 pub use read::BlobReader;
 pub use space::{Space, space};
 pub use store::{Blobs, Check, Entry, Options};
-pub use upload::{PutOptions, Quota, Stored, Upload};
+pub use upload::{PutOptions, Quota, Sealed, Stored, Upload};

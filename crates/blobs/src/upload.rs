@@ -68,6 +68,35 @@ pub struct Upload {
     finished: bool,
 }
 
+/// A blob that was received whole. Dropped before [`Self::publish`], it leaves nothing behind.
+pub struct Sealed {
+    upload: Upload,
+    file: File,
+    cid: Cid,
+}
+
+impl Sealed {
+    /// What it is.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        Stored { cid: self.cid, size: self.upload.received }
+    }
+
+    /// Puts it under its CID, an earlier file of that CID replaced. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`BlobError::NotDurable`], after which nothing more is written; [`BlobError::Io`], [`BlobError::DiskFull`].
+    pub async fn publish(self) -> Result<Stored, BlobError> {
+        let stored = self.stored();
+        let Self { mut upload, file, cid } = self;
+        let (blobs, did, tmp) = (upload.blobs.clone(), upload.did.clone(), upload.tmp.clone());
+        let outcome = blocking(move || publish(&blobs, &did, &file, &tmp, &cid)).await;
+        upload.finished = outcome.is_ok();
+        upload.blobs.note(outcome)?;
+        Ok(stored)
+    }
+}
+
 /// The open file and the running hash.
 struct Work {
     file: File,
@@ -122,7 +151,15 @@ impl Upload {
     /// # Errors
     /// [`BlobError::WrongHash`] when another CID was expected; [`BlobError::NotDurable`], after which nothing
     /// more is written; [`BlobError::Io`], [`BlobError::DiskFull`].
-    pub async fn finish(mut self) -> Result<Stored, BlobError> {
+    pub async fn finish(self) -> Result<Stored, BlobError> {
+        self.seal().await?.publish().await
+    }
+
+    /// Ends the receiving: the CID is known, and nothing is under it yet.
+    ///
+    /// # Errors
+    /// [`BlobError::WrongHash`] when another CID was expected, [`BlobError::Io`], [`BlobError::DiskFull`].
+    pub async fn seal(mut self) -> Result<Sealed, BlobError> {
         self.flush().await?;
         let Some(work) = self.work.take() else { return Err(lost()) };
         let codec = self.options.expect.map_or(Codec::Raw, |cid| cid.codec());
@@ -130,11 +167,7 @@ impl Upload {
         if let Some(expected) = self.options.expect.filter(|expected| *expected != cid) {
             return Err(BlobError::WrongHash { expected, actual: cid });
         }
-        let (blobs, did, tmp) = (self.blobs.clone(), self.did.clone(), self.tmp.clone());
-        let outcome = blocking(move || publish(&blobs, &did, &work.file, &tmp, &cid)).await;
-        self.finished = outcome.is_ok();
-        self.blobs.note(outcome)?;
-        Ok(Stored { cid, size: self.received })
+        Ok(Sealed { upload: self, file: work.file, cid })
     }
 
     /// Hashes and writes what has gathered.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use p2pds_syntax::Did;
 
 use crate::accounts::AccountsConfig;
+use crate::blobs::BlobsConfig;
 use crate::single_user::SingleUser;
 
 /// Settings of the host. Parts keep theirs in their own struct, so that they may grow.
@@ -28,6 +29,8 @@ pub struct HostConfig {
     pub invite_required: bool,
     /// Largest blob, bytes.
     pub blob_limit: u64,
+    /// Blobs.
+    pub blobs: BlobsConfig,
     /// Largest repo that may be imported, bytes.
     pub import_limit: u64,
     /// Whether repos may be imported.

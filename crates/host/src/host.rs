@@ -9,9 +9,11 @@ use p2pds_reading::Reading;
 use p2pds_store::Store;
 
 use crate::accounts::Accounts;
+use crate::blobs::HostBlobs;
 use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::firehose::Firehose;
+use crate::handles::Claims;
 use crate::keys::Keys;
 use crate::service_auth::ServiceAuth;
 use crate::write::Writes;
@@ -43,9 +45,11 @@ struct Inner {
     deps: HostDeps,
     config: HostConfig,
     accounts: Accounts,
+    blobs: HostBlobs,
     firehose: Firehose,
     writes: Writes,
     service_auth: ServiceAuth,
+    handle_claims: Claims,
 }
 
 impl std::fmt::Debug for Host {
@@ -62,9 +66,11 @@ impl Host {
             deps,
             config,
             accounts: Accounts::default(),
+            blobs: HostBlobs::default(),
             firehose: Firehose::default(),
             writes: Writes::default(),
             service_auth: ServiceAuth::default(),
+            handle_claims: Claims::default(),
         }))
     }
 
@@ -74,12 +80,20 @@ impl Host {
         &self.0.config
     }
 
+    pub(crate) fn host_blobs(&self) -> &HostBlobs {
+        &self.0.blobs
+    }
+
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.0.accounts
     }
 
     pub(crate) fn service_auth(&self) -> &ServiceAuth {
         &self.0.service_auth
+    }
+
+    pub(crate) fn handle_claims(&self) -> &Claims {
+        &self.0.handle_claims
     }
 
     pub(crate) fn writes(&self) -> &Writes {

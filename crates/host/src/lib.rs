@@ -16,12 +16,16 @@
 
 mod access;
 pub mod accounts;
+mod activation;
+pub mod blobs;
 mod clock;
 mod config;
 mod error;
 pub mod events;
 pub mod firehose;
+mod handles;
 mod host;
+mod identity;
 pub mod jobs;
 pub mod keys;
 pub mod passwords;
@@ -30,13 +34,17 @@ pub mod service_auth;
 pub mod sessions;
 mod since;
 mod single_user;
+mod well_known;
 pub mod write;
 
 pub use access::{Access, Refresh, Scope, Standing};
+pub use activation::AccountState;
 pub use clock::Clock;
 pub use config::HostConfig;
 pub use error::{HostError, HostResult};
+pub use handles::{Chooser, Claim};
 pub use host::{Host, HostDeps};
+pub use identity::{IdentityInfo, Recommended};
 pub use plc::PlcChange;
 pub use since::Since;
 pub use single_user::SingleUser;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use p2pds_blobs::Blobs;
 use p2pds_directory::Directory;
+use p2pds_host::accounts::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
+use p2pds_host::blobs::BlobsConfig;
 use p2pds_host::keys::{DIRECTORY, Fresh, GivenKeys, Keys};
 use p2pds_host::{Host, HostConfig, HostDeps, SingleUser};
 use p2pds_net::Client;
@@ -14,7 +16,7 @@ use p2pds_syntax::Did;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::config::setting::{HostingMode, Secret};
+use crate::config::setting::{HostingMode, MailTls, Secret};
 use crate::operator::Failure;
 use crate::words::now_micros;
 
@@ -143,11 +145,71 @@ pub fn host_config(config: &Config) -> Result<HostConfig, Failure> {
         plc_url: config.network.plc_url.trim_end_matches('/').to_owned(),
         invite_required: config.invites.required,
         blob_limit: config.blobstore.upload_limit.0,
+        blobs: BlobsConfig {
+            account_bytes: Some(config.blobstore.account_bytes.0).filter(|most| *most > 0),
+            account_count: Some(u64::from(config.blobstore.account_count)).filter(|most| *most > 0),
+            temporary_for: config.blobstore.temporary_for,
+        },
         import_limit: Some(hosting.import_limit.0).filter(|limit| *limit > 0).unwrap_or(u64::MAX),
         imports: hosting.imports,
         event_window: config.firehose.window.0,
         accounts: Default::default(),
+        accounts: accounts(config)?,
         single_user: single_user(config)?,
+    })
+}
+
+fn accounts(config: &Config) -> Result<AccountsConfig, Failure> {
+    let (invites, branding) = (&config.invites, &config.branding);
+    Ok(AccountsConfig {
+        invite_interval: invites.interval.map(|interval| interval.0),
+        // The reference server counts milliseconds, the store microseconds.
+        invite_epoch: i64::try_from(invites.epoch.saturating_mul(1_000)).unwrap_or(i64::MAX),
+        did_doc_with_session: config.hosting.did_doc_with_session,
+        service_name: branding.name.clone(),
+        privacy_policy_url: branding.privacy_policy_url.clone(),
+        terms_of_service_url: branding.terms_of_service_url.clone(),
+        contact_email: branding.contact_email.clone(),
+        mail: mail(config)?,
+        ..AccountsConfig::default()
+    })
+}
+
+fn mail(config: &Config) -> Result<MailConfig, Failure> {
+    let mail = &config.mail;
+    let url = |url: &Secret| SmtpConfig::Url(Zeroizing::new(url.expose().to_owned()));
+    let login = match (&mail.smtp_user, &mail.smtp_password) {
+        (Some(user), Some(password)) => Some((user.clone(), Zeroizing::new(password.expose().to_owned()))),
+        (None, None) => None,
+        _ => {
+            return Err(refused(
+                "a mail server's user name and password belong together, and one of them is not set"
+                    .to_owned(),
+                "set mail.smtp_user and mail.smtp_password, or neither",
+            ));
+        }
+    };
+    let parts = mail.smtp_host.as_ref().map(|host| SmtpConfig::Parts {
+        host: host.clone(),
+        port: mail.smtp_port,
+        tls: match mail.smtp_tls {
+            MailTls::Tls => SmtpTls::Tls,
+            MailTls::StartTls => SmtpTls::StartTls,
+            MailTls::None => SmtpTls::None,
+        },
+        login,
+    });
+    if mail.smtp_url.is_some() && parts.is_some() {
+        return Err(refused(
+            "a mail server is set twice: as one URL and by its host name".to_owned(),
+            "set mail.smtp_url (PDS_EMAIL_SMTP_URL) or mail.smtp_host, not both",
+        ));
+    }
+    Ok(MailConfig {
+        smtp: mail.smtp_url.as_ref().map(url).or(parts),
+        from: mail.from.clone(),
+        moderation_smtp: mail.moderation_smtp_url.as_ref().map(url),
+        moderation_from: mail.moderation_from.clone(),
     })
 }
 

@@ -97,6 +97,7 @@ pub fn config() -> HostConfig {
         plc_url: "http://127.0.0.1:1".to_owned(),
         invite_required: false,
         blob_limit: 5 << 20,
+        blobs: p2pds_host::blobs::BlobsConfig::default(),
         import_limit: 1 << 30,
         imports: true,
         event_window: Duration::from_secs(86_400),
