@@ -24,6 +24,7 @@ mod logs;
 mod model;
 mod purge;
 mod random;
+mod reserved;
 mod staging;
 mod trees;
 mod watch;
@@ -58,6 +59,7 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     limits::run(&factory);
     events::run(&factory);
     hosting::run(&factory);
+    reserved::run(&factory);
     purge::run(&factory);
     random::run(&factory, 20, 60);
 }

@@ -32,8 +32,13 @@ impl fmt::Debug for ReservedKey {
 /// What happens to promised keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReservedUnit {
-    /// Keeps a key. One that is kept for the same account already stays, and this one is not kept.
-    Put(ReservedKey),
+    /// Keeps a key, unless one is kept for the same account already, or `most` are kept in all.
+    Put {
+        /// The key.
+        row: ReservedKey,
+        /// Most keys kept.
+        most: u64,
+    },
     /// Forgets a key: its account has it now.
     Take {
         /// The account.
@@ -41,12 +46,10 @@ pub enum ReservedUnit {
         /// The key.
         did_key: String,
     },
-    /// Forgets keys that were promised before a time, and the oldest beyond a number.
+    /// Forgets keys that were promised before a time.
     Prune {
         /// Microseconds since 1970.
         before: i64,
-        /// How many may stay.
-        keep: u64,
     },
 }
 
@@ -55,7 +58,7 @@ impl ReservedUnit {
     #[must_use]
     pub fn did(&self) -> Option<&Did> {
         match self {
-            Self::Put(row) => row.did.as_ref(),
+            Self::Put { row, .. } => row.did.as_ref(),
             Self::Take { did, .. } => Some(did),
             Self::Prune { .. } => None,
         }
@@ -64,7 +67,7 @@ impl ReservedUnit {
     /// Whether it frees space.
     #[must_use]
     pub fn frees(&self) -> bool {
-        !matches!(self, Self::Put(_))
+        !matches!(self, Self::Put { .. })
     }
 }
 

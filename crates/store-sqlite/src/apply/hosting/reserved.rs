@@ -10,16 +10,19 @@ use crate::fault::Outcome;
 impl Apply {
     pub(in crate::apply) fn reserved(&mut self, unit: &ReservedUnit) -> Outcome<()> {
         match unit {
-            ReservedUnit::Put(row) => {
+            ReservedUnit::Put { row, most } => {
+                let most = i64::try_from(*most).unwrap_or(i64::MAX);
                 self.conn
                     .prepare_cached(
-                        "INSERT INTO reserved_key VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                        "INSERT INTO reserved_key SELECT ?1, ?2, ?3, ?4
+                         WHERE (SELECT count(*) FROM reserved_key) < ?5 ON CONFLICT DO NOTHING",
                     )?
                     .execute(params![
                         row.did_key,
                         row.did.as_ref().map(Did::as_str),
                         row.signing_key,
-                        row.created_at
+                        row.created_at,
+                        most
                     ])?;
             }
             ReservedUnit::Take { did, did_key } => {
@@ -29,14 +32,8 @@ impl Apply {
                     )?
                     .execute(params![did_key, did.as_str()])?;
             }
-            ReservedUnit::Prune { before, keep } => {
+            ReservedUnit::Prune { before } => {
                 self.conn.execute("DELETE FROM reserved_key WHERE created_at < ?1", [before])?;
-                let keep = i64::try_from(*keep).unwrap_or(i64::MAX);
-                self.conn.execute(
-                    "DELETE FROM reserved_key WHERE did_key IN
-                       (SELECT did_key FROM reserved_key ORDER BY created_at DESC, did_key LIMIT -1 OFFSET ?1)",
-                    [keep],
-                )?;
             }
         }
         Ok(())

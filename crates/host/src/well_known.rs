@@ -1,0 +1,94 @@
+//! What this host says under names that are its own: its document, those of accounts whose did:web leads here, the proof
+//! of handles, and for which names a proxy may ask for a certificate.
+
+use p2pds_syntax::{Did, DidMethod, Handle};
+use serde_json::{Value, json};
+
+use crate::error::HostResult;
+use crate::host::Host;
+
+impl Host {
+    /// The name in a `Host` header, without port, in lower case.
+    fn bare_name(header: &str) -> String {
+        let name = match header.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+            _ => header,
+        };
+        name.trim_end_matches('.').to_ascii_lowercase()
+    }
+
+    /// Whether the document of a did:web is served by this host: it is this host's own name, the single user's, or the
+    /// name of one of its handles.
+    pub(crate) fn serves_document_of(&self, did: &Did) -> bool {
+        if did.method() != DidMethod::Web {
+            return false;
+        }
+        let name = did.identifier().split("%3A").next().unwrap_or_default().to_ascii_lowercase();
+        let single = self.config().single_user.as_ref().is_some_and(|single| single.did == *did);
+        let under = Handle::parse(&name).is_ok_and(|name| self.is_own_handle(&name));
+        *did == self.config().service_did || name == self.config().hostname || single || under
+    }
+
+    /// `/.well-known/atproto-did`: whose handle the name is, by which the request came.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn did_of_name(&self, host_header: &str) -> HostResult<Option<Did>> {
+        let Ok(handle) = Handle::parse(&Self::bare_name(host_header)) else { return Ok(None) };
+        self.hosted_handle(&handle).await
+    }
+
+    /// `/.well-known/did.json`: the document of the did:web that the name stands for: an account's, or this service's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn document_of_name(&self, host_header: &str) -> HostResult<Option<Value>> {
+        let name = Self::bare_name(host_header);
+        let mut names = vec![format!("did:web:{name}")];
+        if let Some((_, port)) = host_header.rsplit_once(':') {
+            names.push(format!("did:web:{name}%3A{port}"));
+        }
+        for text in names {
+            let Ok(did) = Did::parse(&text) else { continue };
+            if let Some(document) = self.own_document(&did).await? {
+                return Ok(Some(document.to_json()));
+            }
+            if did == self.config().service_did {
+                return Ok(Some(self.service_document()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The document of this service.
+    #[must_use]
+    pub fn service_document(&self) -> Value {
+        json!({
+            "@context": ["https://www.w3.org/ns/did/v1"],
+            "id": self.config().service_did.as_str(),
+            "service": [{
+                "id": "#atproto_pds",
+                "type": "AtprotoPersonalDataServer",
+                "serviceEndpoint": self.config().public_url,
+            }],
+        })
+    }
+
+    /// `/tls-check`: whether a proxy may ask for a certificate for this name. So nobody can make it ask for names that
+    /// have nothing to do with this host.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn may_have_certificate(&self, domain: &str) -> HostResult<bool> {
+        let name = domain.trim_end_matches('.').to_ascii_lowercase();
+        if name == self.config().hostname {
+            return Ok(true);
+        }
+        let Ok(handle) = Handle::parse(&name) else { return Ok(false) };
+        if self.store().login_by_handle(handle.as_str()).await?.is_some() {
+            return Ok(true);
+        }
+        let Ok(did) = Did::parse(&format!("did:web:{name}")) else { return Ok(false) };
+        Ok(self.serves_document_of(&did) && self.store().login(&did).await?.is_some())
+    }
+}
