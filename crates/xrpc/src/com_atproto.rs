@@ -1,4 +1,5 @@
 //! The methods under `com.atproto`.
 
 pub mod repo;
+pub mod server;
 pub mod sync;

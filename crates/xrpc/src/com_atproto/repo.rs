@@ -1,8 +1,14 @@
 //! The methods under `com.atproto.repo`.
 
+pub mod apply_writes;
+pub mod create_record;
+pub mod delete_record;
 pub mod describe_repo;
 pub mod get_record;
+pub mod list_missing_blobs;
 pub mod list_records;
+pub mod put_record;
+mod writing;
 
 use p2pds_ipld::cbor::{Limits, decode};
 use p2pds_ipld::json::to_json;

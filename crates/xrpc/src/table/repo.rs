@@ -14,23 +14,26 @@ const UPLOADS: &[&Rule] = &[&UPLOAD];
 const WRITER: Credentials = Credentials::Session(STANDARD.active());
 
 pub(super) const METHODS: &[Method] = &[
-    procedure("com.atproto.repo.applyWrites", WRITER, || post(not_yet))
+    procedure("com.atproto.repo.applyWrites", WRITER, || post(repo::apply_writes::handle))
         .body(Body::Json(RECORDS))
         .needs(Permission::Repo),
-    procedure("com.atproto.repo.createRecord", WRITER, || post(not_yet))
+    procedure("com.atproto.repo.createRecord", WRITER, || post(repo::create_record::handle))
         .body(Body::Json(RECORDS))
         .needs(Permission::Repo),
-    procedure("com.atproto.repo.deleteRecord", WRITER, || post(not_yet)).needs(Permission::Repo),
+    procedure("com.atproto.repo.deleteRecord", WRITER, || post(repo::delete_record::handle))
+        .needs(Permission::Repo),
     public("com.atproto.repo.describeRepo", Credentials::Public, || get(repo::describe_repo::handle)),
     public("com.atproto.repo.getRecord", Credentials::Public, || get(repo::get_record::handle)),
     // Accounts that are being moved here are not in use yet.
     procedure("com.atproto.repo.importRepo", Credentials::Session(FULL), || post(not_yet))
         .body(Body::Bytes(Most::Import))
         .needs(Permission::AccountRepo),
-    query("com.atproto.repo.listMissingBlobs", Credentials::Session(STANDARD), || get(not_yet))
-        .needs(Permission::Any),
+    query("com.atproto.repo.listMissingBlobs", Credentials::Session(STANDARD), || {
+        get(repo::list_missing_blobs::handle)
+    })
+    .needs(Permission::Any),
     public("com.atproto.repo.listRecords", Credentials::Public, || get(repo::list_records::handle)),
-    procedure("com.atproto.repo.putRecord", WRITER, || post(not_yet))
+    procedure("com.atproto.repo.putRecord", WRITER, || post(repo::put_record::handle))
         .body(Body::Json(RECORDS))
         .needs(Permission::Repo),
     procedure("com.atproto.repo.uploadBlob", Credentials::SessionOrService(STANDARD), || post(not_yet))

@@ -4,6 +4,7 @@ use axum::routing::{get, post};
 
 use super::entry::{Body, Credentials, FULL, Method, Permission, STANDARD, procedure, query};
 use super::not_yet;
+use crate::com_atproto::server;
 use crate::meter::{DELETION, FORGETTING, MAILS, PASSWORD, RESERVED_KEY, Rule, SIGN_UP};
 
 const OWNER: Credentials = Credentials::Session(FULL);
@@ -36,7 +37,7 @@ pub(super) const METHODS: &[Method] = &[
     query("com.atproto.server.describeServer", Credentials::Public, || get(not_yet)),
     query("com.atproto.server.getAccountInviteCodes", OWNER, || get(not_yet)).needs(Permission::Never),
     query("com.atproto.server.getServiceAuth", Credentials::Session(STANDARD.or_takendown()), || {
-        get(not_yet)
+        get(server::get_service_auth::handle)
     })
     .needs(Permission::Rpc),
     query("com.atproto.server.getSession", Credentials::Session(STANDARD.or_queued()), || get(not_yet))

@@ -1,0 +1,53 @@
+//! `com.atproto.repo.createRecord`: a record at a key where none is. Older follows, likes, reposts and blocks of the same
+//! subject go in the same commit.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use p2pds_host::write::{Validate, Write, WriteOptions};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::writing::{WroteRecord, cid, collection, own_repo, record, rkey};
+use crate::auth::Session;
+use crate::door::Xrpc;
+use crate::error::XrpcError;
+use crate::input::Input;
+use crate::meter::Meter;
+use crate::output::Output;
+
+/// What it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    repo: String,
+    collection: String,
+    rkey: Option<String>,
+    validate: Option<bool>,
+    record: Value,
+    swap_commit: Option<String>,
+}
+
+/// Answers it.
+pub async fn handle(
+    State(door): State<Arc<Xrpc>>,
+    Session(access): Session,
+    meter: Meter,
+    Input(asked): Input<Asked>,
+) -> Result<Output<WroteRecord>, XrpcError> {
+    let host = door.host()?;
+    let did = own_repo(host, &access, &asked.repo).await?;
+    meter.writes(&did, 3)?;
+    let write = Write::Create {
+        collection: collection(&asked.collection)?,
+        rkey: asked.rkey.as_deref().map(rkey).transpose()?,
+        record: record("record", asked.record)?,
+    };
+    let options = WriteOptions {
+        swap_commit: cid("swapCommit", asked.swap_commit.as_deref())?,
+        validate: Validate::from_field(asked.validate),
+        replace_duplicates: asked.validate != Some(false),
+    };
+    let written = host.write(&did, vec![write], options).await?;
+    Ok(Output(WroteRecord::of(&did, &written)?))
+}

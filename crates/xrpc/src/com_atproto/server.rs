@@ -1,0 +1,3 @@
+//! The methods under `com.atproto.server`.
+
+pub mod get_service_auth;
