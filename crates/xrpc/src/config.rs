@@ -33,6 +33,8 @@ pub struct XrpcConfig {
     pub bypass_key: Option<Secret>,
     /// Addresses that are not counted.
     pub bypass: Vec<Net>,
+    /// Requests that are passed on.
+    pub proxy: crate::proxy::ProxyConfig,
 }
 
 impl Default for XrpcConfig {
@@ -50,6 +52,7 @@ impl Default for XrpcConfig {
             moderation_service: None,
             bypass_key: None,
             bypass: Vec::new(),
+            proxy: Default::default(),
         }
     }
 }
