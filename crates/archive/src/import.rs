@@ -38,6 +38,30 @@ impl Archive {
         plc_log: Option<&Path>,
         progress: &Progress,
     ) -> ArchiveResult<ImportReport> {
+        self.import_file(car, plc_log, None, progress).await
+    }
+
+    /// As [`Archive::import`], for a repo that lay beside its own signing key: that key vouches for it, as do those that
+    /// the stored log of the identity names.
+    ///
+    /// # Errors
+    /// As [`Archive::import`].
+    pub async fn import_with_key(
+        &self,
+        car: &Path,
+        key: &PublicKey,
+        progress: &Progress,
+    ) -> ArchiveResult<ImportReport> {
+        self.import_file(car, None, Some(key), progress).await
+    }
+
+    async fn import_file(
+        &self,
+        car: &Path,
+        plc_log: Option<&Path>,
+        own_key: Option<&PublicKey>,
+        progress: &Progress,
+    ) -> ArchiveResult<ImportReport> {
         let begun = Instant::now();
         let inner = self.inner();
         let (path, options) = (car.to_owned(), inner.read_options());
@@ -56,7 +80,10 @@ impl Archive {
             Some(path) => Some(read_log(&did, path).await?),
             None => None,
         };
-        let keys = inner.import_keys(&did, given.as_ref()).await?;
+        let mut keys = inner.import_keys(&did, given.as_ref()).await?;
+        if let Some(key) = own_key {
+            keys.prefer(key.clone());
+        }
         let known = inner.store().account(&did).await?.is_some();
         let account = Account::new(did.clone(), Origin::File, inner.now());
         let terms = Terms {

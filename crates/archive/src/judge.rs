@@ -107,6 +107,14 @@ pub(crate) enum Vouched {
 }
 
 impl Keys {
+    /// Puts a key before the others, which stay good.
+    pub(crate) fn prefer(&mut self, key: PublicKey) {
+        if let Some(other) = self.current.replace(key.clone()).filter(|other| *other != key) {
+            let period = KeyPeriod { key: other.to_did_key(), from: 0, until: None };
+            self.earlier.insert(0, (other, period));
+        }
+    }
+
     /// Tries the keys one after the other with `verify`: the current one, and those that the log had not withdrawn at the
     /// time of the commit's revision. A key that was withdrawn, perhaps because it was stolen, signs nothing new; a
     /// revision from before a key is fine, as hosts sign what they import before they announce their key.

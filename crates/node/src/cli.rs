@@ -16,6 +16,7 @@ pub mod export;
 pub mod health;
 pub mod history;
 pub mod import;
+pub mod import_pds;
 pub mod keep;
 pub mod lexicon;
 pub mod limits;
@@ -134,6 +135,8 @@ pub enum Command {
     Export(export::Args),
     /// Archive an account from a CAR file, offline.
     Import(import::Args),
+    /// Take over the accounts of a reference PDS that is stopped, from its data directory.
+    ImportPds(import_pds::Args),
     /// Prove that an archive restores, from the archive alone.
     Drill(drill::Args),
     /// The history of an identity, and what is expected of it: log, announce, ack.

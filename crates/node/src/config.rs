@@ -115,6 +115,13 @@ impl Config {
         Self::SECTIONS.iter().flat_map(|section| section.settings)
     }
 
+    /// The variables of an environment file, such as that of a reference PDS; lines that are none are skipped.
+    #[must_use]
+    pub fn environment(text: &str) -> BTreeMap<String, String> {
+        let (values, _) = envfile::parse(text);
+        values.into_iter().map(|(name, (value, _))| (name, value)).collect()
+    }
+
     /// Resolves the configuration for a process: like [`load`](Self::load), and from `.env` in the
     /// working directory.
     ///

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod server;
 pub mod serving;
 pub mod socket;
+pub mod takeover;
 pub mod upkeep;
 
 use std::path::PathBuf;
@@ -180,6 +181,17 @@ pub enum Command {
         car: PathBuf,
         /// The DID's PLC audit log, as `plc.json` of an export has it.
         plc_log: Option<PathBuf>,
+    },
+    /// Take over the accounts of a stopped reference PDS.
+    ImportPds {
+        /// Its data directory.
+        dir: PathBuf,
+        /// Paths that its environment names, by variable.
+        env: std::collections::BTreeMap<String, String>,
+        /// Where its blobs lie.
+        blobs: Option<PathBuf>,
+        /// Only say what it would do.
+        dry_run: bool,
     },
     /// Prove that an archive restores.
     Drill {

@@ -22,6 +22,7 @@ mod export;
 mod folder;
 mod manifest;
 mod names;
+mod pds;
 mod report;
 mod restore_text;
 mod stranger;
@@ -35,6 +36,7 @@ pub use manifest::{
     Readable, SUMS,
 };
 pub use names::{collection_dir, rkey_file};
+pub use pds::{PdsAccount, PdsOutcome, PdsReport};
 pub use report::{DrillReport, DrillStep, ExportReport};
 pub use restore_text::{RestoreFacts, restore_text};
 pub use stranger::{Inspection, inspect};

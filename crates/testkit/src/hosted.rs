@@ -32,6 +32,16 @@ impl Hosted {
     /// It ends, or is not ready within 30 seconds.
     pub fn start(network: &Network, data: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut hosted = Self::prepare(network, data, port, settings)?;
+        hosted.begin()?;
+        Ok(hosted)
+    }
+
+    /// The same on a port of one's own, and not started yet.
+    ///
+    /// # Errors
+    /// The program was not built.
+    pub fn prepare(network: &Network, data: &Path, port: u16, settings: &[(&str, &str)]) -> Result<Self> {
         let secret = "5f".repeat(32);
         let fixed = [
             ("PDS_DEV_MODE", "true".to_owned()),
@@ -49,9 +59,7 @@ impl Hosted {
             .with_env(network.environment())
             .with_env(fixed.into_iter().map(|(name, value)| (name.to_owned(), value)))
             .with_env(further);
-        let mut hosted = Self { url: format!("http://localhost:{port}"), program, node: None };
-        hosted.begin()?;
-        Ok(hosted)
+        Ok(Self { url: format!("http://localhost:{port}"), program, node: None })
     }
 
     /// Starts it (again) and waits until it answers.

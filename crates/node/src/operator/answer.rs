@@ -42,6 +42,8 @@ pub enum Answer {
     Exported(Box<ExportReport>),
     /// Of `import`.
     Imported(Box<ImportReport>),
+    /// Of `import-pds`.
+    PdsImported(Box<p2pds_recovery::PdsReport>),
     /// Of `drill`.
     Drilled(Box<DrillReport>),
     /// Of `plc log`.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::node::engine::Engine;
 use crate::operator::answer::{Answer, Paused, Synced};
-use crate::operator::{Command, Event, Failure, lexicons, memory, upkeep};
+use crate::operator::{Command, Event, Failure, lexicons, memory, takeover, upkeep};
 
 /// Progress events that may wait for a slow reader; more are left out.
 const WAITING_EVENTS: usize = 1_024;
@@ -96,6 +96,9 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         Command::Import { car, plc_log } => {
             Answer::Imported(Box::new(archive.import(&car, plc_log.as_deref(), progress).await?))
         }
+        Command::ImportPds { dir, env, blobs, dry_run } => Answer::PdsImported(Box::new(
+            takeover::import_pds(engine, dir, &env, blobs, dry_run, progress).await?,
+        )),
         Command::Drill { account } => {
             let did = archive.find(&account).await?;
             Answer::Drilled(Box::new(engine.recovery.drill(&did, progress).await?))

@@ -161,6 +161,31 @@ impl Network {
 }
 
 impl Pds {
+    /// Ends it for good, in order or by SIGKILL, and leaves its data: the directory that `PDS_DATA_DIRECTORY` named.
+    ///
+    /// # Errors
+    /// It was ended before, or cannot be.
+    pub fn stop(&self, in_order: bool) -> Result<PathBuf> {
+        let script = self.script.lock().expect("not poisoned").take().context("stopped twice")?;
+        if !in_order {
+            signal(self.pid.load(Ordering::Relaxed), rustix::process::Signal::KILL)?;
+        }
+        drop(script);
+        Ok(self.data_dir())
+    }
+
+    /// The directory that `PDS_DATA_DIRECTORY` names.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.data.join(format!("pds-{}", self.port()))
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
+
     /// Ends it in order and starts it again on the same data and port. Whoever talks to it meanwhile is refused.
     ///
     /// # Errors
