@@ -8,7 +8,7 @@ use p2pds_ipld::Cid;
 use p2pds_store::{AccountPatch, AccountStatus, Serve};
 use p2pds_testkit::madeup::{Content, MadeUp};
 use p2pds_testkit::oracle::{POST, car_blocks, post_record};
-use p2pds_xrpc::{METHODS, Net, XrpcConfig};
+use p2pds_xrpc::{Net, XrpcConfig, methods};
 
 use crate::house::{House, TOKEN};
 
@@ -240,8 +240,7 @@ async fn every_answer_is_inert_in_a_browser() {
     state.blobs.insert(cid.clone(), evil.clone());
     let did = house.public(&account, &state).await;
     let door = house.door_with(XrpcConfig { requests: u32::MAX, ..XrpcConfig::default() });
-    let mut paths: Vec<String> = METHODS
-        .iter()
+    let mut paths: Vec<String> = methods()
         .flat_map(|method| {
             let all = format!(
                 "did={did}&repo={did}&collection={POST}&rkey=3kevil2222222&cid={cid}&cids={}&query=x",

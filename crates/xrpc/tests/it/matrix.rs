@@ -5,7 +5,7 @@ use p2pds_ipld::Cid;
 use p2pds_store::{AccountPatch, AccountStatus, Serve, VerifiedState};
 use p2pds_testkit::madeup::{Content, MadeUp};
 use p2pds_testkit::oracle::POST;
-use p2pds_xrpc::METHODS;
+use p2pds_xrpc::{Served, methods};
 
 use crate::house::{Door, House, Reply, TOKEN};
 
@@ -35,7 +35,7 @@ fn counts_it(reply: &Reply, _did: &str) -> bool {
 }
 
 fn probes(did: &str, commit: &str, record: &str, blob: &str, rkey: &str) -> Vec<Probe> {
-    let all = METHODS.iter().map(|method| {
+    let all = methods().filter(|method| method.served == Served::Always).map(|method| {
         let (query, shows): (String, fn(&Reply, &str) -> bool) = match method.nsid {
             "com.atproto.repo.describeRepo" => (format!("repo={did}"), answered),
             "com.atproto.repo.getRecord" => (format!("repo={did}&collection={POST}&rkey={rkey}"), answered),

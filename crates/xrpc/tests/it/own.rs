@@ -56,7 +56,7 @@ fn counts(body: &Value) -> Vec<(&str, u64, u64)> {
 fn each_method_has_its_schema() {
     let catalog = catalog();
     assert_eq!(catalog.dangling(), []);
-    for method in p2pds_xrpc::METHODS.iter().filter(|method| method.nsid.starts_with("org.p2pds.")) {
+    for method in p2pds_xrpc::methods().filter(|method| method.nsid.starts_with("org.p2pds.")) {
         let document = catalog.get(&Nsid::parse(method.nsid).unwrap());
         let main = document.and_then(Document::main);
         assert!(matches!(main, Some(Definition::Query(_))), "{}: no schema of a query", method.nsid);

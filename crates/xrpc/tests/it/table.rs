@@ -1,18 +1,18 @@
-//! Every lexicon method is in the table once: served, or absent with a reason.
+//! Every lexicon method is in the table once: with who may call it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use p2pds_xrpc::{ABSENT, METHODS};
+use p2pds_xrpc::{Body, Kind, Served, methods};
 
 use crate::house::House;
 
 /// NSIDs of the queries, procedures and subscriptions below a directory of lexicons.
-fn methods(dir: &Path, found: &mut BTreeSet<String>) {
+fn methods_below(dir: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            methods(&path, found);
+            methods_below(&path, found);
             continue;
         }
         let Ok(document) = serde_json::from_slice::<serde_json::Value>(&std::fs::read(&path).unwrap()) else {
@@ -26,40 +26,122 @@ fn methods(dir: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-fn is_absent(nsid: &str) -> bool {
-    ABSENT.iter().any(|(name, _)| if name.ends_with('.') { nsid.starts_with(name) } else { nsid == *name })
+/// What a lexicon says of a method: its type, and the media type of what it takes.
+fn said(dir: &Path, nsid: &str) -> (String, Option<String>) {
+    let path = dir.join(nsid.replace('.', "/")).with_extension("json");
+    let document: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let main = &document["defs"]["main"];
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    (text(&main["type"]).unwrap(), text(&main["input"]["encoding"]))
 }
 
 #[test]
 fn every_method_of_the_lexicons_is_listed_once() {
-    let Some(dir) = p2pds_testkit::shared("lexicons/com/atproto") else { return };
+    let Some(dir) = p2pds_testkit::shared("lexicons") else { return };
     let mut known = BTreeSet::new();
-    methods(&dir, &mut known);
+    methods_below(&dir.join("com/atproto"), &mut known);
     assert!(known.len() > 70, "{} methods", known.len());
-    let served: BTreeSet<String> = METHODS.iter().map(|method| method.nsid.to_owned()).collect();
-    assert_eq!(served.len(), METHODS.len(), "a method is listed twice");
+    let listed: BTreeSet<String> = methods().map(|method| method.nsid.to_owned()).collect();
+    assert_eq!(listed.len(), methods().count(), "a method is listed twice");
     for nsid in &known {
-        assert!(served.contains(nsid) != is_absent(nsid), "{nsid} is neither served nor absent, or both");
+        assert!(listed.contains(nsid), "{nsid} is not in the table: say where it is answered, and to whom");
     }
-    for nsid in served.iter().filter(|nsid| nsid.starts_with("com.atproto.")) {
-        assert!(known.contains(nsid), "{nsid} is in no lexicon");
+    for method in methods().filter(|method| !method.nsid.starts_with("org.p2pds.")) {
+        let (kind, takes) = said(&dir, method.nsid);
+        let of_kind = match method.kind {
+            Kind::Query => "query",
+            Kind::Procedure => "procedure",
+            Kind::Subscription => "subscription",
+            Kind::Any => "any",
+        };
+        assert_eq!(kind, of_kind, "{}", method.nsid);
+        if method.served == Served::Hosting || method.served == Served::Always {
+            let fits = match method.body {
+                Body::None => takes.is_none(),
+                Body::Json(_) => takes.as_deref() == Some("application/json"),
+                Body::Bytes(_) => takes.is_some_and(|kind| kind != "application/json"),
+                Body::Any(_) => false,
+            };
+            assert!(fits, "{}: its body", method.nsid);
+        }
     }
-    for (name, _) in ABSENT {
-        assert!(known.iter().any(|nsid| nsid.starts_with(name)), "{name} is in no lexicon");
+}
+
+/// What the table says of credentials, in one line each: a change here is a change of who may do what.
+#[test]
+fn who_may_call_what() {
+    let mut lines = String::new();
+    for method in methods() {
+        let credentials = format!("{:?}", method.credentials)
+            .replace(
+                "Sessions { app_passwords: true, takendown: false, queued: false, deactivated: true }",
+                "standard",
+            )
+            .replace(
+                "Sessions { app_passwords: false, takendown: false, queued: false, deactivated: true }",
+                "full",
+            )
+            .replace(
+                "Sessions { app_passwords: true, takendown: true, queued: false, deactivated: true }",
+                "standard+takendown",
+            )
+            .replace(
+                "Sessions { app_passwords: false, takendown: true, queued: false, deactivated: true }",
+                "full+takendown",
+            )
+            .replace(
+                "Sessions { app_passwords: true, takendown: false, queued: true, deactivated: true }",
+                "standard+queued",
+            )
+            .replace(
+                "Sessions { app_passwords: true, takendown: false, queued: false, deactivated: false }",
+                "active",
+            );
+        let rules: Vec<&str> = method.rules.iter().map(|rule| rule.name).collect();
+        lines += &format!(
+            "{} {:?} {credentials} {:?} {:?} {}\n",
+            method.nsid,
+            method.served,
+            method.body,
+            method.permission,
+            rules.join(",")
+        );
     }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/table.txt");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &lines).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        lines,
+        "set UPDATE_DOCS=1 and read the difference"
+    );
 }
 
 #[tokio::test]
 async fn routes_are_those_of_the_table() {
     let door = House::new().door();
-    for method in METHODS {
+    for method in methods() {
         let reply = door.xrpc(method.nsid, "").await;
-        assert_ne!(reply.status, 501, "{}", method.nsid);
-        assert_ne!(reply.status, 404, "{}", method.nsid);
+        if method.served == Served::Always {
+            assert!(![404, 405, 501].contains(&reply.status), "{} {}", method.nsid, reply.status);
+        } else {
+            assert_eq!(
+                (reply.status, reply.error().as_str()),
+                (501, "MethodNotImplemented"),
+                "{}",
+                method.nsid
+            );
+        }
     }
-    for nsid in
-        ["com.atproto.repo.createRecord", "com.atproto.server.createSession", "app.bsky.feed.getTimeline"]
-    {
+    for nsid in [
+        "app.bsky.feed.describeFeedGenerator",
+        "com.atproto.sync.GETREPO",
+        "com.atproto.sync.getRepo/",
+        "x",
+        "..",
+        "%2e%2e",
+    ] {
         let reply = door.xrpc(nsid, "").await;
         assert_eq!((reply.status, reply.error().as_str()), (501, "MethodNotImplemented"), "{nsid}");
     }
