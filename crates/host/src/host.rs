@@ -15,6 +15,7 @@ use crate::config::HostConfig;
 use crate::firehose::Firehose;
 use crate::handles::Claims;
 use crate::keys::Keys;
+use crate::lexicons::Lexicons;
 use crate::service_auth::ServiceAuth;
 use crate::write::Writes;
 
@@ -47,6 +48,7 @@ struct Inner {
     accounts: Accounts,
     blobs: HostBlobs,
     firehose: Firehose,
+    lexicons: Lexicons,
     writes: Writes,
     service_auth: ServiceAuth,
     handle_claims: Claims,
@@ -68,6 +70,7 @@ impl Host {
             accounts: Accounts::default(),
             blobs: HostBlobs::default(),
             firehose: Firehose::default(),
+            lexicons: Lexicons::default(),
             writes: Writes::default(),
             service_auth: ServiceAuth::default(),
             handle_claims: Claims::default(),
@@ -102,6 +105,12 @@ impl Host {
 
     pub(crate) fn firehose(&self) -> &Firehose {
         &self.0.firehose
+    }
+
+    /// The schemas of records.
+    #[must_use]
+    pub fn lexicons(&self) -> &Lexicons {
+        &self.0.lexicons
     }
 
     /// The store.

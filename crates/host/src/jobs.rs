@@ -38,7 +38,7 @@ pub trait Job: Send + Sync + 'static {
 /// The jobs of a hosting node.
 #[must_use]
 pub fn all(_host: &Host) -> Vec<Arc<dyn Job>> {
-    vec![Arc::new(crate::blobs::Expire)]
+    vec![Arc::new(crate::blobs::Expire), Arc::new(crate::lexicons::Resolve)]
 }
 
 /// Runs a job until `stop` resolves.

@@ -28,6 +28,7 @@ mod host;
 mod identity;
 pub mod jobs;
 pub mod keys;
+pub mod lexicons;
 pub mod passwords;
 mod plc;
 pub mod service_auth;

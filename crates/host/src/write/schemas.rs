@@ -3,6 +3,7 @@
 use p2pds_ipld::cbor::Value;
 use p2pds_syntax::{Nsid, Rkey};
 
+use crate::lexicons::Validation;
 use crate::{Host, HostError, HostResult};
 
 /// Whether records are checked against their schema.
@@ -58,13 +59,18 @@ impl Host {
         record: &Value,
         validate: Validate,
     ) -> HostResult<Option<Status>> {
-        let _ = (rkey, record);
-        match validate {
-            Validate::Skip => Ok(None),
-            Validate::Known => Ok(Some(Status::Unknown)),
-            Validate::Required => Err(HostError::invalid(format!(
+        if validate == Validate::Skip {
+            return Ok(None);
+        }
+        match (self.check_record(collection, rkey, record).await, validate) {
+            (Validation::Valid, _) => Ok(Some(Status::Valid)),
+            (Validation::Unknown, Validate::Required) => Err(HostError::invalid(format!(
                 "Unknown lexicon type: {collection}; leave `validate` out to write it unchecked"
             ))),
+            (Validation::Unknown, _) => Ok(Some(Status::Unknown)),
+            (Validation::Invalid(why), _) => {
+                Err(HostError::invalid(format!("Invalid {collection} record: {why}")))
+            }
         }
     }
 }
