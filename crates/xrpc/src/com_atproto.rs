@@ -1,5 +1,7 @@
 //! The methods under `com.atproto`.
 
+pub mod admin;
+pub mod identity;
 pub mod repo;
 pub mod server;
 pub mod sync;

@@ -23,7 +23,8 @@ use crate::guard::guard;
 use crate::limits::{Left, Limits};
 use crate::meter::Meters;
 use crate::reply;
-use crate::table::{self, BY_CID, UNLISTED, methods};
+use crate::table::{self, BY_CID, BY_NAME, UNLISTED, methods};
+use crate::well_known;
 
 /// What the methods share.
 pub struct Xrpc {
@@ -114,6 +115,9 @@ pub fn router(door: Arc<Xrpc>) -> Router {
         .route("/xrpc/{*method}", guarded((UNLISTED.route)(), &UNLISTED))
         .route("/.well-known/rasl/{cid}", guarded(get(rasl::handle), &BY_CID))
         .route("/ipfs/{cid}", guarded(get(ipfs::handle), &BY_CID))
+        .route("/.well-known/atproto-did", guarded(get(well_known::atproto_did), &BY_NAME))
+        .route("/.well-known/did.json", guarded(get(well_known::did_json), &BY_NAME))
+        .route("/tls-check", guarded(get(well_known::tls_check), &BY_NAME))
         .layer(middleware::from_fn_with_state(Arc::clone(&door), around))
         .with_state(door)
 }

@@ -31,6 +31,7 @@ mod output;
 pub mod proxy;
 mod reply;
 mod table;
+mod well_known;
 
 pub use asked::{Asked, Caller, Params, PeerAddress};
 pub use auth::{Auth, Refreshing, Secret, Session};

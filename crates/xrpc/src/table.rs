@@ -43,6 +43,9 @@ pub static UNLISTED: Method = entry::passed_on("*", Kind::Any);
 /// What holds for what is no lexicon method: public data, by CID.
 pub(crate) static BY_CID: Method = entry::public("by CID", Credentials::Public, not_found_route);
 
+/// What holds for what is asked by the name of the host: public as well.
+pub(crate) static BY_NAME: Method = entry::public("by name", Credentials::Public, not_found_route);
+
 /// All methods.
 pub fn methods() -> impl Iterator<Item = &'static Method> {
     FAMILIES.iter().copied().flatten()

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use p2pds_crypto::PublicKey;
 use p2pds_identity::plc::{Data, Log, Operation, PlcError, Service};
-use p2pds_syntax::{Did, Handle};
+use p2pds_syntax::{Did, DidMethod, Handle};
 use serde::Deserialize;
 
 use super::{of_plc, sign};
+use crate::accounts::tokens::TokenPurpose;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::keys::Keys;
@@ -109,15 +110,39 @@ fn fault_of_service(name: &str, service: &Service) -> Option<String> {
 }
 
 impl Host {
-    /// The next operation of an account with what its owner asks for, signed, not submitted. The caller has checked the
-    /// token that was sent by e-mail.
+    /// `requestPlcOperationSignature`: sends the token by e-mail.
     ///
     /// # Errors
-    /// The change is not one that the directory takes, or this host's key may not sign for the account.
-    pub async fn sign_plc_operation(&self, did: &Did, change: PlcChange) -> HostResult<Operation> {
+    /// The account has no address, or is no did:plc.
+    pub async fn request_plc_signature(&self, did: &Did) -> HostResult<()> {
+        let login = self.hosted(did).await?;
+        if did.method() != DidMethod::Plc {
+            return Err(HostError::invalid(format!(
+                "{did} is not a did:plc: its document is changed where it is served, without this host"
+            )));
+        }
+        self.send_email_token(&login, TokenPurpose::PlcOperation).await
+    }
+
+    /// `signPlcOperation`: the next operation of an account with what its owner asks for, signed, not submitted. The
+    /// token is used up with it.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `ExpiredToken`; the change is not one that the directory takes; this host's key may not sign for
+    /// the account.
+    pub async fn sign_plc_operation(
+        &self,
+        did: &Did,
+        token: &str,
+        change: PlcChange,
+    ) -> HostResult<Operation> {
         change.check()?;
+        let take = self.check_email_token(did, TokenPurpose::PlcOperation, token).await?;
         let log = self.plc_log_now(did).await?;
-        signed(self.keys(), &log, change, self.now())
+        let operation = signed(self.keys(), &log, change, self.now())?;
+        self.store().apply(take).await.map_err(Self::token_taken)?;
+        tracing::info!(event = "plc.signed", %did, cid = %operation.cid(), "an operation was signed for its owner");
+        Ok(operation)
     }
 }
 

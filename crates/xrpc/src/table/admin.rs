@@ -4,6 +4,7 @@ use axum::routing::{get, post};
 
 use super::entry::{Credentials, Kind, Method, Reason, absent, procedure, query};
 use super::not_yet;
+use crate::com_atproto::admin;
 
 const ADMIN: Credentials = Credentials::Admin;
 const MODERATOR: Credentials = Credentials::Moderator;
@@ -20,7 +21,7 @@ pub(super) const METHODS: &[Method] = &[
     query("com.atproto.admin.searchAccounts", MODERATOR, || get(not_yet)),
     procedure("com.atproto.admin.sendEmail", MODERATOR, || post(not_yet)),
     procedure("com.atproto.admin.updateAccountEmail", ADMIN, || post(not_yet)),
-    procedure("com.atproto.admin.updateAccountHandle", ADMIN, || post(not_yet)),
+    procedure("com.atproto.admin.updateAccountHandle", ADMIN, || post(admin::update_account_handle::handle)),
     procedure("com.atproto.admin.updateAccountPassword", ADMIN, || post(not_yet)),
     absent("com.atproto.admin.updateAccountSigningKey", Kind::Procedure, Reason::Nowhere),
     procedure("com.atproto.admin.updateSubjectStatus", MODERATOR, || post(not_yet)),

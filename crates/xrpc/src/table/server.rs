@@ -15,10 +15,11 @@ const RESERVED_KEYS: &[&Rule] = &[&RESERVED_KEY];
 const PASSWORDS: &[&Rule] = &[&PASSWORD];
 
 pub(super) const METHODS: &[Method] = &[
-    procedure("com.atproto.server.activateAccount", OWNER, || post(not_yet))
+    procedure("com.atproto.server.activateAccount", OWNER, || post(server::activate_account::handle))
         .body(Body::None)
         .needs(Permission::Never),
-    query("com.atproto.server.checkAccountStatus", SESSION, || get(not_yet)).needs(Permission::Any),
+    query("com.atproto.server.checkAccountStatus", SESSION, || get(server::check_account_status::handle))
+        .needs(Permission::Any),
     procedure("com.atproto.server.confirmEmail", SESSION, || post(not_yet)).needs(Permission::AccountEmail),
     procedure("com.atproto.server.createAccount", Credentials::ServiceOrNone, || post(not_yet))
         .rules(SIGN_UPS),
@@ -59,8 +60,10 @@ pub(super) const METHODS: &[Method] = &[
         .needs(Permission::Never),
     procedure("com.atproto.server.requestPasswordReset", Credentials::Public, || post(not_yet))
         .rules(FORGETTING),
-    procedure("com.atproto.server.reserveSigningKey", Credentials::Public, || post(not_yet))
-        .rules(RESERVED_KEYS),
+    procedure("com.atproto.server.reserveSigningKey", Credentials::Public, || {
+        post(server::reserve_signing_key::handle)
+    })
+    .rules(RESERVED_KEYS),
     procedure("com.atproto.server.resetPassword", Credentials::Public, || post(not_yet)).rules(PASSWORDS),
     procedure("com.atproto.server.revokeAppPassword", SESSION, || post(not_yet)).needs(Permission::Never),
     procedure("com.atproto.server.updateEmail", OWNER, || post(not_yet)).needs(Permission::Never),

@@ -1,0 +1,3 @@
+//! The methods under `com.atproto.admin`.
+
+pub mod update_account_handle;
