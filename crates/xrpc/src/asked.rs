@@ -22,8 +22,10 @@ pub struct PeerAddress(pub IpAddr);
 /// What a method is asked.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// Who asks.
+    /// As whom he reads.
     pub viewer: Viewer,
+    /// Who asks.
+    pub auth: Auth,
     /// Where from, as it is counted.
     pub from: IpAddr,
     /// Its parameters.
@@ -42,11 +44,23 @@ impl FromRequestParts<Arc<Xrpc>> for Asked {
         let caller = Caller::of(door, parts.extensions.get::<PeerAddress>(), &parts.headers);
         Ok(Self {
             viewer: auth.viewer(),
+            auth,
             from: caller.counted,
             params: Params::parse(parts.uri.query().unwrap_or_default()),
             host: host(parts),
             headers: parts.headers.clone(),
         })
+    }
+}
+
+impl Asked {
+    /// The same, about one account: its owner, and the operator, see it whatever its state.
+    #[must_use]
+    pub fn about(mut self, did: &Did) -> Self {
+        if self.auth.may_see(did) {
+            self.viewer = Viewer::Operator;
+        }
+        self
     }
 }
 
@@ -91,7 +105,7 @@ impl Asked {
     /// A request from an address, for tests.
     pub(crate) fn made_up(from: IpAddr) -> Self {
         let (params, headers, host) = (Params::default(), HeaderMap::new(), String::new());
-        Self { viewer: Viewer::Public, from, params, headers, host }
+        Self { viewer: Viewer::Public, auth: Auth::Anonymous, from, params, headers, host }
     }
 }
 

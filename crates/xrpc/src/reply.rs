@@ -26,6 +26,9 @@ pub const MIRROR: HeaderName = HeaderName::from_static("x-p2pds-mirror");
 
 /// What an answer about an account is a mirror of.
 fn mirror_of(account: &Account, rev: Option<String>) -> Option<HeaderValue> {
+    if account.hosted {
+        return None;
+    }
     let host = account.pds.as_deref().unwrap_or("none");
     let host = host.split_once("://").map_or(host, |(_, rest)| rest).trim_end_matches('/');
     let rev = rev.or_else(|| account.rev.map(|rev| rev.to_string()))?;

@@ -20,12 +20,13 @@ use crate::door::Xrpc;
 use crate::error::XrpcError;
 
 /// The account that a handle or DID names.
-pub(crate) fn account(door: &Xrpc, name: &AtIdentifier) -> Result<Did, XrpcError> {
+pub(crate) async fn account(door: &Xrpc, name: &AtIdentifier) -> Result<Did, XrpcError> {
     match name {
         AtIdentifier::Did(did) => Ok(did.clone()),
         AtIdentifier::Handle(handle) => door
             .reading
-            .did_of_handle(handle.as_str())
+            .named(handle.as_str())
+            .await?
             .ok_or_else(|| XrpcError::absent("RepoNotFound", format!("Could not find repo: {handle}"))),
     }
 }

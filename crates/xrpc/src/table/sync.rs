@@ -16,8 +16,10 @@ const LEAVING: Credentials = Credentials::Optional(STANDARD.or_takendown());
 pub(super) const METHODS: &[Method] = &[
     public("com.atproto.sync.getBlob", LEAVING, || get(sync::get_blob::handle)).needs(Permission::Any),
     public("com.atproto.sync.getBlocks", OPTIONAL, || get(sync::get_blocks::handle)).needs(Permission::Any),
-    query("com.atproto.sync.getCheckout", OPTIONAL, || get(not_yet)).rules(REPOS).needs(Permission::Any),
-    query("com.atproto.sync.getHead", OPTIONAL, || get(not_yet)).needs(Permission::Any),
+    query("com.atproto.sync.getCheckout", OPTIONAL, || get(sync::get_checkout::handle))
+        .rules(REPOS)
+        .needs(Permission::Any),
+    query("com.atproto.sync.getHead", OPTIONAL, || get(sync::get_head::handle)).needs(Permission::Any),
     absent("com.atproto.sync.getHostStatus", Kind::Query, Reason::OtherService),
     public("com.atproto.sync.getLatestCommit", OPTIONAL, || get(sync::get_latest_commit::handle))
         .needs(Permission::Any),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
 use super::{account, view};
@@ -10,12 +10,28 @@ use crate::asked::Asked;
 use crate::com_atproto::sync::get_record::path;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
+use crate::proxy::handle::public_read;
 use crate::reply;
 
-/// Answers it.
-pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
-    let did = account(&door, &asked.params.at_identifier("repo")?)?;
-    let (path, wanted) = (path(&asked)?, asked.params.cid("cid")?);
+/// Answers it; a record of an account that is not here the AppView may have.
+pub async fn handle(
+    State(door): State<Arc<Xrpc>>,
+    RawQuery(query): RawQuery,
+    asked: Asked,
+) -> Result<Response, XrpcError> {
+    match here(&door, &asked).await {
+        Err(error) if error.name == "RepoNotFound" && door.host.is_some() => {
+            let there =
+                public_read(&door, "com.atproto.repo.getRecord", (&asked.headers, query.as_deref())).await;
+            there.ok_or(error)
+        }
+        outcome => outcome,
+    }
+}
+
+async fn here(door: &Xrpc, asked: &Asked) -> Result<Response, XrpcError> {
+    let did = account(door, &asked.params.at_identifier("repo")?).await?;
+    let (path, wanted) = (path(asked)?, asked.params.cid("cid")?);
     let seen = door.reading.view(asked.viewer, &did).await?;
     let none = || XrpcError::absent("RecordNotFound", format!("Could not locate record: at://{did}/{path}"));
     let row = door.reading.served_record(asked.viewer, &seen, &path).await.map_err(|refusal| {

@@ -16,7 +16,7 @@ use crate::reply;
 
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
-    let did = account(&door, &asked.params.at_identifier("repo")?)?;
+    let did = account(&door, &asked.params.at_identifier("repo")?).await?;
     let collection = Nsid::parse(asked.params.need("collection")?)
         .map_err(|_| XrpcError::invalid("collection must be a valid nsid"))?;
     let limit = asked.params.limit(50, 100)?;

@@ -18,6 +18,7 @@ pub async fn handle(
     asked: Asked,
 ) -> Result<Response, XrpcError> {
     let did = asked.params.did("did")?;
+    let asked = asked.about(&did);
     let cid = parse_cid(asked.params.need("cid")?)?;
     let account = door.reading.account(asked.viewer, &did).await?;
     let mime = door.reading.blob_row(asked.viewer, &did, &cid).await.map_err(blob_name)?.mime;

@@ -19,6 +19,7 @@ const MOST_BYTES: usize = 16 << 20;
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
     let did = asked.params.did("did")?;
+    let asked = asked.about(&did);
     let cids = asked.params.all("cids").map(parse_cid).collect::<Result<Vec<_>, _>>()?;
     if cids.is_empty() || cids.len() > MOST {
         return Err(XrpcError::invalid(format!("cids must name 1 to {MOST} blocks")));

@@ -13,7 +13,9 @@ use crate::reply;
 
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
-    let (account, head) = door.reading.head(asked.viewer, &asked.params.did("did")?).await?;
+    let did = asked.params.did("did")?;
+    let asked = asked.about(&did);
+    let (account, head) = door.reading.head(asked.viewer, &did).await?;
     let body = json!({ "cid": head.commit.to_string(), "rev": head.rev.to_string() });
     Ok(reply::json_of(&account, head.rev, body))
 }

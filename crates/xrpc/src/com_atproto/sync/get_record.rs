@@ -15,6 +15,7 @@ use crate::reply;
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
     let did = asked.params.did("did")?;
+    let asked = asked.about(&did);
     let path = path(&asked)?;
     let _held = door.limits.heavy(&asked).await?;
     let seen = door.reading.view(asked.viewer, &did).await?;

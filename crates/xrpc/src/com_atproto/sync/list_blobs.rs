@@ -14,6 +14,7 @@ use crate::reply;
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
     let (did, since) = (asked.params.did("did")?, asked.params.rev("since")?);
+    let asked = asked.about(&did);
     let limit = asked.params.limit(500, 1_000)?;
     let after = asked.params.get("cursor").map(parse_cid).transpose()?;
     let _held = door.limits.heavy(&asked).await?;

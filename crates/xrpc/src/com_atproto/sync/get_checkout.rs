@@ -1,0 +1,3 @@
+//! `com.atproto.sync.getCheckout`, which getRepo replaced: the whole repo as a CAR.
+
+pub use super::get_repo::handle;
