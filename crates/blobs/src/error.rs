@@ -62,6 +62,16 @@ pub enum BlobError {
         "writing blobs has stopped because the disk did not confirm an earlier write; check the disk and restart"
     )]
     Stopped,
+    /// The S3 service did not do what it was asked.
+    #[error("could not {action} the bucket {bucket}: {what}")]
+    Remote {
+        /// `read from`, `write to`, ...
+        action: &'static str,
+        /// The bucket.
+        bucket: String,
+        /// What the service or the connection said.
+        what: String,
+    },
     /// Any other failure of a file operation.
     #[error("could not {action} {}: {source}", path.display())]
     Io {
@@ -85,9 +95,17 @@ impl BlobError {
             Self::WrongHash { .. } => ErrorKind::Corrupt,
             Self::TooLarge { .. } | Self::Quota { .. } | Self::DiskFull { .. } => ErrorKind::Limited,
             Self::Range { .. } => ErrorKind::Invalid,
-            Self::NotDurable { .. } | Self::Stopped | Self::Io { .. } => ErrorKind::Unavailable,
+            Self::NotDurable { .. } | Self::Stopped | Self::Io { .. } | Self::Remote { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Task(_) => ErrorKind::Bug,
         }
+    }
+
+    /// The service sent another number of bytes than it said.
+    pub(crate) fn cut_short() -> Self {
+        let what = "it sent another number of bytes than it said".to_owned();
+        Self::Remote { action: "read from", bucket: "of the blobs".to_owned(), what }
     }
 
     /// Names the file operation that failed; a full disk is recognised.

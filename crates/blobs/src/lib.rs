@@ -32,6 +32,7 @@
 mod error;
 mod layout;
 mod read;
+mod remote;
 mod space;
 mod store;
 mod upload;
@@ -39,6 +40,7 @@ mod upload;
 pub use error::BlobError;
 pub use layout::account_dir_name;
 pub use read::BlobReader;
+pub use remote::Bucket;
 pub use space::{Space, space};
 pub use store::{Blobs, Check, Entry, Options};
 pub use upload::{PutOptions, Quota, Sealed, Stored, Upload};

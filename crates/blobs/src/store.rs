@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::error::BlobError;
 use crate::layout::{DID_FILE, TMP, account_dir_name, did_of_name, is_hashed};
 use crate::read::BlobReader;
+use crate::remote::{Bucket, Remote};
 use crate::space::space;
 use crate::upload::{PutOptions, Upload};
 
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) stopped: AtomicBool,
     /// Accounts whose directory this process has made durable; forgetting some costs only a sync.
     durable: Mutex<HashSet<Did>>,
+    /// The bucket, when the blobs lie in one; `root` then only holds uploads under way.
+    pub(crate) remote: Option<Remote>,
 }
 
 /// What lies in an account's directory.
@@ -103,6 +106,18 @@ impl Blobs {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(dir: &Path, options: Options) -> Result<Self, BlobError> {
+        Self::open_at(dir, options, None)
+    }
+
+    /// Opens blobs that lie in a bucket of an S3 service; `dir` holds uploads under way. The bucket is not asked yet.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`] as [`Self::open`]; [`BlobError::Remote`] when the bucket's settings make no client.
+    pub fn open_bucket(dir: &Path, bucket: Bucket) -> Result<Self, BlobError> {
+        Self::open_at(dir, Options::default(), Some(Remote::open(bucket)?))
+    }
+
+    fn open_at(dir: &Path, options: Options, remote: Option<Remote>) -> Result<Self, BlobError> {
         let tmp = dir.join(TMP);
         fs::create_dir_all(&tmp).map_err(BlobError::io("create", &tmp))?;
         sync_dir(dir)?;
@@ -119,6 +134,7 @@ impl Blobs {
             next: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             durable: Mutex::new(HashSet::new()),
+            remote,
         })))
     }
 
@@ -153,6 +169,12 @@ impl Blobs {
         cid: &Cid,
         range: Option<std::ops::Range<u64>>,
     ) -> Result<Option<BlobReader>, BlobError> {
+        if let Some(remote) = &self.0.remote {
+            let found = remote.read(did, cid, range).await?;
+            return Ok(
+                found.map(|(size, stamp, range, pieces)| BlobReader::of_bucket(size, stamp, range, pieces))
+            );
+        }
         let path = self.path(did, cid);
         blocking(move || BlobReader::open(&path, range)).await
     }
@@ -162,6 +184,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Io`].
     pub async fn size(&self, did: &Did, cid: &Cid) -> Result<Option<u64>, BlobError> {
+        if let Some(remote) = &self.0.remote {
+            return remote.size(did, cid).await;
+        }
         let path = self.path(did, cid);
         blocking(move || found(fs::metadata(&path), "open", &path).map(|m| m.map(|m| m.len()))).await
     }
@@ -171,6 +196,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Io`] when it is there but cannot be read.
     pub async fn verify(&self, did: &Did, cid: &Cid) -> Result<Check, BlobError> {
+        if let Some(remote) = &self.0.remote {
+            return remote.verify(did, cid).await;
+        }
         let (path, cid) = (self.path(did, cid), *cid);
         blocking(move || check(&path, &cid)).await
     }
@@ -180,6 +208,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Io`], [`BlobError::NotDurable`].
     pub async fn delete(&self, did: &Did, cid: &Cid) -> Result<bool, BlobError> {
+        if let Some(remote) = &self.0.remote {
+            return remote.delete(did, cid).await;
+        }
         let (dir, path) = (self.dir(did), self.path(did, cid));
         let outcome = blocking(move || {
             let there = found(fs::remove_file(&path), "remove", &path)?.is_some();
@@ -197,6 +228,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Io`], [`BlobError::NotDurable`].
     pub async fn delete_account(&self, did: &Did) -> Result<u64, BlobError> {
+        if let Some(remote) = &self.0.remote {
+            return remote.delete_account(did).await;
+        }
         let (dir, root) = (self.dir(did), self.0.root.clone());
         self.note_durable(did, false);
         let outcome = blocking(move || {
@@ -215,6 +249,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Io`].
     pub async fn list(&self, did: &Did) -> Result<Vec<Entry>, BlobError> {
+        if let Some(remote) = &self.0.remote {
+            return remote.list(did).await;
+        }
         let dir = self.dir(did);
         blocking(move || list(&dir)).await
     }
@@ -224,6 +261,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Io`].
     pub async fn accounts(&self) -> Result<Vec<Did>, BlobError> {
+        if let Some(remote) = &self.0.remote {
+            return remote.accounts().await;
+        }
         let root = self.0.root.clone();
         blocking(move || accounts(&root)).await
     }

@@ -16,6 +16,7 @@
 
 mod backlinks;
 mod hot;
+mod import;
 mod open;
 mod prepare;
 mod resolve;
@@ -29,6 +30,7 @@ use p2pds_syntax::{Did, Nsid, RecordPath, Rkey, Tid};
 
 pub use hot::AccountLock;
 pub(crate) use hot::Writes;
+pub use import::Imported;
 pub use open::{Announce, EmptyCommit, Opened};
 pub use prepare::MAX_RECORD;
 pub use schemas::{Status, Validate};
@@ -189,9 +191,11 @@ impl Host {
         // From here on the spine may be ahead of the store: on any failure the state is dropped.
         match self.carry_out(&mut hot, resolved).await {
             Ok(written) => Turn::Done(hot, written),
-            Err(Failure::Store(error @ (StoreError::HeadMoved { .. } | StoreError::NotNewer { .. }))) => {
-                Turn::Moved(error)
-            }
+            Err(Failure::Store(
+                error @ (StoreError::HeadMoved { .. }
+                | StoreError::NotNewer { .. }
+                | StoreError::Mismatch { .. }),
+            )) => Turn::Moved(error),
             Err(Failure::Store(error)) => Turn::Refused(None, error.into()),
             Err(Failure::Host(error)) => Turn::Refused(None, error),
         }
@@ -199,8 +203,12 @@ impl Host {
 
     /// Plans, signs, stores.
     async fn carry_out(&self, hot: &mut Hot, resolved: Resolved<'_>) -> Result<Written, Failure> {
+        let blobs = resolved.changes.iter().filter_map(|change| change.new).flat_map(|block| &block.blobs);
+        // None of them may go between the look at it and the commit.
+        let expected = Self::expect_blobs(hot.did(), blobs.map(|blob| blob.cid).collect());
         let sealed = self.seal(hot, resolved)?;
-        let unit = Unit::Batch { did: hot.did().clone(), units: sealed.units };
+        let units = expected.into_iter().chain(sealed.units).collect();
+        let unit = Unit::Batch { did: hot.did().clone(), units };
         self.store().apply(unit).await.map_err(Failure::Store)?;
         hot.advance(sealed.head);
         Ok(hot.written(true, sealed.results))

@@ -39,6 +39,11 @@ impl Node {
 
     /// A host over a store.
     pub fn over(dir: TempDir, store: Arc<dyn Store>) -> Self {
+        Self::with(dir, store, config())
+    }
+
+    /// A host over a store, with these settings.
+    pub fn with(dir: TempDir, store: Arc<dyn Store>, config: HostConfig) -> Self {
         let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
         let net = Client::new(NetConfig { allow_loopback: true, ..NetConfig::default() }).unwrap();
         let directory = Directory::new(net.clone(), Arc::clone(&store), DirectoryConfig::default());
@@ -53,7 +58,7 @@ impl Node {
             clock: Arc::new(move || time.fetch_add(1, Ordering::Relaxed)),
             keys: Arc::new(Keys::in_memory().unwrap()),
         };
-        Self { host: Host::new(deps, config()), store, clock, dir }
+        Self { host: Host::new(deps, config), store, clock, dir }
     }
 
     /// Makes a hosted account with an empty repo; its signing key.
@@ -100,7 +105,10 @@ pub fn config() -> HostConfig {
         blobs: p2pds_host::blobs::BlobsConfig::default(),
         import_limit: 1 << 30,
         imports: true,
+        spool: std::env::temp_dir(),
         event_window: Duration::from_secs(86_400),
+        firehose: Default::default(),
+        relay: Default::default(),
         single_user: None,
         accounts: Default::default(),
     }
