@@ -5,6 +5,8 @@
 //! cost time and not memory; a few wait, the rest is sent away. App passwords are made here from 80 random bits: a
 //! digest is enough for those.
 
+mod bcrypt;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +106,7 @@ impl Passwords {
         self.work(move || match stored.as_deref() {
             None => argon(password.as_bytes(), &[0; SALT], MEMORY_KIB, PASSES, 1).map(|_| Check::Wrong),
             Some(stored) if stored.starts_with("$argon2id$") => check_argon(stored, password.as_bytes()),
+            Some(stored) if bcrypt::is_one(stored) => Ok(bcrypt::check(stored, password.as_bytes())),
             Some(stored) => check_scrypt(stored, password.as_bytes()),
         })
         .await
@@ -159,6 +162,9 @@ pub fn fits(password: &str) -> HostResult<()> {
 pub fn readable(stored: &str) -> bool {
     if stored.starts_with("$argon2id$") {
         return parse_argon(stored).is_some();
+    }
+    if bcrypt::is_one(stored) {
+        return bcrypt::readable(stored);
     }
     stored.split_once(':').is_some_and(|(salt, hash)| {
         !salt.is_empty() && hash.len() == SCRYPT_HASH * 2 && HEXLOWER.decode(hash.as_bytes()).is_ok()

@@ -81,7 +81,7 @@ fn peer(door: &Xrpc, token: &str) -> bool {
 ///
 /// # Errors
 /// What was shown is not accepted for it; or nothing was, and something is needed.
-pub(crate) async fn authenticate(
+pub async fn authenticate(
     door: &Xrpc,
     method: &Method,
     headers: &HeaderMap,
@@ -155,11 +155,11 @@ fn admin(door: &Xrpc, value: &str) -> Result<Auth, XrpcError> {
 }
 
 async fn session(host: &Host, sessions: Sessions, text: &str) -> Result<Auth, XrpcError> {
-    match token(text) {
-        Token::Session { refresh: false } => {}
-        _ => return Err(unverified()),
-    }
-    let access = host.verify_access(text).await?;
+    let access = match (host.single_user_access(text), token(text)) {
+        (Some(access), _) => access,
+        (None, Token::Session { refresh: false }) => host.verify_access(text).await?,
+        (None, _) => return Err(unverified()),
+    };
     let fits = match access.scope {
         Scope::Full => true,
         Scope::AppPassword | Scope::Privileged => sessions.app_passwords,

@@ -1,0 +1,109 @@
+//! Accounts move here and away by the documented flow, with the reference PDS at the other end and `@atproto/api` as it
+//! comes in between.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use p2pds_testkit::hosted::{Hosted, PASSWORD};
+use p2pds_testkit::need;
+use p2pds_testkit::oracle::{Account, Network, Options, POST, image, node, post_record};
+use serde_json::{Value, json};
+
+/// What the accounts have before they move.
+fn busy(account: &Account) {
+    account.bulk("move", 450).unwrap();
+    for seed in 0..3 {
+        account.post_image(&image(seed, 30_000)).unwrap();
+    }
+    let post = account.create(POST, &post_record("first words")).unwrap();
+    account.put(POST, post.rkey(), &post_record("better words")).unwrap();
+    let preferences = json!({"preferences": [
+        {"$type": "app.bsky.actor.defs#adultContentPref", "enabled": false},
+    ]});
+    account.call("app.bsky.actor.putPreferences", &preferences).unwrap();
+}
+
+/// Runs the flow.
+fn migrate(dir: &Path, given: &Value) -> Value {
+    let oracle = need::oracle().unwrap();
+    let modules = dir.join("node_modules");
+    if !modules.exists() {
+        std::os::unix::fs::symlink(oracle.join("node_modules"), &modules).unwrap();
+    }
+    let script = dir.join("migrate.mjs");
+    std::fs::write(&script, include_str!("migration/migrate.mjs")).unwrap();
+    let output = Command::new(node(&oracle)).arg(&script).arg(given.to_string()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "from {} to {}: {said}", given["from"], given["to"]);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What holds after a move, whichever way it went.
+fn moved(network: &Network, seen: &Value, to: &str) {
+    assert_eq!(seen["refused"], "AuthenticationRequired", "without service auth: {}", seen["refused"]);
+    assert_ne!(seen["early"], "accepted", "activated before its document says so");
+    assert_eq!(seen["blobs"], 3);
+    assert_eq!(seen["between"]["activated"], false);
+    assert_eq!(seen["between"]["validDid"], false);
+    assert_eq!(seen["between"]["indexedRecords"], seen["before"]["indexedRecords"]);
+    assert_eq!(seen["between"]["importedBlobs"], seen["before"]["importedBlobs"]);
+    assert_eq!(seen["between"]["expectedBlobs"], 3);
+    assert_eq!(seen["wrongToken"], "InvalidToken");
+    assert_eq!(seen["twice"], "InvalidToken", "the token works once");
+    assert!(seen["spoilt"].as_str().unwrap().contains("ndpoint"), "{}", seen["spoilt"]);
+    assert_eq!(seen["after"]["activated"], true);
+    assert_eq!(seen["after"]["validDid"], true);
+    assert_eq!(seen["preferences"], seen["kept"]);
+    assert_eq!(seen["old"]["status"], "deactivated");
+    assert_eq!(seen["now"]["active"], true);
+    assert_eq!(seen["records"].as_u64().unwrap(), seen["before"]["indexedRecords"].as_u64().unwrap() + 1);
+    let log: Vec<Value> =
+        serde_json::from_slice(&network.audit_log(seen["did"].as_str().unwrap()).unwrap()).unwrap();
+    let last = &log.last().unwrap()["operation"];
+    assert_eq!(last, &seen["operation"]);
+    assert_eq!(last["services"]["atproto_pds"]["endpoint"], to);
+}
+
+#[test]
+fn accounts_move_here_and_away_with_the_ordinary_client() {
+    let smtp = free_port();
+    let mail = format!("smtp://127.0.0.1:{smtp}");
+    let settings = vec![format!("PDS_EMAIL_SMTP_URL={mail}"), "PDS_EMAIL_FROM_ADDRESS=pds@mail.test".to_owned()];
+    let Some(network) = Network::start(&Options { settings, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let ours = [("PDS_EMAIL_SMTP_URL", mail.as_str()), ("PDS_EMAIL_FROM_ADDRESS", "pds@mail.test")];
+    let hosted = Hosted::start(&network, &dir.path().join("data"), &ours).unwrap();
+    let reference = &network.pdses[0].url;
+
+    let coming = network.account(0, "coming-p2pds", None).unwrap();
+    busy(&coming);
+    let given = |account: &Account, from: &str, to: &str, password: &str| {
+        json!({
+            "from": from, "to": to, "identifier": account.did, "password": password, "handle": account.handle,
+            "email": format!("{}@mail.test", account.handle.trim_end_matches(".test")),
+            "newPassword": "another-password", "smtp": smtp,
+        })
+    };
+    let seen = migrate(dir.path(), &given(&coming, reference, &hosted.url, "hunter22"));
+    moved(&network, &seen, &hosted.url);
+    // What the reference leaves as it is: the head is our own commit, under our key, and its rev is higher.
+    assert!(seen["head"]["rev"].as_str() > seen["between"]["repoRev"].as_str());
+
+    let going = hosted.sign_up(&network, "going-p2pds").unwrap();
+    busy(&going);
+    let seen = migrate(dir.path(), &given(&going, &hosted.url, reference, PASSWORD));
+    moved(&network, &seen, reference);
+}
