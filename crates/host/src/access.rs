@@ -56,6 +56,8 @@ pub struct Access {
     pub scope: Scope,
     /// Name of the app password that it was opened with.
     pub app_password: Option<String>,
+    /// The session's own name.
+    pub session: String,
 }
 
 /// A checked refresh token.

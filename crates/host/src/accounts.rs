@@ -1,19 +1,45 @@
 //! Accounts: made, logged into, changed, taken down, deleted.
 
+mod app_passwords;
+mod audit;
 mod config;
+mod email;
+mod erase;
+mod guesses;
+mod info;
+mod invites;
+mod log_in;
 pub mod mail;
+mod preferences;
+mod sign_up;
+mod status;
 pub mod tokens;
+mod unfinished;
+
+pub use audit::{Act, By};
 
 pub use config::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
+pub use email::fit_email;
+pub use erase::EraseJob;
+pub use info::AccountInfo;
+pub use invites::{ADMIN, AccountCodes, MOST_CODES};
+pub use log_in::{AccountView, Credentials, INVALID_HANDLE, LoggedIn, status_word};
+pub use mail::MailJob;
+pub use sign_up::NewAccount;
+pub use status::{Subject, SubjectStatus};
+pub use unfinished::UnfinishedJob;
 
 use crate::passwords::Passwords;
 use crate::sessions::Live;
+use guesses::Guesses;
 
 /// What is shared by all that concerns owners.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     /// Where hashing goes through.
     pub(crate) passwords: Passwords,
+    /// Wrong passwords, counted.
+    pub(crate) guesses: Guesses,
     /// Sessions known to go on.
     pub(crate) live: Live,
     /// Handles and addresses of accounts that are being made.

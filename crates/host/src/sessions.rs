@@ -95,7 +95,7 @@ impl Host {
                 row.app_password
             }
         };
-        Ok(Access { did, scope, app_password })
+        Ok(Access { did, scope, app_password, session: id.to_owned() })
     }
 
     /// What a refresh token is. One past its end is good for ending its session, when `expired` is set.
@@ -283,10 +283,14 @@ impl Host {
         Ok(())
     }
 
-    /// The unit that ends all sessions of an account; [`Self::sessions_ended`] follows once it is applied.
+    /// The unit that ends all sessions of an account, but for one; [`Self::sessions_ended`] follows once it is applied.
     #[must_use]
-    pub fn end_sessions(&self, did: &Did) -> Unit {
-        let unit = AccountsUnit::DropSessions { did: did.clone(), app_password: None };
+    pub fn end_sessions(&self, did: &Did, except: Option<&str>) -> Unit {
+        let unit = AccountsUnit::DropSessions {
+            did: did.clone(),
+            app_password: None,
+            except: except.map(str::to_owned),
+        };
         Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))
     }
 

@@ -244,6 +244,8 @@ pub enum AccountsUnit {
         did: Did,
         /// The app password.
         app_password: Option<String>,
+        /// One that goes on.
+        except: Option<String>,
     },
     /// Forgets sessions and tokens that are over, at most [`crate::CHUNK_ROWS`] of each.
     ForgetExpired {

@@ -12,6 +12,8 @@ use crate::apply::{Apply, mismatch};
 use crate::codes::len;
 use crate::fault::Outcome;
 
+/// How long mail that was given up is kept for the operator, microseconds.
+const MAIL_KEPT: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// Most used-up refresh tokens of one session that are remembered.
 const MOST_USED_UP: i64 = 256;
 
@@ -24,8 +26,8 @@ impl Apply {
                 self.rotate_session(rotate).map(AccountsApplied::Rotation)
             }
             AccountsUnit::DropSession { did, id } => self.drop_session(did, id).map(done),
-            AccountsUnit::DropSessions { did, app_password } => {
-                self.drop_sessions(did, app_password.as_deref()).map(done)
+            AccountsUnit::DropSessions { did, app_password, except } => {
+                self.drop_sessions(did, app_password.as_deref(), except.as_deref()).map(done)
             }
             AccountsUnit::ForgetExpired { at } => self.forget_expired(*at).map(AccountsApplied::Forgotten),
             AccountsUnit::PutAppPassword(row) => self.put_app_password(row).map(done),
@@ -167,15 +169,18 @@ impl Apply {
         self.run_with("DELETE FROM session WHERE did = ?1 AND id = ?2", params![did.as_str(), id])
     }
 
-    fn drop_sessions(&self, did: &Did, app_password: Option<&str>) -> Outcome<()> {
-        let which = "did = ?1 AND (?2 IS NULL OR app_password = ?2)";
+    fn drop_sessions(&self, did: &Did, app_password: Option<&str>, except: Option<&str>) -> Outcome<()> {
+        let which = "did = ?1 AND (?2 IS NULL OR app_password = ?2) AND (?3 IS NULL OR id <> ?3)";
         self.run_with(
             &format!(
                 "DELETE FROM refresh WHERE did = ?1 AND session IN (SELECT id FROM session WHERE {which})"
             ),
-            params![did.as_str(), app_password],
+            params![did.as_str(), app_password, except],
         )?;
-        self.run_with(&format!("DELETE FROM session WHERE {which}"), params![did.as_str(), app_password])
+        self.run_with(
+            &format!("DELETE FROM session WHERE {which}"),
+            params![did.as_str(), app_password, except],
+        )
     }
 
     fn forget_expired(&self, at: i64) -> Outcome<u64> {
@@ -195,7 +200,13 @@ impl Apply {
                    (SELECT did, purpose FROM email_token WHERE expires_at <= ?1 LIMIT ?2)",
             )?
             .execute(params![at, len(CHUNK_ROWS)])?;
-        Ok(over.len().saturating_add(tokens) as u64)
+        let mails = self
+            .conn
+            .prepare_cached(
+                "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE given_up_at < ?1 LIMIT ?2)",
+            )?
+            .execute(params![at.saturating_sub(MAIL_KEPT), len(CHUNK_ROWS)])?;
+        Ok(over.len().saturating_add(tokens).saturating_add(mails) as u64)
     }
 
     fn put_app_password(&self, row: &AppPasswordRow) -> Outcome<()> {

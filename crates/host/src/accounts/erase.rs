@@ -1,0 +1,160 @@
+//! Deleting an account, so that no byte of it is left.
+//!
+//! One batch makes it unreachable and tells the network; what is stored is erased after that, piece by piece, and all
+//! files of the node are searched for it. Cut off anywhere, it goes on from there.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use p2pds_store::{Applied, Unit};
+use p2pds_syntax::Did;
+
+use super::audit::{Act, By};
+use super::tokens::TokenPurpose;
+use crate::error::{HostError, HostResult};
+use crate::events::{self, Said};
+use crate::host::Host;
+use crate::jobs::Job;
+
+/// How a deletion's reason begins in the list of purges, so that it is told from those of archived accounts.
+const BASIS: &str = "hosted account deleted by ";
+/// Accounts of one round.
+const ROUND: usize = 50;
+/// How often it is looked whether a deletion is due.
+const EVERY: Duration = Duration::from_secs(60);
+
+impl Host {
+    /// Sends the token that a deletion needs.
+    ///
+    /// # Errors
+    /// The account has no address; the store.
+    pub async fn request_account_delete(&self, did: &Did) -> HostResult<()> {
+        let login = self.own_login(did).await?;
+        self.send_email_token(&login, TokenPurpose::DeleteAccount).await
+    }
+
+    /// Deletes an account at its owner's wish. It is gone for everybody when this answers; its data is erased after.
+    ///
+    /// # Errors
+    /// Wrong password or DID; `InvalidToken`, `ExpiredToken`; the store.
+    pub async fn delete_account(
+        &self,
+        did: &Did,
+        password: &str,
+        token: &str,
+        address: &str,
+    ) -> HostResult<()> {
+        if password.encode_utf16().count() > crate::passwords::LONGEST {
+            return Err(HostError::unauthenticated(
+                "AuthenticationRequired",
+                "Password too long. Consider resetting your password.",
+            ));
+        }
+        let login = self.store().login(did).await?;
+        let login = login.ok_or_else(|| HostError::invalid("account not found"))?;
+        self.is_own_password(&login, password, address).await?;
+        let take = self.check_email_token(did, TokenPurpose::DeleteAccount, token).await?;
+        self.delete(did, &By::Owner, vec![take]).await
+    }
+
+    /// Deletes an account without asking its owner.
+    ///
+    /// # Errors
+    /// No such account; the store.
+    pub async fn admin_delete_account(&self, by: &By, did: &Did) -> HostResult<()> {
+        let audit =
+            self.audit_unit(Act { by, what: "deleteAccount", did: Some(did), subject: "", detail: "" });
+        self.delete(did, by, vec![audit]).await
+    }
+
+    async fn delete(&self, did: &Did, by: &By, mut units: Vec<Unit>) -> HostResult<()> {
+        let lock = self.account_lock(did).await?;
+        let held = lock.hold().await;
+        let login = self.store().login(did).await?;
+        let login = login
+            .ok_or_else(|| HostError::invalid(format!("Account not found: {did} is not hosted here")))?;
+        let now = self.now();
+        // One that was brought here and never activated is still another server's: the network never heard of it here.
+        let heard_of = login.deactivated_at != Some(login.created_at);
+        if heard_of {
+            units.push(events::account(did, Said::Deleted, now)?);
+        }
+        units.push(self.end_sessions(did, None));
+        units.push(Unit::DropLogin { did: did.clone() });
+        let basis = format!("{BASIS}{}", by.as_str());
+        units.push(Unit::PurgeBegin { did: did.clone(), basis, at: now });
+        self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(Self::token_taken)?;
+        drop(held);
+        self.sessions_ended(did);
+        tracing::info!(event = "host.account.deleted", %did, by = by.as_str(), "an account was deleted; its data is being erased");
+        self.accounts().erase.notify_one();
+        Ok(())
+    }
+
+    /// Erases what is stored of an account whose deletion began.
+    ///
+    /// # Errors
+    /// The store or the disk; asked again, it goes on.
+    pub async fn erase(&self, did: &Did) -> HostResult<()> {
+        self.chunks(|| Unit::EraseEvents { did: did.clone() }).await?;
+        self.blobs().delete_account(did).await.map_err(|error| {
+            tracing::error!(event = "host.erase", %did, %error, "blobs of a deleted account cannot be erased now");
+            HostError::upstream("blobs of a deleted account cannot be erased now")
+        })?;
+        self.chunks(|| Unit::PurgeChunk { did: did.clone() }).await?;
+        let found = self.store().erase_traces(did).await?;
+        if found.left > 0 {
+            tracing::warn!(event = "host.erase.traces", %did, report = %found, "traces of a deleted account are left");
+        }
+        let report = found.to_string();
+        self.store().apply(Unit::PurgeEnd { did: did.clone(), at: self.now(), report }).await?;
+        tracing::info!(event = "host.account.erased", %did, rows = found.rows, "a deleted account was erased");
+        Ok(())
+    }
+
+    async fn chunks(&self, unit: impl Fn() -> Unit) -> HostResult<()> {
+        loop {
+            match self.store().apply(unit()).await? {
+                Applied::Chunk { done: false, .. } => {}
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Deletions that are not finished.
+    async fn to_erase(&self) -> HostResult<Vec<Did>> {
+        let purges = self.store().purges(1_000).await?;
+        let open = purges.into_iter().filter(|row| row.ended_at.is_none() && row.basis.starts_with(BASIS));
+        Ok(open.map(|row| row.did).collect())
+    }
+}
+
+/// Deletes accounts whose time has come, and erases what was deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct EraseJob;
+
+#[async_trait]
+impl Job for EraseJob {
+    fn name(&self) -> &'static str {
+        "erase-accounts"
+    }
+
+    async fn round(&self, host: &Host) -> HostResult<Duration> {
+        for did in host.store().logins_to_delete(host.now(), ROUND).await? {
+            let by = By::Node;
+            let detail = "its owner deactivated it and set this time for its deletion";
+            let audit =
+                host.audit_unit(Act { by: &by, what: "deleteAccount", did: Some(&did), subject: "", detail });
+            tracing::warn!(event = "host.account.due", %did, "a deactivated account is deleted now: the time that was set for that has come");
+            host.delete(&did, &by, vec![audit]).await?;
+        }
+        for did in host.to_erase().await? {
+            host.erase(&did).await?;
+        }
+        Ok(EVERY)
+    }
+
+    async fn wanted(&self, host: &Host) {
+        host.accounts().erase.notified().await;
+    }
+}

@@ -1,0 +1,291 @@
+//! Logging in, and what a session is told of its account.
+
+use std::time::{Duration, Instant};
+
+use p2pds_store::hosting::{AccountsUnit, HostingUnit};
+use p2pds_store::{Login, LoginPatch, Unit};
+use p2pds_syntax::{AtIdentifier, Did};
+
+use crate::access::Refresh;
+use crate::error::{HostError, HostResult};
+use crate::host::Host;
+use crate::passwords::{
+    self, Check, LONGEST, REFUSAL_TAKES, find_app_password, keep_app_password, looks_like_app_password,
+};
+use crate::sessions::{AppPassword, Tokens};
+
+/// How long a DID document may take that comes with a session.
+const DOCUMENT_PATIENCE: Duration = Duration::from_millis(1_500);
+/// What stands for a handle that is none.
+pub const INVALID_HANDLE: &str = "handle.invalid";
+
+/// What a session is told of its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountView {
+    /// The account.
+    pub did: Did,
+    /// Its handle, or `handle.invalid`.
+    pub handle: String,
+    /// Its address.
+    pub email: Option<String>,
+    /// Whether that was confirmed.
+    pub email_confirmed: bool,
+    /// Whether it is active.
+    pub active: bool,
+    /// Why not.
+    pub status: Option<&'static str>,
+    /// Its DID document, as JSON.
+    pub document: Option<std::sync::Arc<str>>,
+}
+
+/// A session that was begun or refreshed.
+#[derive(Debug, Clone)]
+pub struct LoggedIn {
+    /// Of whom.
+    pub account: AccountView,
+    /// Its tokens.
+    pub tokens: Tokens,
+}
+
+/// Who wants to log in.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// Handle, DID or address.
+    pub identifier: &'a str,
+    /// Password or app password.
+    pub password: &'a str,
+    /// Whether a session of an account that was taken down is wanted too.
+    pub allow_takendown: bool,
+    /// Where the request comes from.
+    pub address: &'a str,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials")
+    }
+}
+
+/// Which password it was.
+enum Matched {
+    None,
+    Own { keep_anew: bool },
+    App { app: AppPassword, keep_anew: bool },
+}
+
+fn wrong() -> HostError {
+    HostError::unauthenticated("AuthenticationRequired", "Invalid identifier or password")
+}
+
+impl Host {
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// `AuthenticationRequired` for whatever is wrong, always alike; `AccountTakedown`; too many guesses; the store.
+    pub async fn log_in(&self, given: Credentials<'_>) -> HostResult<LoggedIn> {
+        let began = Instant::now();
+        let name = given.identifier.trim().to_lowercase();
+        if given.password.encode_utf16().count() > LONGEST {
+            return Err(HostError::unauthenticated(
+                "AuthenticationRequired",
+                "Password too long. Consider resetting your password.",
+            ));
+        }
+        let guesses = &self.accounts().guesses;
+        guesses.check(&name, given.address, self.now())?;
+        match self.check_credentials(&name, given.password).await? {
+            Some((login, app_password)) => {
+                guesses.right(&name, given.address, self.now());
+                self.begin_session(login, app_password, given.allow_takendown).await
+            }
+            None => {
+                guesses.wrong(&name, given.address, self.now());
+                metrics::counter!("p2pds_host_logins_total", "outcome" => "wrong").increment(1);
+                tokio::time::sleep(REFUSAL_TAKES.saturating_sub(began.elapsed())).await;
+                Err(wrong())
+            }
+        }
+    }
+
+    async fn check_credentials(
+        &self,
+        name: &str,
+        password: &str,
+    ) -> HostResult<Option<(Login, Option<AppPassword>)>> {
+        let login = self.login_of(name).await?;
+        let matched = self.match_password(login.as_ref(), password).await?;
+        let Some(login) = login else { return Ok(None) };
+        let app = match matched {
+            Matched::None => return Ok(None),
+            Matched::Own { keep_anew } => {
+                if keep_anew {
+                    let kept = self.accounts().passwords.keep_anew(password).await?;
+                    let patch = Box::new(LoginPatch { password: Some(kept), ..LoginPatch::default() });
+                    self.store().apply(Unit::PatchLogin { did: login.did.clone(), patch }).await?;
+                }
+                None
+            }
+            // App passwords of an account that was taken down open nothing.
+            Matched::App { .. } if login.takedown.is_some() => return Ok(None),
+            Matched::App { app, keep_anew } => {
+                if keep_anew {
+                    let unit = AccountsUnit::RehashAppPassword {
+                        did: login.did.clone(),
+                        name: app.name.clone(),
+                        password: keep_app_password(&login.did, password),
+                    };
+                    self.store().apply(Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))).await?;
+                }
+                Some(app)
+            }
+        };
+        Ok(Some((login, app)))
+    }
+
+    /// The account that is called so: by handle, DID or address.
+    pub(crate) async fn login_of(&self, name: &str) -> HostResult<Option<Login>> {
+        let name = name.trim_start_matches('@');
+        if name.contains('@') {
+            return Ok(self.store().login_by_email(name).await?);
+        }
+        Ok(match AtIdentifier::parse(name) {
+            Ok(AtIdentifier::Did(did)) => self.store().login(&did).await?,
+            Ok(AtIdentifier::Handle(handle)) => self.store().login_by_handle(handle.as_str()).await?,
+            Err(_) => None,
+        })
+    }
+
+    /// Always one costly hash, whoever is meant; a second one only where app passwords of another server wait to be
+    /// kept anew, which no account of this host has.
+    async fn match_password(&self, login: Option<&Login>, password: &str) -> HostResult<Matched> {
+        let hashing = &self.accounts().passwords;
+        let mut foreign = Vec::new();
+        if let Some(login) = login
+            && looks_like_app_password(password)
+        {
+            let rows = self.store().app_passwords(&login.did).await?;
+            let found = find_app_password(&login.did, rows.iter().map(|row| row.password.as_str()), password);
+            if let Some(row) = found.and_then(|at| rows.get(at)) {
+                let app = AppPassword { name: row.name.clone(), privileged: row.privileged };
+                return Ok(Matched::App { app, keep_anew: false });
+            }
+            foreign = rows.into_iter().filter(|row| !row.password.starts_with("sha256:")).collect();
+        }
+        match hashing.check(login.map(|login| login.password.as_str()), password).await? {
+            Check::Right => return Ok(Matched::Own { keep_anew: false }),
+            Check::RightButOld => return Ok(Matched::Own { keep_anew: true }),
+            Check::Wrong => {}
+        }
+        if let Some(login) = login.filter(|_| !foreign.is_empty()) {
+            let kept = foreign.iter().map(|row| row.password.clone()).collect();
+            let found = hashing.find_foreign_app_password(&login.did, kept, password).await?;
+            if let Some(row) = found.and_then(|at| foreign.get(at)) {
+                let app = AppPassword { name: row.name.clone(), privileged: row.privileged };
+                return Ok(Matched::App { app, keep_anew: true });
+            }
+        }
+        Ok(Matched::None)
+    }
+
+    async fn begin_session(
+        &self,
+        login: Login,
+        app_password: Option<AppPassword>,
+        allow_takendown: bool,
+    ) -> HostResult<LoggedIn> {
+        let takendown = login.takedown.is_some();
+        if takendown && !allow_takendown {
+            return Err(HostError::unauthenticated("AccountTakedown", "Account has been taken down"));
+        }
+        let session = self.new_session(&login.did, app_password, takendown)?;
+        self.store().apply(session.unit).await?;
+        metrics::counter!("p2pds_host_logins_total", "outcome" => "right").increment(1);
+        Ok(LoggedIn { account: self.view_of(&login).await?, tokens: session.tokens })
+    }
+
+    /// Exchanges a refresh token.
+    ///
+    /// # Errors
+    /// `AccountTakedown`, `ExpiredToken`; the store.
+    pub async fn refresh(&self, refresh: &Refresh) -> HostResult<LoggedIn> {
+        let login = self.own_login(&refresh.did).await?;
+        if login.takedown.is_some() {
+            return Err(HostError::unauthenticated("AccountTakedown", "Account has been taken down"));
+        }
+        let tokens = self.refresh_session(refresh).await?;
+        Ok(LoggedIn { account: self.view_of(&login).await?, tokens })
+    }
+
+    /// What a session is told of its account.
+    ///
+    /// # Errors
+    /// The account is gone; the store.
+    pub async fn account_view(&self, did: &Did) -> HostResult<AccountView> {
+        let login = self.own_login(did).await?;
+        self.view_of(&login).await
+    }
+
+    /// The login of an account that calls.
+    pub(crate) async fn own_login(&self, did: &Did) -> HostResult<Login> {
+        let login = self.store().login(did).await?;
+        login.ok_or_else(|| HostError::invalid(format!("Could not find user info for account: {did}")))
+    }
+
+    pub(crate) async fn view_of(&self, login: &Login) -> HostResult<AccountView> {
+        let account = self.store().account(&login.did).await?;
+        let status = status_word(login);
+        Ok(AccountView {
+            did: login.did.clone(),
+            handle: account.and_then(|a| a.handle).unwrap_or_else(|| INVALID_HANDLE.to_owned()),
+            email: Some(login.email.clone()).filter(|email| !email.is_empty()),
+            email_confirmed: login.email_confirmed_at.is_some(),
+            active: status.is_none(),
+            status,
+            document: self.document_of(&login.did).await,
+        })
+    }
+
+    /// The DID document, if it can be had soon.
+    async fn document_of(&self, did: &Did) -> Option<std::sync::Arc<str>> {
+        if !self.config().accounts.did_doc_with_session {
+            return None;
+        }
+        let who = AtIdentifier::Did(did.clone());
+        let resolved = tokio::time::timeout(DOCUMENT_PATIENCE, self.directory().resolve(&who)).await;
+        if let Ok(Ok(identity)) = resolved {
+            return Some(identity.doc_json);
+        }
+        let stored = self.directory().stored(did).await.ok().flatten();
+        stored.map(|identity| identity.doc_json)
+    }
+
+    /// Whether a password is the account's own, for what needs it again. Costs what a login costs.
+    pub(crate) async fn is_own_password(
+        &self,
+        login: &Login,
+        password: &str,
+        address: &str,
+    ) -> HostResult<()> {
+        let (name, began) = (login.did.as_str(), Instant::now());
+        let guesses = &self.accounts().guesses;
+        guesses.check(name, address, self.now())?;
+        match self.accounts().passwords.check(Some(&login.password), password).await? {
+            passwords::Check::Wrong => {
+                guesses.wrong(name, address, self.now());
+                tokio::time::sleep(REFUSAL_TAKES.saturating_sub(began.elapsed())).await;
+                Err(HostError::unauthenticated("AuthenticationRequired", "Invalid did or password"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why an account is not active; `None` when it is.
+#[must_use]
+pub fn status_word(login: &Login) -> Option<&'static str> {
+    match login {
+        Login { takedown: Some(_), .. } => Some("takendown"),
+        Login { deactivated_at: Some(_), .. } => Some("deactivated"),
+        _ => None,
+    }
+}

@@ -1,0 +1,232 @@
+//! Whether an account, a record or a blob is shown: deactivation by its owner, takedown by a moderator.
+
+use p2pds_ipld::Cid;
+use p2pds_store::hosting::{AccountsUnit, HostingUnit, TakedownRow};
+use p2pds_store::{AccountPatch, AccountStatus, Login, LoginPatch, Unit};
+use p2pds_syntax::{Did, ErrorKind, RecordPath};
+
+use super::audit::{Act, By};
+use crate::error::{HostError, HostResult};
+use crate::events::{self, Said};
+use crate::host::Host;
+
+/// What a moderator acts on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// An account.
+    Account(Did),
+    /// A record.
+    Record(Did, RecordPath),
+    /// A blob of an account.
+    Blob(Did, Cid),
+}
+
+impl Subject {
+    /// The account that it is or belongs to.
+    #[must_use]
+    pub fn did(&self) -> &Did {
+        match self {
+            Self::Account(did) | Self::Record(did, _) | Self::Blob(did, _) => did,
+        }
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Account(_) => String::new(),
+            Self::Record(_, path) => path.to_string(),
+            Self::Blob(_, cid) => cid.to_string(),
+        }
+    }
+}
+
+/// How a subject stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SubjectStatus {
+    /// The takedown's reference, if it is taken down.
+    pub takedown: Option<String>,
+    /// Of an account: whether it is deactivated.
+    pub deactivated: Option<bool>,
+    /// Of a record: its CID now.
+    pub cid: Option<Cid>,
+}
+
+/// The status that an account with this login has.
+pub(crate) fn status_of(login: &Login) -> (AccountStatus, Said) {
+    match login {
+        Login { takedown: Some(_), .. } => (AccountStatus::Takendown, Said::Takendown),
+        Login { deactivated_at: Some(_), .. } => (AccountStatus::Deactivated, Said::Deactivated),
+        _ => (AccountStatus::Active, Said::Active),
+    }
+}
+
+fn absent(what: &str) -> HostError {
+    HostError::new(ErrorKind::Invalid, "NotFound", format!("Subject not found: {what}"))
+}
+
+impl Host {
+    /// Switches an account off at its owner's wish; it may be deleted by itself later.
+    ///
+    /// # Errors
+    /// The account is gone; the store.
+    pub async fn deactivate_account(&self, did: &Did, delete_after: Option<i64>) -> HostResult<()> {
+        let login = self.own_login(did).await?;
+        let patch = LoginPatch {
+            deactivated_at: Some(Some(login.deactivated_at.unwrap_or_else(|| self.now()))),
+            delete_after: Some(delete_after),
+            ..LoginPatch::default()
+        };
+        self.change_status(login, patch, Vec::new()).await
+    }
+
+    /// Changes what an account's status depends on, with what follows from it: the row that readers ask, and the event.
+    pub(crate) async fn change_status(
+        &self,
+        login: Login,
+        patch: LoginPatch,
+        mut units: Vec<Unit>,
+    ) -> HostResult<()> {
+        let did = login.did.clone();
+        // A write that is under way ends first; the next one reads the login anew.
+        let lock = self.account_lock(&did).await?;
+        let held = lock.hold().await;
+        let mut after = login;
+        patch.clone().apply(&mut after);
+        let (status, said) = status_of(&after);
+        let now = self.now();
+        let row = AccountPatch { status: Some(status), status_at: Some(now), ..AccountPatch::default() };
+        units.push(Unit::PatchLogin { did: did.clone(), patch: Box::new(patch) });
+        units.push(Unit::PatchAccount { did: did.clone(), patch: Box::new(row) });
+        units.push(events::account(&did, said, now)?);
+        self.store().apply(Unit::Batch { did, units }).await?;
+        drop(held);
+        Ok(())
+    }
+
+    /// Takes something down, or shows it again.
+    ///
+    /// # Errors
+    /// `NotFound`; the store.
+    pub async fn take_down(&self, by: &By, subject: &Subject, reference: Option<&str>) -> HostResult<()> {
+        self.moderate(by, subject, true, reference).await
+    }
+
+    /// Ends a takedown.
+    ///
+    /// # Errors
+    /// `NotFound`; the store.
+    pub async fn restore(&self, by: &By, subject: &Subject) -> HostResult<()> {
+        self.moderate(by, subject, false, None).await
+    }
+
+    async fn moderate(
+        &self,
+        by: &By,
+        subject: &Subject,
+        down: bool,
+        reference: Option<&str>,
+    ) -> HostResult<()> {
+        let did = subject.did();
+        let login = self.store().login(did).await?.ok_or_else(|| absent(did.as_str()))?;
+        let reference = reference.map(str::trim).filter(|text| !text.is_empty());
+        let reference = reference.map_or_else(|| self.now().to_string(), str::to_owned);
+        let key = subject.key();
+        let what = if down { "takedown" } else { "restore" };
+        let detail = if down { reference.as_str() } else { "" };
+        let audit = self.audit_unit(Act { by, what, did: Some(did), subject: &key, detail });
+        match subject {
+            Subject::Account(_) => {
+                let patch =
+                    LoginPatch { takedown: Some(down.then_some(reference.clone())), ..LoginPatch::default() };
+                let mut units = vec![audit];
+                if down {
+                    units.push(self.end_sessions(did, None));
+                }
+                self.change_status(login, patch, units).await?;
+                self.sessions_ended(did);
+            }
+            Subject::Record(..) | Subject::Blob(..) => {
+                let unit = if down {
+                    let at = self.now();
+                    AccountsUnit::PutTakedown(TakedownRow {
+                        did: did.clone(),
+                        subject: key,
+                        reference: reference.clone(),
+                        at,
+                    })
+                } else {
+                    AccountsUnit::DropTakedown { did: did.clone(), subject: key }
+                };
+                let mut units = vec![audit, Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))];
+                if let Subject::Blob(_, cid) = subject {
+                    units.extend(self.blob_takedown(did, cid, down, &reference).await?);
+                }
+                self.store().apply(Unit::Batch { did: did.clone(), units }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a takedown does to the blob itself.
+    async fn blob_takedown(
+        &self,
+        did: &Did,
+        cid: &Cid,
+        down: bool,
+        reference: &str,
+    ) -> HostResult<Option<Unit>> {
+        use p2pds_store::BlobState;
+        let Some(row) = self.store().blob(did, cid).await? else { return Err(absent(&cid.to_string())) };
+        let state = match (&row.state, down) {
+            (BlobState::Held, true) => BlobState::Quarantined { reference: reference.to_owned() },
+            (BlobState::Quarantined { .. }, false) => BlobState::Held,
+            _ => return Ok(None),
+        };
+        Ok(Some(Unit::PutBlob { did: did.clone(), cid: *cid, size: Some(row.size), mime: None, state }))
+    }
+
+    /// How a subject stands.
+    ///
+    /// # Errors
+    /// `NotFound`; the store.
+    pub async fn subject_status(&self, subject: &Subject) -> HostResult<SubjectStatus> {
+        let did = subject.did();
+        let login = self.store().login(did).await?.ok_or_else(|| absent(did.as_str()))?;
+        let takedown = self.store().takedown(did, &subject.key()).await?.map(|row| row.reference);
+        match subject {
+            Subject::Account(_) => Ok(SubjectStatus {
+                takedown: login.takedown,
+                deactivated: Some(login.deactivated_at.is_some()),
+                cid: None,
+            }),
+            Subject::Record(_, path) => {
+                let repo = self.store().live_repo(did).await?.ok_or_else(|| absent(&path.to_string()))?;
+                let row =
+                    self.store().record(repo.id, path).await?.ok_or_else(|| absent(&path.to_string()))?;
+                Ok(SubjectStatus { takedown, deactivated: None, cid: Some(row.cid) })
+            }
+            Subject::Blob(_, cid) => {
+                self.store().blob(did, cid).await?.ok_or_else(|| absent(&cid.to_string()))?;
+                Ok(SubjectStatus { takedown, deactivated: None, cid: Some(*cid) })
+            }
+        }
+    }
+
+    /// Whether a record may be shown.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn is_taken_down(&self, did: &Did, path: &RecordPath) -> HostResult<bool> {
+        Ok(self.store().takedown(did, path.as_str()).await?.is_some())
+    }
+
+    /// Tells subscribers once more how an account stands.
+    ///
+    /// # Errors
+    /// `NotFound`; the store.
+    pub async fn repeat_status(&self, did: &Did) -> HostResult<()> {
+        let login = self.store().login(did).await?.ok_or_else(|| absent(did.as_str()))?;
+        let (_, said) = status_of(&login);
+        self.store().apply(events::account(did, said, self.now())?).await?;
+        Ok(())
+    }
+}
