@@ -27,6 +27,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod operator;
+pub mod passing;
 pub mod progress;
 pub mod serving;
 pub mod words;

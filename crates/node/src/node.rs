@@ -69,7 +69,9 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         handle_domains: engine.host.as_ref().map(|host| host.config().handle_domains.clone()),
         address,
     });
-    let routes = http::router(door, serving::door(&engine));
+    let public = serving::door(&engine)?;
+    supervisor.spawn("streams", streams(Arc::clone(&public), supervisor.stop_handle()));
+    let routes = http::router(door, public);
     supervisor.spawn(
         "http",
         http::serve(listener, routes, config.serving.trusted_proxies.clone(), supervisor.stop_handle()),
@@ -119,6 +121,13 @@ async fn host_job(job: Arc<dyn p2pds_host::jobs::Job>, host: Host, mut stop: Sto
 }
 
 /// Follows the accounts as they change.
+/// Ends the streams of events when told to stop.
+async fn streams(door: Arc<p2pds_xrpc::Xrpc>, mut stop: Stop) -> anyhow::Result<()> {
+    stop.wait().await;
+    door.close_streams().await;
+    Ok(())
+}
+
 async fn follow(live: Live, mut stop: Stop) -> anyhow::Result<()> {
     live.run(stop.wait()).await.map_err(Failure::from)?;
     Ok(())

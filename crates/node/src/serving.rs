@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use p2pds_xrpc::{Xrpc, XrpcConfig};
+use p2pds_xrpc::{Secret, Xrpc, XrpcConfig};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::node::engine::Engine;
 use crate::node::supervise::Stop;
+use crate::operator::Failure;
+use crate::passing;
 
 /// How often the index is brought up to date.
 const REFRESH: Duration = Duration::from_secs(3);
@@ -16,10 +18,13 @@ const REFRESH: Duration = Duration::from_secs(3);
 const FILES: u64 = 16_384;
 
 /// The public door on what the engine gives out.
+///
+/// # Errors
+/// Settings that do not go together.
 #[must_use]
-pub fn door(engine: &Engine) -> Arc<Xrpc> {
-    let settings = XrpcConfig { archive_only: engine.host.is_none(), ..settings(&engine.config) };
-    Arc::new(Xrpc::new(engine.reading.clone(), settings).with_host(engine.host.clone()))
+pub fn door(engine: &Engine) -> Result<Arc<Xrpc>, Failure> {
+    let settings = XrpcConfig { archive_only: engine.host.is_none(), ..settings(&engine.config)? };
+    Ok(Arc::new(Xrpc::new(engine.reading.clone(), settings).with_host(engine.host.clone())))
 }
 
 /// Lets the process open as many files as it may: each connection is one.
@@ -34,9 +39,11 @@ pub fn raise_file_limit() {
     }
 }
 
-fn settings(config: &Config) -> XrpcConfig {
-    let serving = &config.serving;
-    XrpcConfig {
+fn settings(config: &Config) -> Result<XrpcConfig, Failure> {
+    let (serving, limits) = (&config.serving, &config.limits);
+    let secret = |text: &crate::config::setting::Secret| Secret::new(text.expose());
+    let proxy = passing::proxy(config)?;
+    Ok(XrpcConfig {
         peer_tokens: serving.peer_tokens.iter().map(|token| token.expose().to_owned()).collect(),
         mirror_hostname: serving.mirror_hostname.as_ref().map(|name| name.to_ascii_lowercase()),
         archive_only: true,
@@ -45,7 +52,12 @@ fn settings(config: &Config) -> XrpcConfig {
         requests: serving.requests,
         unknown_cids: serving.unknown_cids,
         trusted_proxies: serving.trusted_proxies.clone(),
-    }
+        admin_password: config.hosting.admin_password.as_ref().map(secret),
+        moderation_service: proxy.moderation.as_ref().map(|service| service.did.clone()),
+        bypass_key: limits.bypass_key.as_ref().map(secret),
+        bypass: limits.bypass_ips.clone(),
+        proxy,
+    })
 }
 
 /// Keeps the index of served CIDs current until told to stop.

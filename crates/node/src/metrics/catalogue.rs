@@ -209,6 +209,11 @@ pub const CATALOGUE: &[Metric] = &[
         &["outcome"],
         "Outbound requests: `ok`, `client-error`, `server-error`, `limited`, `refused`, `failed`.",
     ),
+    counter(
+        "p2pds_proxy_requests_total",
+        &["outcome"],
+        "Requests of hosted accounts that were passed on: `ok`, `client-error`, `server-error`, `failed`.",
+    ),
     // The public door.
     histogram("p2pds_http_request_seconds", &["route"], "Time until the head of the answer, by route."),
     counter(
