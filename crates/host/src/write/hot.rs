@@ -16,6 +16,7 @@ use p2pds_store::{Head, Login, Repo};
 use p2pds_syntax::{Did, ErrorKind, Tid};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
+use super::import::Imports;
 use super::{WriteResult, Written};
 use crate::{Host, HostError, HostResult};
 
@@ -40,6 +41,7 @@ pub(crate) struct Writes {
     last_tid: AtomicU64,
     /// Tells this process's TIDs from another's.
     clock_id: u16,
+    imports: Imports,
 }
 
 /// One account of the table.
@@ -96,6 +98,7 @@ impl Default for Writes {
             buckets: Arc::default(),
             last_tid: AtomicU64::new(0),
             clock_id: u16::from_le_bytes(clock) & 0x3ff,
+            imports: Imports::default(),
         }
     }
 }
@@ -152,6 +155,10 @@ impl Writes {
         if let Some(entry) = entry {
             *entry.state.lock().await = None;
         }
+    }
+
+    pub(super) fn imports(&self) -> &Imports {
+        &self.imports
     }
 
     /// Accounts in the table.
@@ -215,16 +222,21 @@ impl Host {
         Err(HostError::new(ErrorKind::Unavailable, "NotAvailable", "the repo is being changed; try again"))
     }
 
-    fn hot(&self, repo: Repo, spine: Spine, login: &Login) -> HostResult<Box<Hot>> {
-        let head = repo.head.clone().ok_or_else(|| no_repo(&repo.did))?;
-        let signer = self.keys().unwrap(&login.signing_key, &repo.did).map_err(|error| {
-            tracing::error!(event = "host.key", did = %repo.did, %error, "a signing key cannot be read");
+    /// The signer of an account.
+    pub(super) fn signer_of(&self, did: &Did, login: &Login) -> HostResult<Arc<dyn Signer>> {
+        self.keys().unwrap(&login.signing_key, did).map_err(|error| {
+            tracing::error!(event = "host.key", %did, %error, "a signing key cannot be read");
             HostError::new(
                 ErrorKind::Corrupt,
                 "InternalServerError",
                 "the account's signing key cannot be read; the operator's log says why",
             )
-        })?;
+        })
+    }
+
+    fn hot(&self, repo: Repo, spine: Spine, login: &Login) -> HostResult<Box<Hot>> {
+        let head = repo.head.clone().ok_or_else(|| no_repo(&repo.did))?;
+        let signer = self.signer_of(&repo.did, login)?;
         let standing = match (&login.takedown, login.deactivated_at) {
             (Some(_), _) => Standing::TakenDown,
             (None, Some(_)) => Standing::Deactivated,
@@ -279,7 +291,7 @@ impl Hot {
                 ("AccountTakedown", "Account has been taken down; nothing can be written to it")
             }
         };
-        Err(HostError::named(name, words))
+        Err(HostError::unauthenticated(name, words))
     }
 
     pub(super) fn check_swap(&self, swap: Option<Cid>) -> HostResult<()> {

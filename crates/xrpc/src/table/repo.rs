@@ -5,7 +5,6 @@ use axum::routing::{get, post};
 use super::entry::{
     Body, Credentials, FULL, Method, Most, Permission, RECORDS, STANDARD, procedure, public, query,
 };
-use super::not_yet;
 use crate::com_atproto::repo;
 use crate::meter::{Rule, UPLOAD};
 
@@ -25,7 +24,7 @@ pub(super) const METHODS: &[Method] = &[
     public("com.atproto.repo.describeRepo", Credentials::Public, || get(repo::describe_repo::handle)),
     public("com.atproto.repo.getRecord", Credentials::Public, || get(repo::get_record::handle)),
     // Accounts that are being moved here are not in use yet.
-    procedure("com.atproto.repo.importRepo", Credentials::Session(FULL), || post(not_yet))
+    procedure("com.atproto.repo.importRepo", Credentials::Session(FULL), || post(repo::import_repo::handle))
         .body(Body::Bytes(Most::Import))
         .needs(Permission::AccountRepo),
     query("com.atproto.repo.listMissingBlobs", Credentials::Session(STANDARD), || {
@@ -36,8 +35,10 @@ pub(super) const METHODS: &[Method] = &[
     procedure("com.atproto.repo.putRecord", WRITER, || post(repo::put_record::handle))
         .body(Body::Json(RECORDS))
         .needs(Permission::Repo),
-    procedure("com.atproto.repo.uploadBlob", Credentials::SessionOrService(STANDARD), || post(not_yet))
-        .body(Body::Bytes(Most::Blob))
-        .rules(UPLOADS)
-        .needs(Permission::Blob),
+    procedure("com.atproto.repo.uploadBlob", Credentials::SessionOrService(STANDARD), || {
+        post(repo::upload_blob::handle)
+    })
+    .body(Body::Bytes(Most::Blob))
+    .rules(UPLOADS)
+    .needs(Permission::Blob),
 ];
