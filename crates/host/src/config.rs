@@ -6,6 +6,8 @@ use p2pds_syntax::Did;
 
 use crate::accounts::AccountsConfig;
 use crate::blobs::BlobsConfig;
+use crate::firehose::FirehoseConfig;
+use crate::relay::RelayConfig;
 use crate::single_user::SingleUser;
 
 /// Settings of the host. Parts keep theirs in their own struct, so that they may grow.
@@ -35,8 +37,14 @@ pub struct HostConfig {
     pub import_limit: u64,
     /// Whether repos may be imported.
     pub imports: bool,
+    /// Where what is uploaded lies while it is read.
+    pub spool: std::path::PathBuf,
     /// How long events are kept for those who come back.
     pub event_window: Duration,
+    /// The stream of events.
+    pub firehose: FirehoseConfig,
+    /// Relays.
+    pub relay: RelayConfig,
     /// Accounts and their mail.
     pub accounts: AccountsConfig,
     /// The one account of a single-user host.

@@ -10,14 +10,18 @@
 //! [`Tail`](p2pds_store::events::Tail) that all share. Pages of the store are bounded one by one, and all pages that
 //! are being sent together by [`STORED_BYTES`]; no read lasts longer than its page.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use p2pds_store::EventRow;
 use p2pds_store::events::{Replay, Tail};
+use p2pds_store::{Applied, EventRow, Unit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::jobs::Job;
 use crate::{Host, HostResult};
 
 /// Most events that are handed over at a time.
@@ -30,16 +34,60 @@ const STORED_FIRST: usize = 64 << 10;
 const STORED_MOST: usize = 1 << 20;
 /// Bytes of all pages from the store that are being sent at a time, to whomever.
 pub const STORED_BYTES: usize = 16 << 20;
+/// How often events that are past their time are looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// What the consumers share.
 pub(crate) struct Firehose {
     /// One permit for each KiB of [`STORED_BYTES`].
     stored: Arc<Semaphore>,
+    consumers: Arc<Consumers>,
 }
 
 impl Default for Firehose {
     fn default() -> Self {
-        Self { stored: Arc::new(Semaphore::new(STORED_BYTES >> 10)) }
+        Self { stored: Arc::new(Semaphore::new(STORED_BYTES >> 10)), consumers: Arc::default() }
+    }
+}
+
+/// Everybody who listens now.
+#[derive(Debug, Default)]
+struct Consumers {
+    next: AtomicU64,
+    all: Mutex<BTreeMap<u64, Arc<Who>>>,
+}
+
+/// One who listens.
+#[derive(Debug)]
+pub struct Who {
+    /// Where from.
+    pub from: String,
+    /// What it calls itself.
+    pub agent: String,
+    /// Since when, microseconds since 1970.
+    pub since: i64,
+    at: AtomicI64,
+}
+
+impl Who {
+    /// Number of the last event that was handed over to it.
+    #[must_use]
+    pub fn at(&self) -> i64 {
+        self.at.load(Ordering::Relaxed)
+    }
+}
+
+/// The entry of one consumer; taken out when dropped.
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    who: Arc<Who>,
+    consumers: Arc<Consumers>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.consumers.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
     }
 }
 
@@ -55,9 +103,11 @@ pub enum Opening {
 }
 
 /// One consumer's place in the stream.
+#[derive(Clone)]
 pub struct Subscription {
     host: Host,
     tail: Arc<Tail>,
+    entry: Arc<Entry>,
     /// The number of the last event handed over.
     at: i64,
     /// Bytes of the next page from the store.
@@ -77,27 +127,37 @@ pub struct Page {
     _held: Option<OwnedSemaphorePermit>,
 }
 
+impl Page {
+    /// Events from elsewhere.
+    #[must_use]
+    pub fn new(frames: Vec<(i64, Bytes)>) -> Self {
+        Self { frames, outdated: false, _held: None }
+    }
+}
+
 impl Host {
-    /// A place in the stream: live without a cursor, else behind the event of that number; 0 for the oldest one.
+    /// A place in the stream: live without a cursor, else behind the event of that number; 0 for the oldest one. `from`
+    /// and `agent` are for the operator to see.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn subscribe(&self, cursor: Option<u64>) -> HostResult<Opening> {
+    pub async fn subscribe(&self, cursor: Option<u64>, from: String, agent: String) -> HostResult<Opening> {
         let tail = self.store().tail();
         let last = tail.last();
-        let Some(cursor) = cursor else { return Ok(Opening::Here(self.place(tail, last))) };
+        let place = |at| self.place(Arc::clone(&tail), at, from, agent);
+        let Some(cursor) = cursor else { return Ok(Opening::Here(place(last))) };
         let cursor = i64::try_from(cursor).unwrap_or(i64::MAX);
         if cursor > last {
             return Ok(Opening::Future);
         }
         if cursor == last {
-            return Ok(Opening::Here(self.place(tail, last)));
+            return Ok(Opening::Here(place(last)));
         }
         let before = self.window_begins().await?.unwrap_or_else(|| last.saturating_add(1)).saturating_sub(1);
         if cursor < before {
-            return Ok(Opening::Outdated(self.place(tail, before.min(last))));
+            return Ok(Opening::Outdated(place(before.min(last))));
         }
-        Ok(Opening::Here(self.place(tail, cursor)))
+        Ok(Opening::Here(place(cursor)))
     }
 
     /// Number of the oldest event that is given out.
@@ -111,8 +171,20 @@ impl Host {
         Ok(self.store().event_at_or_after(since).await?)
     }
 
-    fn place(&self, tail: Arc<Tail>, at: i64) -> Subscription {
-        Subscription { host: self.clone(), tail, at, room: STORED_FIRST, stored: false }
+    fn place(&self, tail: Arc<Tail>, at: i64, from: String, agent: String) -> Subscription {
+        let consumers = Arc::clone(&self.firehose().consumers);
+        let who = Arc::new(Who { from, agent, since: self.now(), at: AtomicI64::new(at) });
+        let number = consumers.next.fetch_add(1, Ordering::Relaxed);
+        consumers.all.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(&who));
+        let entry = Arc::new(Entry { number, who, consumers });
+        Subscription { host: self.clone(), tail, entry, at, room: STORED_FIRST, stored: false }
+    }
+
+    /// Everybody who listens now, in the order in which they came.
+    #[must_use]
+    pub fn consumers(&self) -> Vec<Arc<Who>> {
+        let all = self.firehose().consumers.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().cloned().collect()
     }
 }
 
@@ -129,10 +201,11 @@ impl Subscription {
         u64::try_from(self.tail.last().saturating_sub(self.at)).unwrap_or(0)
     }
 
-    /// Goes back to right behind the event of this number: what was handed over after it was not taken.
-    pub fn back_to(&mut self, seq: i64) {
-        self.at = self.at.min(seq);
+    /// Goes back to right behind this number: what was handed over after it was not taken.
+    pub fn go_back(&mut self, seq: i64) {
+        self.at = seq;
         self.room = STORED_FIRST;
+        self.entry.who.at.store(seq, Ordering::Relaxed);
     }
 
     /// The next events; waits until there are some. May be dropped and called again.
@@ -195,10 +268,60 @@ impl Subscription {
     ) -> Page {
         if let Some((seq, _)) = frames.last() {
             self.at = self.at.max(*seq);
+            self.entry.who.at.store(self.at, Ordering::Relaxed);
         }
         Page { frames, outdated, _held: held }
     }
 }
 
-/// How long events are kept at least, unless the operator says otherwise.
-pub const WINDOW: Duration = Duration::from_secs(24 * 3_600);
+/// Settings.
+#[derive(Debug, Clone)]
+pub struct FirehoseConfig {
+    /// Events that a consumer may be behind while it takes nothing, before it is sent away.
+    pub max_buffer: u64,
+    /// Most events that are kept.
+    pub keep_events: u64,
+    /// Most bytes of events that are kept.
+    pub keep_bytes: u64,
+}
+
+impl Default for FirehoseConfig {
+    fn default() -> Self {
+        Self { max_buffer: 500, keep_events: 10_000_000, keep_bytes: 20_000_000_000 }
+    }
+}
+
+/// The job that forgets events past their time, and what is more than the disk is to hold.
+#[derive(Debug)]
+pub(crate) struct Forget;
+
+#[async_trait]
+impl Job for Forget {
+    fn name(&self) -> &'static str {
+        "events"
+    }
+
+    async fn round(&self, host: &Host) -> HostResult<Duration> {
+        let config = &host.config().firehose;
+        let window = i64::try_from(host.config().event_window.as_micros()).unwrap_or(i64::MAX);
+        let mut forgotten = 0_u64;
+        loop {
+            let unit = Unit::PruneEvents {
+                before_at: host.now().saturating_sub(window),
+                keep_count: config.keep_events,
+                max_bytes: config.keep_bytes,
+            };
+            let Applied::Chunk { rows, done } = host.store().apply(unit).await? else { break };
+            forgotten = forgotten.saturating_add(rows);
+            if done {
+                break;
+            }
+        }
+        let totals = host.store().event_totals().await?;
+        metrics::gauge!("p2pds_firehose_seq").set(totals.last_seq as f64);
+        metrics::gauge!("p2pds_firehose_stored_events").set(totals.events as f64);
+        metrics::gauge!("p2pds_firehose_stored_bytes").set(totals.bytes as f64);
+        metrics::counter!("p2pds_firehose_forgotten_total").increment(forgotten);
+        Ok(FORGET_EVERY)
+    }
+}

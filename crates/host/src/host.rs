@@ -16,6 +16,7 @@ use crate::firehose::Firehose;
 use crate::handles::Claims;
 use crate::keys::Keys;
 use crate::lexicons::Lexicons;
+use crate::relay::Outbound;
 use crate::service_auth::ServiceAuth;
 use crate::write::Writes;
 
@@ -48,6 +49,7 @@ struct Inner {
     accounts: Accounts,
     blobs: HostBlobs,
     firehose: Firehose,
+    outbound: Outbound,
     lexicons: Lexicons,
     writes: Writes,
     service_auth: ServiceAuth,
@@ -70,6 +72,7 @@ impl Host {
             accounts: Accounts::default(),
             blobs: HostBlobs::default(),
             firehose: Firehose::default(),
+            outbound: Outbound::default(),
             lexicons: Lexicons::default(),
             writes: Writes::default(),
             service_auth: ServiceAuth::default(),
@@ -103,6 +106,10 @@ impl Host {
         &self.0.writes
     }
 
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
     pub(crate) fn firehose(&self) -> &Firehose {
         &self.0.firehose
     }
@@ -111,6 +118,11 @@ impl Host {
     #[must_use]
     pub fn lexicons(&self) -> &Lexicons {
         &self.0.lexicons
+    }
+
+    /// The store, for work on a thread of its own.
+    pub(crate) fn store_handle(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.0.deps.store)
     }
 
     /// The store.

@@ -38,7 +38,12 @@ pub trait Job: Send + Sync + 'static {
 /// The jobs of a hosting node.
 #[must_use]
 pub fn all(_host: &Host) -> Vec<Arc<dyn Job>> {
-    vec![Arc::new(crate::blobs::Expire), Arc::new(crate::lexicons::Resolve)]
+    vec![
+        Arc::new(crate::blobs::Expire),
+        Arc::new(crate::firehose::Forget),
+        Arc::new(crate::lexicons::Resolve),
+        Arc::new(crate::relay::Relays::default()),
+    ]
 }
 
 /// Runs a job until `stop` resolves.

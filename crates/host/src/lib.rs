@@ -31,6 +31,7 @@ pub mod keys;
 pub mod lexicons;
 pub mod passwords;
 mod plc;
+pub mod relay;
 pub mod service_auth;
 pub mod sessions;
 mod since;

@@ -7,7 +7,10 @@ use p2pds_blobs::Blobs;
 use p2pds_directory::Directory;
 use p2pds_host::accounts::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
 use p2pds_host::blobs::BlobsConfig;
+use p2pds_host::firehose::FirehoseConfig;
 use p2pds_host::keys::{DIRECTORY, Fresh, GivenKeys, Keys};
+use p2pds_host::relay::RelayConfig;
+use p2pds_host::relay::pace::PaceConfig;
 use p2pds_host::{Host, HostConfig, HostDeps, SingleUser};
 use p2pds_net::Client;
 use p2pds_reading::Reading;
@@ -20,6 +23,8 @@ use crate::config::setting::{HostingMode, MailTls, Secret};
 use crate::operator::Failure;
 use crate::words::now_micros;
 
+/// The relay that nearly everybody reads.
+const RELAY: &str = "https://bsky.network";
 /// Host name of development.
 const LOCALHOST: &str = "localhost";
 
@@ -52,7 +57,8 @@ pub async fn open(config: &Config, dir: &Path, parts: Parts) -> anyhow::Result<O
     if !wanted(config, hosts_already) {
         return Ok(None);
     }
-    let host_config = host_config(config)?;
+    let mut host_config = host_config(config)?;
+    host_config.spool = dir.join("spool");
     let given = GivenKeys {
         plc_rotation_hex: exposed(config.hosting.plc_rotation_key.as_ref()),
         jwt_secret: exposed(config.hosting.jwt_secret.as_ref()),
@@ -152,8 +158,15 @@ pub fn host_config(config: &Config) -> Result<HostConfig, Failure> {
         },
         import_limit: Some(hosting.import_limit.0).filter(|limit| *limit > 0).unwrap_or(u64::MAX),
         imports: hosting.imports,
+        // The caller knows the data directory.
+        spool: std::path::PathBuf::new(),
         event_window: config.firehose.window.0,
-        accounts: Default::default(),
+        firehose: FirehoseConfig {
+            max_buffer: config.firehose.max_buffer.into(),
+            keep_events: config.firehose.keep_events,
+            keep_bytes: config.firehose.keep_bytes.0,
+        },
+        relay: relay_config(config),
         accounts: accounts(config)?,
         single_user: single_user(config)?,
     })
@@ -211,6 +224,23 @@ fn mail(config: &Config) -> Result<MailConfig, Failure> {
         moderation_smtp: mail.moderation_smtp_url.as_ref().map(url),
         moderation_from: mail.moderation_from.clone(),
     })
+}
+
+/// Relays, and what they are sent at most.
+fn relay_config(config: &Config) -> RelayConfig {
+    let section = &config.firehose;
+    let relays = match section.relays.as_slice() {
+        [] if !config.hosting.dev_mode => vec![RELAY.to_owned()],
+        [none] if none.eq_ignore_ascii_case("none") => Vec::new(),
+        said => said.iter().map(|relay| relay.trim_end_matches('/').to_owned()).collect(),
+    };
+    let pace = PaceConfig {
+        per_second: section.bulk_per_second,
+        per_hour: section.bulk_per_hour,
+        per_day: section.bulk_per_day,
+        ..PaceConfig::default()
+    };
+    RelayConfig { relays, pace, check_every: section.check_relays.0 }
 }
 
 /// The name of a host: one that others can reach, or localhost in development.

@@ -19,6 +19,7 @@ use crate::auth::is_peer;
 use crate::by_cid::{ipfs, rasl};
 use crate::config::XrpcConfig;
 use crate::error::XrpcError;
+use crate::firehose::Seats;
 use crate::guard::guard;
 use crate::limits::{Left, Limits};
 use crate::meter::Meters;
@@ -40,6 +41,8 @@ pub struct Xrpc {
     pub(crate) limits: Limits,
     /// How often they may ask for single things.
     pub(crate) meters: Meters,
+    /// Who listens to the firehose.
+    pub(crate) seats: Arc<Seats>,
     /// Whether it was said that a proxy is not trusted.
     untrusted_proxy: AtomicBool,
 }
@@ -56,7 +59,21 @@ impl Xrpc {
     pub fn new(reading: Reading, config: XrpcConfig) -> Self {
         let (limits, meters) = (Limits::new(&config), Meters::new(config.rate_limits));
         let untrusted_proxy = AtomicBool::default();
-        Self { reading, host: None, config, lexicons: Default::default(), limits, meters, untrusted_proxy }
+        Self {
+            reading,
+            host: None,
+            config,
+            lexicons: Default::default(),
+            limits,
+            meters,
+            seats: Arc::default(),
+            untrusted_proxy,
+        }
+    }
+
+    /// Says goodbye to everybody who listens to the firehose; nobody may begin to.
+    pub async fn close_streams(&self) {
+        self.seats.close().await;
     }
 
     /// The same with hosted accounts behind it.

@@ -22,6 +22,7 @@ mod com_atproto;
 mod config;
 mod door;
 mod error;
+mod firehose;
 mod guard;
 mod input;
 mod limits;
@@ -34,7 +35,7 @@ mod table;
 mod well_known;
 
 pub use asked::{Asked, Caller, Params, PeerAddress};
-pub use auth::{Auth, Refreshing, Secret, Session};
+pub use auth::{Auth, Refreshing, Secret, Session, authenticate};
 pub use config::{Net, XrpcConfig};
 pub use door::{Xrpc, router};
 pub use error::XrpcError;

@@ -152,6 +152,15 @@ section! {
         keep_bytes: Size = "20GB", env ["P2PDS_KEEP_EVENT_BYTES"];
         /// Events that one reader may be behind the newest before it is told that it is too slow.
         max_buffer: u32 = "500", env ["P2PDS_MAX_SUBSCRIPTION_BUFFER", "PDS_MAX_SUBSCRIPTION_BUFFER"];
+        /// Events that all accounts writing in bulk may send in a second. What relays accept of a whole
+        /// host; ordinary writes never wait. With no relays there is no such limit.
+        bulk_per_second: u32 = "50", env ["P2PDS_BULK_PER_SECOND"];
+        /// In an hour.
+        bulk_per_hour: u32 = "2500", env ["P2PDS_BULK_PER_HOUR"];
+        /// In a day.
+        bulk_per_day: u32 = "20000", env ["P2PDS_BULK_PER_DAY"];
+        /// How often relays are asked whether they follow this host.
+        check_relays: Millis = "10m", env ["P2PDS_CHECK_RELAYS"];
     }
 }
 

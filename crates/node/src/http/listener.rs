@@ -8,7 +8,7 @@ mod patient;
 mod places;
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ use places::{Place, Places};
 
 /// Time for a client to send the head of a request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// What runs on this machine, unless it says otherwise.
+const OWN: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 /// Largest head of a request.
 pub const MAX_HEAD: usize = 16 * 1024;
 
@@ -60,7 +62,8 @@ pub async fn serve(
                 }
             },
         };
-        let proxy = proxies.iter().any(|net| net.contains(address));
+        // What runs on this machine is the operator's own: a proxy, a relay, a measurement.
+        let proxy = OWN.contains(&address) || proxies.iter().any(|net| net.contains(address));
         let Some(place) = Places::take(&places, address, proxy) else {
             metrics::counter!("p2pds_http_turned_away_total").increment(1);
             continue;
@@ -91,7 +94,9 @@ async fn one(stream: TcpStream, address: IpAddr, router: Router, place: Place, m
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream)), service)
+        // A stream of events leaves its place here and has a seat of its own.
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

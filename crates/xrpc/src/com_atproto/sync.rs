@@ -11,3 +11,4 @@ pub mod get_repo_status;
 pub mod list_blobs;
 pub mod list_repos;
 pub mod list_repos_by_collection;
+pub mod subscribe_repos;

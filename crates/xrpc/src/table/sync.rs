@@ -3,7 +3,6 @@
 use axum::routing::get;
 
 use super::entry::{Credentials, Kind, Method, Permission, Reason, STANDARD, absent, public, query};
-use super::not_yet;
 use crate::com_atproto::sync;
 use crate::meter::{GET_REPO, Rule};
 
@@ -34,5 +33,8 @@ pub(super) const METHODS: &[Method] = &[
     public("com.atproto.sync.listReposByCollection", PUBLIC, || get(sync::list_repos_by_collection::handle)),
     absent("com.atproto.sync.notifyOfUpdate", Kind::Procedure, Reason::Replaced),
     absent("com.atproto.sync.requestCrawl", Kind::Procedure, Reason::OtherService),
-    Method { kind: Kind::Subscription, ..query("com.atproto.sync.subscribeRepos", PUBLIC, || get(not_yet)) },
+    Method {
+        kind: Kind::Subscription,
+        ..query("com.atproto.sync.subscribeRepos", PUBLIC, || get(sync::subscribe_repos::handle))
+    },
 ];

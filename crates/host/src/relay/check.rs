@@ -1,0 +1,94 @@
+//! Whether a relay follows, from what it says and what is seen here. Pure.
+
+use super::RelayNotes;
+
+/// What a relay answers about this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What it has: its word for this host, and the last event that it has read.
+    Known {
+        /// `active` and its like.
+        status: Option<String>,
+        /// The last event.
+        seq: Option<i64>,
+    },
+    /// It has never heard of this host.
+    Unknown,
+    /// It does not answer such questions.
+    Silent,
+    /// It did not answer now.
+    Failed(String),
+}
+
+/// Whether it follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Follows {
+    /// Yes.
+    Yes,
+    /// Nobody can tell yet.
+    Unclear(String),
+    /// No, and why.
+    No(String),
+}
+
+/// Judges an answer. `newest` is the newest event now, `reads` whether somebody reads the stream up to its end.
+#[must_use]
+pub(super) fn judge(notes: &RelayNotes, answer: &Answer, newest: i64, reads: bool) -> Follows {
+    // What was there when it was looked at last must have been read by now.
+    let due = if notes.checked_at.is_some() { notes.checked_seq } else { 0 };
+    match answer {
+        Answer::Known { status, seq } => {
+            let word = status.as_deref().unwrap_or("active");
+            if matches!(word, "throttled" | "banned") {
+                return Follows::No(format!(
+                    "it says that this host is {word}: ask its operator, and look at how much this host sends"
+                ));
+            }
+            match seq {
+                Some(seq) if *seq > newest => Follows::No(format!(
+                    "it has read up to event {seq}, and the newest one here is {newest}: this host was restored or made \
+                     anew under the same name; let its numbers jump ahead (see restore)"
+                )),
+                Some(seq) if *seq >= due => Follows::Yes,
+                None if reads => Follows::Yes,
+                Some(seq) => Follows::No(format!("it has read up to event {seq}; the newest one is {newest}")),
+                None => Follows::Unclear("it does not say how far it has read".to_owned()),
+            }
+        }
+        Answer::Unknown if notes.asked_at.is_none() => Follows::Unclear("it was not asked yet".to_owned()),
+        Answer::Unknown => Follows::No(
+            "it does not know this host: it must be reachable from outside under its name, by HTTPS and WebSocket".to_owned(),
+        ),
+        Answer::Silent if reads => Follows::Yes,
+        Answer::Silent => Follows::No("nobody reads the stream up to its end".to_owned()),
+        Answer::Failed(_) if reads => Follows::Yes,
+        Answer::Failed(why) => Follows::Unclear(format!("it does not answer: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_follows_when_it_has_read_what_it_should_have() {
+        let asked =
+            RelayNotes { asked_at: Some(1), checked_at: Some(1), checked_seq: 50, ..RelayNotes::default() };
+        let known = |status: &str, seq| Answer::Known { status: Some(status.to_owned()), seq };
+        let no = |follows| matches!(follows, Follows::No(_));
+        assert_eq!(judge(&asked, &known("active", Some(50)), 60, false), Follows::Yes);
+        assert_eq!(judge(&asked, &known("idle", Some(60)), 60, false), Follows::Yes);
+        assert!(no(judge(&asked, &known("active", Some(49)), 60, true)), "it stands still");
+        assert!(no(judge(&asked, &known("banned", Some(60)), 60, true)));
+        assert!(no(judge(&asked, &known("throttled", Some(60)), 60, true)));
+        assert!(no(judge(&asked, &known("active", Some(61)), 60, true)), "numbers went back");
+        assert_eq!(judge(&asked, &known("active", None), 60, true), Follows::Yes);
+        assert!(no(judge(&asked, &Answer::Unknown, 60, false)));
+        assert!(no(judge(&asked, &Answer::Silent, 60, false)));
+        assert_eq!(judge(&asked, &Answer::Silent, 60, true), Follows::Yes);
+        assert!(matches!(judge(&asked, &Answer::Failed("x".into()), 60, false), Follows::Unclear(_)));
+        let new = RelayNotes::default();
+        assert!(matches!(judge(&new, &Answer::Unknown, 60, false), Follows::Unclear(_)));
+        assert_eq!(judge(&new, &known("active", Some(0)), 60, false), Follows::Yes, "it has just begun");
+    }
+}
