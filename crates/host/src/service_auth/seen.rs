@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn did(name: &str) -> Did {
-        Did::parse(format!("did:web:{name}.example.com")).unwrap()
+        Did::parse(&format!("did:web:{name}.example.com")).unwrap()
     }
 
     #[test]
