@@ -48,8 +48,9 @@ fn delete(key: &str, swap: Swap) -> Write {
     Write::Delete { collection: nsid(POST), rkey: rkey(key), swap, missing_ok: true }
 }
 
+/// Schemas are another's matter: `lexicons.rs` of the host has its own tests.
 fn options() -> WriteOptions {
-    WriteOptions::default()
+    WriteOptions { validate: Validate::Skip, ..WriteOptions::default() }
 }
 
 fn name(result: Result<Written, HostError>) -> &'static str {
@@ -203,11 +204,18 @@ async fn what_a_schema_says_is_told_unless_nobody_asked() {
     let did = did(1);
     node.account(&did).await;
     let thing = || vec![create("com.example.thing", None, Value::map([("a", Value::Int(1))]))];
-    let known = node.host.write(&did, thing(), options()).await.unwrap();
-    assert_eq!(known.results[0].status, Some(Status::Unknown));
-    let skip = WriteOptions { validate: Validate::Skip, ..options() };
-    let skipped = node.host.write(&did, thing(), skip).await.unwrap();
+    let when = |validate| WriteOptions { validate, ..WriteOptions::default() };
+    let unknown = node.host.write(&did, thing(), when(Validate::Known)).await.unwrap();
+    assert_eq!(unknown.results[0].status, Some(Status::Unknown));
+    let skipped = node.host.write(&did, thing(), when(Validate::Skip)).await.unwrap();
     assert_eq!(skipped.results[0].status, None);
+    let posted = node.host.write(&did, vec![create(POST, None, post("x"))], when(Validate::Required)).await;
+    assert_eq!(posted.unwrap().results[0].status, Some(Status::Valid));
+    let wrong = || vec![create(POST, None, Value::map([("text", Value::Int(1))]))];
+    assert_eq!(name(node.host.write(&did, wrong(), when(Validate::Known)).await), "InvalidRequest");
+    assert!(node.host.write(&did, wrong(), when(Validate::Skip)).await.unwrap().changed);
+    let key = vec![create(POST, Some("no-tid"), post("x"))];
+    assert_eq!(name(node.host.write(&did, key, when(Validate::Known)).await), "InvalidRequest");
 }
 
 #[tokio::test]

@@ -54,32 +54,33 @@ impl Host {
         writes: Vec<Write>,
         validate: Validate,
     ) -> HostResult<Vec<Prepared>> {
-        let mut prepared: Vec<Prepared> = Vec::with_capacity(writes.len());
-        for write in writes {
-            let (collection, rkey, aim, record) = match write {
-                Write::Create { collection, rkey, record } => {
-                    let rkey = match rkey {
-                        Some(rkey) => rkey,
-                        None => self.new_rkey()?,
-                    };
-                    (collection, rkey, Aim::Create, Some(record))
-                }
-                Write::Update { collection, rkey, record } => (collection, rkey, Aim::Update, Some(record)),
-                Write::Put { collection, rkey, record, swap } => {
-                    (collection, rkey, Aim::Put(swap), Some(record))
-                }
-                Write::Delete { collection, rkey, swap, missing_ok } => {
-                    (collection, rkey, Aim::Delete { swap, missing_ok }, None)
-                }
-            };
+        let asked = writes.into_iter().map(|write| self.asked(write)).collect::<HostResult<Vec<_>>>()?;
+        // Schemas that are not known yet are asked for side by side.
+        let prepared = asked.into_iter().map(|(collection, rkey, aim, record)| async move {
             let block = match record {
                 Some(record) => Some(self.block(&collection, &rkey, record, validate).await?),
                 None => None,
             };
-            prepared.push(Prepared { path: RecordPath::new(&collection, &rkey), aim, block });
-        }
+            Ok::<_, HostError>(Prepared { path: RecordPath::new(&collection, &rkey), aim, block })
+        });
+        let prepared = futures::future::try_join_all(prepared).await?;
         once_each(did, &prepared)?;
         Ok(prepared)
+    }
+
+    /// The parts of a write, with a key if it has none.
+    fn asked(&self, write: Write) -> HostResult<(Nsid, Rkey, Aim, Option<Value>)> {
+        Ok(match write {
+            Write::Create { collection, rkey, record } => {
+                let rkey = rkey.map_or_else(|| self.new_rkey(), Ok)?;
+                (collection, rkey, Aim::Create, Some(record))
+            }
+            Write::Update { collection, rkey, record } => (collection, rkey, Aim::Update, Some(record)),
+            Write::Put { collection, rkey, record, swap } => (collection, rkey, Aim::Put(swap), Some(record)),
+            Write::Delete { collection, rkey, swap, missing_ok } => {
+                (collection, rkey, Aim::Delete { swap, missing_ok }, None)
+            }
+        })
     }
 
     async fn block(

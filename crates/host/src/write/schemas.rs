@@ -68,9 +68,9 @@ impl Host {
                 "Unknown lexicon type: {collection}; leave `validate` out to write it unchecked"
             ))),
             (Validation::Unknown, _) => Ok(Some(Status::Unknown)),
-            (Validation::Invalid(why), _) => {
-                Err(HostError::invalid(format!("Invalid {collection} record: {why}")))
-            }
+            (Validation::Invalid(why), _) => Err(HostError::invalid(format!(
+                "Invalid {collection} record: {why}; mend it, or set `validate` to false"
+            ))),
         }
     }
 }
