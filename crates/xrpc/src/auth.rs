@@ -16,8 +16,8 @@ use p2pds_syntax::Did;
 
 use crate::error::XrpcError;
 
-pub use check::Secret;
-pub(crate) use check::{authenticate, is_peer};
+pub(crate) use check::is_peer;
+pub use check::{Secret, authenticate};
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,7 @@
     )
 )]
 
+mod app_bsky;
 mod asked;
 mod auth;
 mod by_cid;

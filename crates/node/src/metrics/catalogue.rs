@@ -235,7 +235,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "p2pds_serving_limited_total",
         &["limit"],
-        "Requests refused for a limit: `requests`, `unknown` (CIDs), `repos`, `heavy` (at a time).",
+        "Requests refused for a limit: `requests`, `unknown` (CIDs), `repos`, `heavy` (at a time), or a rule of single methods such as `login` or `writes`.",
     ),
 ];
 

@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use p2pds_crypto::jwt::{Algorithm, Unverified};
 use p2pds_host::{Host, Scope, Standing};
+use p2pds_syntax::Did;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -81,11 +82,7 @@ fn peer(door: &Xrpc, token: &str) -> bool {
 ///
 /// # Errors
 /// What was shown is not accepted for it; or nothing was, and something is needed.
-pub async fn authenticate(
-    door: &Xrpc,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Result<Auth, XrpcError> {
+pub async fn authenticate(door: &Xrpc, method: &Method, headers: &HeaderMap) -> Result<Auth, XrpcError> {
     let shown = shown(headers)?;
     let credentials = method.credentials;
     let Some(host) = &door.host else { return on_an_archive(door, credentials, shown) };
@@ -110,14 +107,21 @@ pub async fn authenticate(
             session(host, sessions, token).await
         }
         (Credentials::SessionOrService(sessions), Shown::Bearer(text)) => match token(text) {
-            Token::Service => service(host, method, text).await,
+            Token::Service => {
+                let token = host.verify_service(text, method.nsid, None).await?;
+                // Anybody on the network can sign for himself: here it must be one of this host's accounts.
+                stands(host, sessions, &token.issuer).await?;
+                Ok(Auth::Service(token))
+            }
             _ => session(host, sessions, text).await,
         },
         (Credentials::SessionOrModerator(sessions), Shown::Bearer(text)) => match token(text) {
             Token::Service => moderator(door, host, method, text).await,
             _ => session(host, sessions, text).await,
         },
-        (Credentials::ServiceOrNone, Shown::Bearer(text)) => service(host, method, text).await,
+        (Credentials::ServiceOrNone, Shown::Bearer(text)) => {
+            Ok(Auth::Service(host.verify_service(text, method.nsid, None).await?))
+        }
         (Credentials::Moderator, Shown::Bearer(text)) => moderator(door, host, method, text).await,
         (Credentials::Refresh { expired }, Shown::Bearer(text)) => refresh(host, expired, text).await,
         (Credentials::Admin, Shown::Bearer(_)) | (_, Shown::Basic(_)) => Err(unaccepted()),
@@ -169,8 +173,13 @@ async fn session(host: &Host, sessions: Sessions, text: &str) -> Result<Auth, Xr
     if !fits {
         return Err(XrpcError::bad_token("InvalidToken", "Bad token scope: this session may not do that"));
     }
-    let standing = host.standing(&access.did).await?;
-    match standing {
+    let standing = stands(host, sessions, &access.did).await?;
+    Ok(Auth::Access(access, standing))
+}
+
+/// How the account stands that is about to do something, if that is good enough.
+async fn stands(host: &Host, sessions: Sessions, did: &Did) -> Result<Standing, XrpcError> {
+    match host.standing(did).await? {
         Standing::Takendown if !sessions.takendown => Err(XrpcError::unauthenticated(
             "AccountTakedown",
             "Account has been taken down: ask the operator of this host",
@@ -178,7 +187,7 @@ async fn session(host: &Host, sessions: Sessions, text: &str) -> Result<Auth, Xr
         Standing::Deactivated if !sessions.deactivated => {
             Err(XrpcError::unauthenticated("AccountDeactivated", "Account is deactivated: activate it first"))
         }
-        standing => Ok(Auth::Access(access, standing)),
+        standing => Ok(standing),
     }
 }
 
@@ -187,10 +196,6 @@ async fn refresh(host: &Host, expired: bool, text: &str) -> Result<Auth, XrpcErr
         Token::Session { refresh: true } => Ok(Auth::Refresh(host.verify_refresh(text, expired).await?)),
         _ => Err(unverified()),
     }
-}
-
-async fn service(host: &Host, method: &Method, text: &str) -> Result<Auth, XrpcError> {
-    Ok(Auth::Service(host.verify_service(text, method.nsid, None).await?))
 }
 
 async fn moderator(door: &Xrpc, host: &Host, method: &Method, text: &str) -> Result<Auth, XrpcError> {

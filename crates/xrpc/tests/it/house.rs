@@ -68,6 +68,11 @@ pub struct Door {
 }
 
 impl Door {
+    /// A door over these routes.
+    pub fn over(routes: Router) -> Self {
+        Self { routes: TowerToHyperService::new(routes), from: "192.0.2.7".parse().unwrap() }
+    }
+
     /// The same door, for another caller.
     pub fn seen_from(&self, from: &str) -> Self {
         Self { routes: self.routes.clone(), from: from.parse().unwrap() }

@@ -8,9 +8,13 @@
     reason = "tests"
 )]
 
+mod authority;
 mod by_cid;
 mod hostile;
+#[path = "../../../host/tests/shared/mod.rs"]
+mod hosting;
 mod house;
+mod limits;
 mod matrix;
 mod methods;
 mod own;
