@@ -20,6 +20,14 @@ impl Curve {
         }
     }
 
+    /// The multicodec prefix of private keys, as a two-byte varint.
+    pub(crate) const fn private_multicodec(self) -> [u8; 2] {
+        match self {
+            Self::K256 => [0x81, 0x26],
+            Self::P256 => [0x86, 0x26],
+        }
+    }
+
     /// The `alg` value of a JSON Web Token signed on this curve.
     pub const fn jwt_algorithm(self) -> &'static str {
         match self {

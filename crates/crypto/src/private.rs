@@ -51,6 +51,20 @@ impl PrivateKey {
         }
     }
 
+    /// Parses `z...`, a private key with its multicodec prefix: how command-line tools print one for safekeeping.
+    pub fn from_multibase(text: &str) -> Result<Self, KeyError> {
+        let bytes = Zeroizing::new(crate::public::multibase(text)?);
+        let too_short = KeyError::Encoding { problem: "the key is too short" };
+        let (prefix, secret) = bytes.split_first_chunk::<2>().ok_or(too_short)?;
+        let curve = [Curve::K256, Curve::P256]
+            .into_iter()
+            .find(|curve| curve.private_multicodec() == *prefix)
+            .ok_or(KeyError::UnsupportedType { prefix: *prefix })?;
+        let secret = <&[u8; 32]>::try_from(secret)
+            .map_err(|_| KeyError::Encoding { problem: "a private key has 32 bytes" })?;
+        Self::from_bytes(curve, secret)
+    }
+
     /// A new key from 32 bytes of entropy, the same one for the same entropy.
     ///
     /// The entropy is hashed with a counter until the result is a valid key, so every input gives one.
@@ -114,5 +128,25 @@ impl Signer for PrivateKey {
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<private key>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multibase_of_private_keys() {
+        // With these prefixes, 34 bytes begin with these letters in base58, which is how such keys are known by sight.
+        for (curve, begins) in [(Curve::K256, "z3vL"), (Curve::P256, "z42t")] {
+            let key = PrivateKey::from_entropy(curve, [3; 32]);
+            let bytes = [curve.private_multicodec().as_slice(), key.to_secret_bytes().as_slice()].concat();
+            let text = format!("z{}", crate::base58::encode(&bytes));
+            assert!(text.starts_with(begins), "{begins}");
+            assert_eq!(PrivateKey::from_multibase(&text).unwrap().public_key(), key.public_key());
+            assert!(PrivateKey::from_multibase(text.get(..text.len() - 1).unwrap()).is_err());
+            assert!(PrivateKey::from_multibase(&key.public_key().to_multibase()).is_err(), "the public half");
+        }
+        assert!(PrivateKey::from_multibase("z").is_err() && PrivateKey::from_multibase("").is_err());
     }
 }

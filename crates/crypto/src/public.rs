@@ -179,7 +179,7 @@ fn verify_p256(
     key.verify_prehash(digest, &signature).map_err(|_| SignatureError::Mismatch(Curve::P256))
 }
 
-fn multibase(text: &str) -> Result<Vec<u8>, KeyError> {
+pub(crate) fn multibase(text: &str) -> Result<Vec<u8>, KeyError> {
     let rest =
         text.strip_prefix('z').ok_or(KeyError::Encoding { problem: "it does not start with \"z\"" })?;
     base58::decode(rest).map_err(|problem| KeyError::Encoding { problem })

@@ -25,7 +25,7 @@ pub use audit::{LogEntry, parse_audit, write_audit};
 pub use change::{LogChange, compare};
 pub use data::{Data, Service};
 pub use error::{EntryFault, PlcError};
-pub use explain::{Difference, Signer, Step, Undo};
+pub use explain::{Difference, Signer, Step, Undo, differences};
 pub use log::{KeyPeriod, Log, State};
 pub use operation::{LegacyCreate, Operation};
 pub use signature::Signature;

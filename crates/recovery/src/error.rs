@@ -49,6 +49,22 @@ pub enum RecoveryError {
         /// Where it lies.
         file: String,
     },
+    /// Something stands in the way of a promotion.
+    #[error("{did} was not promoted, and nothing was changed:{}", why.iter().map(|line| format!("\n- {line}")).collect::<String>())]
+    NotPromoted {
+        /// The account.
+        did: Did,
+        /// All that stands in the way.
+        why: Vec<String>,
+    },
+    /// What a part that was asked said.
+    #[error("{words}")]
+    Said {
+        /// The class.
+        kind: ErrorKind,
+        /// In its words.
+        words: String,
+    },
     /// The archive failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -81,6 +97,8 @@ impl RecoveryError {
             Self::Foreign { .. } => ErrorKind::Conflict,
             Self::NoRoom { .. } => ErrorKind::Limited,
             Self::Nothing(_) | Self::Verbatim { .. } => ErrorKind::NotFound,
+            Self::NotPromoted { .. } => ErrorKind::Conflict,
+            Self::Said { kind, .. } => *kind,
             Self::Archive(error) => error.kind(),
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),

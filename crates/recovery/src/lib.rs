@@ -23,6 +23,7 @@ mod folder;
 mod manifest;
 mod names;
 mod pds;
+mod promote;
 mod report;
 mod restore_text;
 mod stranger;
@@ -37,6 +38,7 @@ pub use manifest::{
 };
 pub use names::{collection_dir, rkey_file};
 pub use pds::{PdsAccount, PdsOutcome, PdsReport};
+pub use promote::{Keeper, NoKey, OldHost, Plan, PromoteOptions, Promoted, Registry, RotationKey};
 pub use report::{DrillReport, DrillStep, ExportReport};
 pub use restore_text::{RestoreFacts, restore_text};
 pub use stranger::{Inspection, inspect};

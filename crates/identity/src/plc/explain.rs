@@ -205,6 +205,12 @@ fn rotation_keys(entry: &LogEntry) -> Vec<String> {
     entry.operation.data().map(|data| data.rotation_keys).unwrap_or_default()
 }
 
+/// What is different between two contents, in order of weight.
+#[must_use]
+pub fn differences(was: &Data, now: &Data) -> Vec<Difference> {
+    compare(was, now)
+}
+
 fn compare(was: &Data, now: &Data) -> Vec<Difference> {
     let mut found = Vec::new();
     for (position, key) in now.rotation_keys.iter().enumerate() {
