@@ -39,10 +39,14 @@ pub trait Job: Send + Sync + 'static {
 #[must_use]
 pub fn all(_host: &Host) -> Vec<Arc<dyn Job>> {
     vec![
+        Arc::new(crate::accounts::EraseJob),
+        Arc::new(crate::accounts::MailJob),
+        Arc::new(crate::accounts::UnfinishedJob),
         Arc::new(crate::blobs::Expire),
         Arc::new(crate::firehose::Forget),
         Arc::new(crate::lexicons::Resolve),
         Arc::new(crate::relay::Relays::default()),
+        Arc::new(crate::write::Leftovers),
     ]
 }
 

@@ -152,7 +152,17 @@ impl Host {
         self.audit(Act { by, what: "sendEmail", did: Some(did), subject: "", detail: subject }).await
     }
 
-    /// Switches an account off, or on again without its owner.
+    /// Switches an account on again without its owner.
+    ///
+    /// # Errors
+    /// As [`Host::activate_account`].
+    pub async fn admin_activate(&self, by: &By, did: &Did) -> HostResult<()> {
+        self.store().login(did).await?.ok_or_else(|| absent(did))?;
+        self.activate_account(did).await?;
+        self.audit(Act { by, what: "activateAccount", did: Some(did), subject: "", detail: "" }).await
+    }
+
+    /// Switches an account off without its owner.
     ///
     /// # Errors
     /// No such account; the store.

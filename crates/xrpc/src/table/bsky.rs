@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, get, post};
 
 use super::entry::{Credentials, Kind, Method, Permission, STANDARD, passed_on, procedure, query};
-use super::not_yet;
+use crate::app_bsky::actor;
 use crate::door::Xrpc;
 use crate::proxy::handle;
 
@@ -15,12 +15,16 @@ const fn completed(nsid: &'static str, route: fn() -> MethodRouter<Arc<Xrpc>>) -
 }
 
 pub(super) const METHODS: &[Method] = &[
-    query("app.bsky.actor.getPreferences", Credentials::SessionOrModerator(STANDARD), || get(not_yet))
-        .needs(Permission::Rpc),
+    query("app.bsky.actor.getPreferences", Credentials::SessionOrModerator(STANDARD), || {
+        get(actor::get_preferences::handle)
+    })
+    .needs(Permission::Rpc),
     completed("app.bsky.actor.getProfile", || get(handle::profile)),
     completed("app.bsky.actor.getProfiles", || get(handle::profiles)),
-    procedure("app.bsky.actor.putPreferences", Credentials::Session(STANDARD), || post(not_yet))
-        .needs(Permission::Rpc),
+    procedure("app.bsky.actor.putPreferences", Credentials::Session(STANDARD), || {
+        post(actor::put_preferences::handle)
+    })
+    .needs(Permission::Rpc),
     completed("app.bsky.feed.getActorLikes", || get(handle::likes)),
     completed("app.bsky.feed.getAuthorFeed", || get(handle::author_feed)),
     completed("app.bsky.feed.getFeed", || get(handle::feed)),

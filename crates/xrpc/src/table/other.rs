@@ -3,7 +3,7 @@
 use axum::routing::get;
 
 use super::entry::{Credentials, Kind, Method, Permission, Reason, STANDARD, absent, passed_on, query};
-use super::not_yet;
+use crate::com_atproto::temp;
 
 pub(super) const METHODS: &[Method] = &[
     passed_on("com.atproto.label.queryLabels", Kind::Query),
@@ -16,8 +16,10 @@ pub(super) const METHODS: &[Method] = &[
     },
     passed_on("com.atproto.temp.addReservedHandle", Kind::Procedure),
     passed_on("com.atproto.temp.checkHandleAvailability", Kind::Query),
-    query("com.atproto.temp.checkSignupQueue", Credentials::Session(STANDARD.or_queued()), || get(not_yet))
-        .needs(Permission::Never),
+    query("com.atproto.temp.checkSignupQueue", Credentials::Session(STANDARD.or_queued()), || {
+        get(temp::check_signup_queue::handle)
+    })
+    .needs(Permission::Never),
     passed_on("com.atproto.temp.dereferenceScope", Kind::Query),
     passed_on("com.atproto.temp.fetchLabels", Kind::Query),
     passed_on("com.atproto.temp.requestPhoneVerification", Kind::Procedure),

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use p2pds_host::Chooser;
+use p2pds_host::accounts::Act;
 use p2pds_syntax::Did;
 use serde::Deserialize;
 
+use super::by;
+use crate::auth::Auth;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::Input;
@@ -22,8 +25,12 @@ pub struct Given {
 /// Answers it.
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
+    auth: Auth,
     Input(given): Input<Given>,
 ) -> Result<StatusCode, XrpcError> {
-    door.host()?.update_handle(&given.did, &given.handle, Chooser::Operator).await?;
+    let host = door.host()?;
+    host.update_handle(&given.did, &given.handle, Chooser::Operator).await?;
+    let (by, what) = (by(&auth), "updateAccountHandle");
+    host.audit(Act { by: &by, what, did: Some(&given.did), subject: "", detail: &given.handle }).await?;
     Ok(StatusCode::OK)
 }

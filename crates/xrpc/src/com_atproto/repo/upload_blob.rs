@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::header;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
@@ -18,20 +19,23 @@ use crate::output::Output;
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
     auth: Auth,
-    request: Request,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Output<Value>, XrpcError> {
     let host = door.host()?;
     let did = auth
         .did()
         .ok_or_else(|| XrpcError::unauthenticated("AuthMissing", "this needs a session of the account"))?;
-    if !is_plain(request.headers()) {
-        return Err(XrpcError::invalid("blobs are taken as they are: send the body without Content-Encoding"));
+    if !is_plain(&headers) {
+        return Err(XrpcError::invalid(
+            "blobs are taken as they are: send the body without Content-Encoding",
+        ));
     }
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let mime = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let mut upload = host.begin_upload(did, &mime, length).await?;
-    let mut body = request.into_body().into_data_stream();
+    let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
         upload.write(piece.map_err(|error| refused(&error))?).await?;
     }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use p2pds_host::Host;
-use p2pds_host::firehose::Opening;
+use p2pds_host::firehose::{Opening, Subscription};
 
 use crate::asked::Asked;
 use crate::door::Xrpc;
@@ -66,7 +66,7 @@ pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked, mut request: Re
 }
 
 /// Where the stream begins.
-async fn first(host: &Host, asked: &Asked) -> Result<First, XrpcError> {
+async fn first(host: &Host, asked: &Asked) -> Result<First<Subscription>, XrpcError> {
     let cursor = match cursor(asked) {
         Ok(cursor) => cursor,
         Err(message) => return Ok(First::Refused { error: "InvalidRequest", message }),

@@ -1,0 +1,3 @@
+//! The methods under `com.atproto.temp`.
+
+pub mod check_signup_queue;
