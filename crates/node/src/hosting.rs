@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use p2pds_blobs::Blobs;
+use p2pds_blobs::{Blobs, Bucket};
 use p2pds_directory::Directory;
 use p2pds_host::accounts::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
 use p2pds_host::blobs::BlobsConfig;
@@ -70,7 +70,9 @@ pub async fn open(config: &Config, dir: &Path, parts: Parts) -> anyhow::Result<O
         .map_err(|error| Failure::new(error.kind().as_str(), error.to_string()))?;
     let Parts { store, blobs, net, directory, reading } = parts;
     let (clock, keys) = (Arc::new(now_micros), Arc::new(keys));
-    Ok(Some(Host::new(HostDeps { store, blobs, net, directory, reading, clock, keys }, host_config)))
+    let host = Host::new(HostDeps { store, blobs, net, directory, reading, clock, keys }, host_config);
+    host.ensure_single_user().await.map_err(|error| Failure::new(error.kind().as_str(), error.message))?;
+    Ok(Some(host))
 }
 
 /// What to type next on a hosting node: the commands themselves.
@@ -241,6 +243,42 @@ fn relay_config(config: &Config) -> RelayConfig {
         ..PaceConfig::default()
     };
     RelayConfig { relays, pace, check_every: section.check_relays.0 }
+}
+
+/// Where blobs lie: in a bucket, or on this disk.
+///
+/// # Errors
+/// Settings that do not go together, or a directory that cannot be made.
+pub fn blobs(config: &Config, data_dir: &Path) -> anyhow::Result<Blobs> {
+    let section = &config.blobstore;
+    let dir = section.disk_location.clone().unwrap_or_else(|| data_dir.join("blobs"));
+    let Some(name) = section.s3_bucket.clone() else {
+        return Blobs::open(&dir).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()).into());
+    };
+    if section.disk_location.is_some() {
+        let message = "blobs are to lie in a bucket and in a directory at once".to_owned();
+        return Err(refused(message, "set blobstore.s3_bucket or blobstore.disk_location, not both").into());
+    }
+    let credentials = match (&section.s3_access_key_id, &section.s3_secret_access_key) {
+        (Some(id), Some(secret)) => Some((id.clone(), secret.expose().to_owned())),
+        (None, None) => None,
+        _ => {
+            let message = "of the bucket's access key and its secret one is not set".to_owned();
+            let hint = "set blobstore.s3_access_key_id and blobstore.s3_secret_access_key, or neither";
+            return Err(refused(message, hint).into());
+        }
+    };
+    let bucket = Bucket {
+        name,
+        region: section.s3_region.clone(),
+        endpoint: section.s3_endpoint.as_ref().map(|url| url.as_str().to_owned()),
+        path_style: section.s3_path_style,
+        credentials,
+        upload_timeout: section.s3_upload_timeout.0,
+        request_timeout: section.s3_request_timeout.0,
+    };
+    // Uploads under way still pass through this disk.
+    Blobs::open_bucket(&dir, bucket).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()).into())
 }
 
 /// The name of a host: one that others can reach, or localhost in development.

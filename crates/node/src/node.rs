@@ -47,6 +47,10 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     let mut bound_config = config.clone();
     bound_config.http.port = listener.local_addr()?.port();
     let engine = Arc::new(Engine::open(&bound_config).await?);
+    if let Some(host) = &engine.host {
+        let there = host.ensure_single_user().await;
+        there.map_err(|error| Failure::new(error.kind().as_str(), error.to_string()))?;
+    }
     let metrics_listener = match config.metrics.port {
         Some(port) => Some(listen(config.metrics.bind, port).await?),
         None => None,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use p2pds_archive::live::LiveConfig;
 use p2pds_archive::{Alarm, Archive, ArchiveConfig, ArchiveDeps, Progress, SystemClock};
-use p2pds_blobs::Blobs;
 use p2pds_directory::{Directory, DirectoryConfig};
 use p2pds_host::Host;
 use p2pds_net::{Client, NetConfig};
@@ -71,8 +70,7 @@ impl Engine {
                 tracing::debug!(event = "node.directory", name, %error, "the directory could not be made now");
             }
         }
-        let blobs_dir = config.blobstore.disk_location.clone().unwrap_or_else(|| dir.join(BLOBS));
-        let blobs = Blobs::open(&blobs_dir).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
+        let blobs = hosting::blobs(config, &dir)?;
         let net =
             Client::new(net_config(config)).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()))?;
         let directory = Directory::new(net.clone(), Arc::clone(&store), directory_config(config));
