@@ -246,7 +246,7 @@ mod tests {
         outbound.pong(Vec::new());
         assert_eq!(outbound.advance(1_500), 1);
         assert_eq!(outbound.cut(), Some(6), "the second is half out");
-        assert_eq!((outbound.bytes(), outbound.parts.len()), (1_008 + 2 - 500 + 4 - 6, 2));
+        assert_eq!((outbound.bytes(), outbound.parts.len()), (2 * 1_004 - 1_500 + 2, 2));
         assert_eq!((outbound.pages.len(), outbound.cut()), (0, None));
         assert_eq!((outbound.advance(outbound.bytes()), outbound.is_empty()), (1, true));
         outbound.page(page(7..9, 10));

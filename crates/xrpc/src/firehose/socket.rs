@@ -13,12 +13,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use p2pds_host::HostResult;
-use p2pds_host::firehose::{Page, Subscription};
+use p2pds_host::firehose::Page;
 use p2pds_replica::Frame;
 use p2pds_replica::frame::{Failure, Info};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::feed::Feed;
 use super::inbound::{Heard, Inbound};
 use super::outbound::Outbound;
 use super::{Seat, code};
@@ -63,11 +64,11 @@ impl Default for Times {
 }
 
 /// How a stream begins.
-pub(crate) enum First {
+pub(crate) enum First<F> {
     /// With the next event.
-    Event(Subscription),
+    Event(F),
     /// With the word that older ones are gone.
-    Outdated(Subscription),
+    Outdated(F),
     /// It does not: an error frame, and the end.
     Refused {
         /// The protocol's name for it.
@@ -88,12 +89,19 @@ enum End {
     Word(&'static str, String),
 }
 
-type Fetching = Pin<Box<dyn Future<Output = (Subscription, HostResult<Page>)> + Send>>;
+type Fetching<F> = Pin<Box<dyn Future<Output = (F, HostResult<Page>)> + Send>>;
 
 /// Serves one consumer; how it ended, in a word for the log and the metrics.
-pub(crate) async fn run<S>(io: S, first: First, seat: Seat, max_buffer: u64, times: Times) -> &'static str
+pub(crate) async fn run<S, F>(
+    io: S,
+    first: First<F>,
+    seat: Seat,
+    max_buffer: u64,
+    times: Times,
+) -> &'static str
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: Feed,
 {
     let (reader, writer) = tokio::io::split(io);
     let now = Instant::now();
@@ -158,7 +166,7 @@ struct Socket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket<S> {
-    async fn serve(&mut self, place: Subscription) -> End {
+    async fn serve<F: Feed>(&mut self, place: F) -> End {
         let mut place = Place { here: place.clone(), fetching: Some(fetch(place)) };
         let mut ticks = tokio::time::interval(self.times.look);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -248,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket<S> {
     }
 
     /// Once in a while: does it still take what it is sent, and is it still there?
-    fn look(&mut self, place: &mut Place) -> Result<(), End> {
+    fn look<F: Feed>(&mut self, place: &mut Place<F>) -> Result<(), End> {
         let now = Instant::now();
         let since = |then: Instant| now.saturating_duration_since(then);
         if self.out.is_empty() {
@@ -319,15 +327,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket<S> {
 }
 
 /// Where a consumer is.
-struct Place {
+struct Place<F> {
     /// Behind the last page that was handed over.
-    here: Subscription,
+    here: F,
     /// What comes next.
-    fetching: Option<Fetching>,
+    fetching: Option<Fetching<F>>,
 }
 
-impl Place {
-    async fn fetched(&mut self) -> (Subscription, HostResult<Page>) {
+impl<F: Feed> Place<F> {
+    async fn fetched(&mut self) -> (F, HostResult<Page>) {
         match &mut self.fetching {
             Some(fetching) => fetching.await,
             None => std::future::pending().await,
@@ -340,9 +348,12 @@ impl Place {
     }
 }
 
-fn fetch(mut place: Subscription) -> Fetching {
+fn fetch<F: Feed>(mut place: F) -> Fetching<F> {
     Box::pin(async move {
         let page = place.next().await;
         (place, page)
     })
 }
+
+#[cfg(test)]
+mod tests;
