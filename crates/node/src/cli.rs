@@ -22,6 +22,7 @@ pub mod lexicon;
 pub mod limits;
 pub mod output;
 pub mod plc;
+pub mod promote;
 pub mod restore;
 pub mod serve;
 pub mod serving;
@@ -139,6 +140,8 @@ pub enum Command {
     ImportPds(import_pds::Args),
     /// Prove that an archive restores, from the archive alone.
     Drill(drill::Args),
+    /// Make this node the host of an archived account, with its rotation key.
+    Promote(promote::Args),
     /// The history of an identity, and what is expected of it: log, announce, ack.
     Plc(plc::Args),
     /// Which collections the archived repos use, and how much.

@@ -99,6 +99,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Export(args) => cli::export::run(context, args).await,
         Command::Import(args) => cli::import::run(context, args).await,
         Command::ImportPds(args) => cli::import_pds::run(context, args).await,
+        Command::Promote(args) => cli::promote::run(context, args).await,
         Command::Drill(args) => cli::drill::run(context, args).await,
         Command::Plc(args) => cli::plc::run(context, args).await,
         Command::Lexicon(args) => cli::lexicon::run(context, args).await,

@@ -182,6 +182,15 @@ pub enum Command {
         /// The DID's PLC audit log, as `plc.json` of an export has it.
         plc_log: Option<PathBuf>,
     },
+    /// Make an archived account a hosted one.
+    Promote {
+        /// Handle or DID.
+        account: String,
+        /// What to do about it.
+        ask: takeover::Ask,
+        /// How.
+        how: Box<takeover::How>,
+    },
     /// Take over the accounts of a stopped reference PDS.
     ImportPds {
         /// Its data directory.

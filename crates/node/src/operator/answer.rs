@@ -42,6 +42,12 @@ pub enum Answer {
     Exported(Box<ExportReport>),
     /// Of `import`.
     Imported(Box<ImportReport>),
+    /// Of `promote --dry-run`.
+    PromotionPlan(Box<p2pds_recovery::Plan>),
+    /// Of `promote`.
+    Promoted(Box<p2pds_recovery::Promoted>),
+    /// Of `promote --cancel`.
+    PromotionCancelled(String),
     /// Of `import-pds`.
     PdsImported(Box<p2pds_recovery::PdsReport>),
     /// Of `drill`.

@@ -96,6 +96,9 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         Command::Import { car, plc_log } => {
             Answer::Imported(Box::new(archive.import(&car, plc_log.as_deref(), progress).await?))
         }
+        Command::Promote { account, ask, how } => {
+            takeover::promote(engine, &account, ask, *how, progress).await?
+        }
         Command::ImportPds { dir, env, blobs, dry_run } => Answer::PdsImported(Box::new(
             takeover::import_pds(engine, dir, &env, blobs, dry_run, progress).await?,
         )),

@@ -1,4 +1,4 @@
-//! Taking over the accounts of another server.
+//! Accounts that become this node's: promoted from the archive, or taken over from another server.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,88 @@ use std::sync::Arc;
 
 use p2pds_archive::Progress;
 use p2pds_host::Host;
-use p2pds_recovery::PdsReport;
+use p2pds_recovery::{PdsReport, PromoteOptions, RotationKey};
 use p2pds_store::StoreError;
 use p2pds_store_sqlite::foreign::{Layout, ReferencePds};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::node::engine::Engine;
 use crate::node::lock::make_private_dir;
 use crate::operator::Failure;
+use crate::operator::answer::Answer;
+
+/// What is asked for about a promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// What it would do.
+    Plan,
+    /// That it be done, or gone on with.
+    Go,
+    /// That it be given up.
+    Cancel,
+}
+
+/// How a promotion is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct How {
+    /// Another handle.
+    pub handle: Option<String>,
+    /// The owner's e-mail address.
+    pub email: Option<String>,
+    /// In spite of what may be overruled.
+    pub force: bool,
+    /// Without this node's rotation key.
+    pub no_server_key: bool,
+    /// Rotation keys that go.
+    pub drop_keys: Vec<String>,
+    /// Public halves of the key that signs.
+    pub signers: Vec<String>,
+    /// The key, only to do it.
+    pub key: Option<KeyText>,
+    /// What the operator typed.
+    pub confirmed: String,
+}
+
+/// A private key on its way to the one signature that it makes. It crosses the operator socket, which only its owner can
+/// open, and is wiped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyText(Zeroizing<String>);
+
+impl KeyText {
+    /// Takes it.
+    #[must_use]
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// Reads it as a key.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn read(&self) -> Result<RotationKey, Failure> {
+        RotationKey::read(&self.0).map_err(|error| Failure::new("invalid", error.to_string()))
+    }
+}
+
+impl std::fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<rotation key>")
+    }
+}
+
+impl Serialize for KeyText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
 
 /// Where copies of databases lie that were not closed in order.
 const COPIES: &str = "spool/import-pds-copies";
@@ -27,6 +102,36 @@ pub fn host(engine: &Engine) -> Result<&Host, Failure> {
             "set the name under which it is reached (PDS_HOSTNAME) and P2PDS_HOSTING=on, then run this again; the \
              environment of the reference PDS (pds.env) is understood as it is",
         )
+    })
+}
+
+/// Plans, does or gives up a promotion.
+///
+/// # Errors
+/// This node hosts nobody, there is no such account, or what stands in the way.
+pub async fn promote(
+    engine: &Engine,
+    account: &str,
+    ask: Ask,
+    how: How,
+    progress: &Progress,
+) -> Result<Answer, Failure> {
+    let host = host(engine)?;
+    let did = engine.archive.find(account).await?;
+    let How { handle, email, force, no_server_key, drop_keys, signers, key, confirmed } = how;
+    let options = PromoteOptions { handle, email, force, no_server_key, drop_keys, signers };
+    let recovery = &engine.recovery;
+    Ok(match ask {
+        Ask::Plan => Answer::PromotionPlan(Box::new(recovery.promotion_plan(host, &did, &options).await?)),
+        Ask::Go => {
+            let key = key.as_ref().map(KeyText::read).transpose()?;
+            let done = recovery.promote(host, &did, &options, key, &confirmed, progress).await?;
+            Answer::Promoted(Box::new(done))
+        }
+        Ask::Cancel => {
+            recovery.cancel_promotion(host, &did).await?;
+            Answer::PromotionCancelled(did.to_string())
+        }
     })
 }
 
