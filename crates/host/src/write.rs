@@ -31,6 +31,7 @@ use p2pds_syntax::{Did, Nsid, RecordPath, Rkey, Tid};
 pub use hot::AccountLock;
 pub(crate) use hot::Writes;
 pub use import::Imported;
+pub(crate) use import::Leftovers;
 pub use open::{Announce, EmptyCommit, Opened};
 pub use prepare::MAX_RECORD;
 pub use schemas::{Status, Validate};
@@ -151,6 +152,8 @@ impl Host {
             )));
         }
         let prepared = self.prepare(did, writes, options.validate).await?;
+        // Before anything is written: what is committed is told of, whoever listens.
+        self.may_send(did).await?;
         let lock = self.writes().enter(did).await?;
         let mut slot = lock.slot().await;
         for attempt in 1..=ATTEMPTS {

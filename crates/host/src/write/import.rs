@@ -14,6 +14,7 @@
 //! Kept tolerant: records that others wrote stay as they are, as long as their bytes hash right.
 
 mod changes;
+mod leftovers;
 mod spooled;
 mod whole;
 
@@ -34,6 +35,7 @@ use tokio::sync::Semaphore;
 use super::hot::{no_account, no_repo, view_error};
 use super::seal::sign;
 use crate::{Host, HostError, HostResult, events};
+pub(crate) use leftovers::Leftovers;
 use spooled::Spooled;
 
 /// Imports that are read and stored at a time; others wait with their bodies unread.
