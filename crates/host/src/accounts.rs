@@ -46,6 +46,8 @@ pub(crate) struct Accounts {
     pub(crate) making: std::sync::Mutex<std::collections::HashSet<String>>,
     /// Rings when mail was queued.
     pub(crate) mail: tokio::sync::Notify,
+    /// One account is erased at a time.
+    pub(crate) erasing: tokio::sync::Mutex<()>,
     /// Rings when an account is to be erased.
     pub(crate) erase: tokio::sync::Notify,
 }

@@ -3,6 +3,8 @@
 //! `serve` is what runs when no command is named. Settings have flags too; those come from the
 //! sections of `config`, so their help is written once.
 
+pub mod account;
+pub mod admin;
 pub mod alerts;
 pub mod archive;
 pub mod ask;
@@ -17,13 +19,16 @@ pub mod health;
 pub mod history;
 pub mod import;
 pub mod import_pds;
+pub mod invite;
 pub mod keep;
 pub mod lexicon;
 pub mod limits;
+pub mod mail;
 pub mod output;
 pub mod plc;
 pub mod promote;
 pub mod restore;
+pub mod secret;
 pub mod serve;
 pub mod serving;
 pub mod shell;
@@ -142,6 +147,14 @@ pub enum Command {
     Drill(drill::Args),
     /// Make this node the host of an archived account, with its rotation key.
     Promote(promote::Args),
+    /// Accounts that this node hosts: create, list, show, disable, delete, reset-password.
+    Account(account::Args),
+    /// Invite codes: create, list, disable.
+    Invite(invite::Args),
+    /// Moderation of hosted accounts, and what was done: takedown, restore, audit.
+    Admin(admin::Args),
+    /// Mail to the owners of hosted accounts: test, list, show, send.
+    Mail(mail::Args),
     /// The history of an identity, and what is expected of it: log, announce, ack.
     Plc(plc::Args),
     /// Which collections the archived repos use, and how much.

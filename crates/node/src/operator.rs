@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod client;
 pub mod handler;
+pub mod hosting;
 mod identity;
 pub mod lexicons;
 pub mod memory;
@@ -294,6 +295,11 @@ pub enum Command {
     },
     /// Sends a test alert.
     TestAlert,
+    /// Something about hosted accounts.
+    Hosting {
+        /// What.
+        ask: Box<hosting::Ask>,
+    },
     /// Reads the whole database and says what is wrong with it; a part of `doctor`.
     CheckStructure,
 }

@@ -96,6 +96,10 @@ impl Host {
     /// # Errors
     /// The store or the disk; asked again, it goes on.
     pub async fn erase(&self, did: &Did) -> HostResult<()> {
+        let _one = self.accounts().erasing.lock().await;
+        if !self.to_erase().await?.contains(did) {
+            return Ok(());
+        }
         self.chunks(|| Unit::EraseEvents { did: did.clone() }).await?;
         self.blobs().delete_account(did).await.map_err(|error| {
             tracing::error!(event = "host.erase", %did, %error, "blobs of a deleted account cannot be erased now");

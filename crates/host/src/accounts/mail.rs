@@ -20,7 +20,7 @@ use crate::keys::Purpose;
 use crate::passwords::no_entropy;
 
 pub use job::MailJob;
-pub use smtp::check_smtp;
+pub use smtp::{NotSent, check_smtp};
 pub use words::{MODERATION, Words};
 
 /// How long a mail that nobody sends is kept for the operator, microseconds.

@@ -8,7 +8,7 @@ use p2pds_recovery::{DrillReport, ExportReport};
 use serde::{Deserialize, Serialize};
 
 use crate::operator::serving::BlockedLine;
-use crate::operator::{Failure, memory, upkeep};
+use crate::operator::{Failure, hosting, memory, upkeep};
 
 /// The result of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,6 +80,26 @@ pub enum Answer {
     Alerts(Vec<upkeep::AlertLine>),
     /// Of `alerts test`.
     AlertTest(Vec<crate::alerts::Told>),
+    /// Of `account list`.
+    HostedAccounts(Vec<hosting::HostedLine>),
+    /// Of `account show`.
+    HostedAccount(Box<hosting::HostedDetails>),
+    /// Of `account create`.
+    AccountMade(hosting::Made),
+    /// Of `account reset-password`.
+    PasswordSet(hosting::Made),
+    /// Of `invite create`.
+    InvitesMade(Vec<String>),
+    /// Of `invite list`.
+    Invites(Vec<hosting::InviteLine>),
+    /// Of `mail list`.
+    Mails(Vec<hosting::MailLine>),
+    /// Of `mail show`.
+    Mail(Box<hosting::MailText>),
+    /// Of `admin audit`.
+    Audit(Vec<hosting::AuditLine>),
+    /// Of commands that change something of hosted accounts.
+    HostingDone(hosting::Done),
     /// Of the database check that `doctor` asks for: what is wrong with it.
     Structure(Vec<String>),
 }

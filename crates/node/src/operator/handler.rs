@@ -130,6 +130,7 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         }
         Command::Alerts { history } => Answer::Alerts(upkeep::alerts(engine, history).await?),
         Command::TestAlert => Answer::AlertTest(upkeep::test_alert(engine).await),
+        Command::Hosting { ask } => super::hosting::answer(engine, *ask).await?,
         Command::CheckStructure => Answer::Structure(engine.store.check_structure().await?),
     })
 }

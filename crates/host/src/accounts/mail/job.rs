@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use p2pds_store::hosting::{AccountsUnit, HostingUnit, MailRow};
-use p2pds_store::{Finding, Unit};
+use p2pds_store::{Finding, StoreError, Unit};
 
 use super::KEPT;
+use super::smtp::NotSent;
 use crate::error::HostResult;
 use crate::host::Host;
 use crate::jobs::Job;
@@ -51,6 +52,23 @@ impl Job for MailJob {
 }
 
 impl Host {
+    /// Sends a waiting mail now, whatever its turn; `None` when there is no such mail.
+    ///
+    /// # Errors
+    /// The store. The inner error is the mail server's.
+    pub async fn mail_send_now(&self, id: i64) -> HostResult<Option<Result<(), NotSent>>> {
+        let Some(row) = self.store().mail(id).await? else { return Ok(None) };
+        let sent = match self.open_mail(&row.sealed) {
+            Some(words) => self.send_mail(&row.kind, &row.to, &words).await,
+            None => Err(NotSent { why: "it was sealed with another node.key".to_owned(), for_good: true }),
+        };
+        if sent.is_ok() {
+            let unit = HostingUnit::Accounts(AccountsUnit::DropMail { id });
+            self.store().apply(Unit::Hosting(Box::new(unit))).await?;
+        }
+        Ok(Some(sent))
+    }
+
     /// Sends one mail, or notes why not.
     async fn carry(&self, row: &MailRow) -> HostResult<()> {
         let now = self.now();
@@ -107,7 +125,10 @@ impl Host {
             first_at: now,
             last_at: now,
         };
-        self.store().apply(Unit::PutFinding(finding)).await?;
-        Ok(())
+        match self.store().apply(Unit::PutFinding(finding)).await {
+            // The account was deleted meanwhile, and its mail with it.
+            Err(StoreError::UnknownAccount(_) | StoreError::Purging(_)) => Ok(()),
+            done => Ok(done.map(|_| ())?),
+        }
     }
 }

@@ -1,0 +1,572 @@
+//! Commands about hosted accounts, invites, mail and moderation.
+
+mod secret;
+mod subject;
+
+use p2pds_host::accounts::{ADMIN, AccountInfo, Act, By, NewAccount, Subject, status_word};
+use p2pds_host::passwords::random_base32;
+use p2pds_host::{Host, HostError};
+use p2pds_store::hosting::{InviteOrder, InviteRow, MailRow};
+use p2pds_syntax::{Did, ErrorKind};
+use serde::{Deserialize, Serialize};
+
+use crate::node::engine::Engine;
+use crate::operator::Failure;
+use crate::operator::answer::Answer;
+
+pub use secret::Secret;
+
+/// Lines of a list.
+const MOST: usize = 10_000;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub enum Ask {
+    /// Make an account.
+    CreateAccount {
+        /// Its handle.
+        handle: String,
+        /// Its address.
+        email: Option<String>,
+        /// Its password; one is made without.
+        password: Option<Secret>,
+        /// A did:key that stands first in its identity.
+        recovery_key: Option<String>,
+        /// An identity that exists.
+        did: Option<Did>,
+    },
+    /// Hosted accounts; those whose address holds a text.
+    Accounts {
+        /// The text.
+        email: Option<String>,
+    },
+    /// One hosted account.
+    Account {
+        /// Handle, DID or address.
+        account: String,
+    },
+    /// Take an account down, or end that.
+    DisableAccount {
+        /// Handle, DID or address.
+        account: String,
+        /// Down, or up again.
+        disabled: bool,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Delete an account.
+    DeleteAccount {
+        /// Handle, DID or address.
+        account: String,
+    },
+    /// Set a password.
+    SetPassword {
+        /// Handle, DID or address.
+        account: String,
+        /// The password; one is made without.
+        password: Option<Secret>,
+    },
+    /// Make invite codes.
+    CreateInvites {
+        /// How many.
+        count: usize,
+        /// For how many accounts each is good.
+        uses: u32,
+        /// Whose they are; the operator's without.
+        owner: Option<String>,
+    },
+    /// Invite codes.
+    Invites,
+    /// Switch a code off.
+    DisableInvite {
+        /// The code.
+        code: String,
+    },
+    /// Take a subject down, or end that.
+    Moderate {
+        /// Account or AT-URI.
+        subject: String,
+        /// A blob of that account.
+        blob: Option<String>,
+        /// Down, or up again.
+        down: bool,
+        /// The case.
+        reference: Option<String>,
+    },
+    /// How a subject stands.
+    Status {
+        /// Account or AT-URI.
+        subject: String,
+        /// A blob of that account.
+        blob: Option<String>,
+    },
+    /// What operators and moderators did.
+    Audit {
+        /// Handle, DID or address.
+        account: Option<String>,
+        /// Most lines.
+        limit: usize,
+    },
+    /// Send a message to an account's owner.
+    Message {
+        /// Handle, DID or address.
+        account: String,
+        /// Subject.
+        subject: String,
+        /// Text.
+        text: String,
+    },
+    /// Mail that waits.
+    Mails,
+    /// One mail.
+    Mail {
+        /// Its number.
+        id: i64,
+    },
+    /// Send a waiting mail now.
+    SendMail {
+        /// Its number.
+        id: i64,
+    },
+    /// Send a test mail.
+    TestMail {
+        /// Where to.
+        address: String,
+    },
+}
+
+/// A hosted account in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostedLine {
+    /// DID.
+    pub did: String,
+    /// Handle.
+    pub handle: Option<String>,
+    /// Address.
+    pub email: Option<String>,
+    /// Whether that is confirmed.
+    pub email_confirmed: bool,
+    /// `active`, `deactivated` or `takendown`.
+    pub status: String,
+    /// When it was made, microseconds since 1970.
+    pub created_at: i64,
+    /// When it will be deleted.
+    pub delete_after: Option<i64>,
+    /// Records.
+    pub records: u64,
+    /// Bytes of its records and blobs.
+    pub bytes: u64,
+}
+
+/// A hosted account in detail.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostedDetails {
+    /// As in a list.
+    #[serde(flatten)]
+    pub line: HostedLine,
+    /// The takedown's reference.
+    pub takedown: Option<String>,
+    /// Its signing key as did:key.
+    pub signing_key: String,
+    /// Sessions that go on.
+    pub sessions: usize,
+    /// Names of its app passwords.
+    pub app_passwords: Vec<String>,
+    /// Who invited it.
+    pub invited_by: Option<String>,
+    /// Codes that it may give away.
+    pub invites: Vec<InviteLine>,
+    /// Whether it gets no more of them.
+    pub invites_disabled: bool,
+    /// What of it is taken down.
+    pub hidden: Vec<String>,
+}
+
+/// An account that was made, or got a new password.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    /// DID.
+    pub did: String,
+    /// Handle.
+    pub handle: String,
+    /// The password, if it was made here: told this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+}
+
+/// An invite code.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InviteLine {
+    /// The code.
+    pub code: String,
+    /// For how many accounts it is good.
+    pub uses: u32,
+    /// How many used it.
+    pub used: u32,
+    /// Switched off.
+    pub disabled: bool,
+    /// Whose it is.
+    pub owner: String,
+    /// When it was made.
+    pub created_at: i64,
+}
+
+/// A mail that waits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MailLine {
+    /// Its number.
+    pub id: i64,
+    /// Where it goes.
+    pub to: String,
+    /// What kind it is.
+    pub kind: String,
+    /// When it was written.
+    pub created_at: i64,
+    /// How often it was tried.
+    pub tries: u32,
+    /// `waiting`, `for the operator`, `given up`.
+    pub state: String,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+}
+
+/// A mail with its text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MailText {
+    /// As in the list.
+    #[serde(flatten)]
+    pub line: MailLine,
+    /// Its subject.
+    pub subject: String,
+    /// Its text.
+    pub text: Secret,
+}
+
+/// One act.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// When.
+    pub at: i64,
+    /// Who.
+    pub who: String,
+    /// What.
+    pub what: String,
+    /// To whom.
+    pub did: Option<String>,
+    /// To what of it.
+    pub subject: String,
+    /// How.
+    pub detail: String,
+}
+
+/// Something was done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    /// To what.
+    pub subject: String,
+    /// What, in words.
+    pub done: String,
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        let failure = Self::new(error.kind().as_str(), error.message);
+        match error.retry_after {
+            Some(seconds) => failure.hint(format!("try again in {seconds} s")),
+            None => failure,
+        }
+    }
+}
+
+/// Answers one of them.
+///
+/// # Errors
+/// What the host says; or this node hosts nobody.
+pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
+    let host = engine.host.as_ref().ok_or_else(|| {
+        Failure::new("denied", "this node hosts no accounts").hint(
+            "set http.hostname (PDS_HOSTNAME) and hosting.enabled = on, or for development PDS_DEV_MODE=true; see docs/hosting.md",
+        )
+    })?;
+    let by = By::Operator;
+    match ask {
+        ask @ (Ask::CreateAccount { .. } | Ask::SetPassword { .. }) => passwords(host, ask).await,
+        Ask::Accounts { email } => {
+            let found = host.accounts_page(email.as_deref(), None, MOST).await?;
+            Ok(Answer::HostedAccounts(found.iter().map(line).collect()))
+        }
+        Ask::Account { account } => details(host, &host.hosted_account(&account).await?).await,
+        Ask::DisableAccount { account, disabled, reason } => disable(host, &account, disabled, reason).await,
+        Ask::DeleteAccount { account } => {
+            let did = host.hosted_account(&account).await?;
+            host.admin_delete_account(&by, &did).await?;
+            host.erase(&did).await?;
+            done(&did, "the account was deleted and its data erased; this node's files were searched for it")
+        }
+        Ask::CreateInvites { count, uses, owner } => {
+            let owner = match owner {
+                Some(owner) => host.hosted_account(&owner).await?.to_string(),
+                None => ADMIN.to_owned(),
+            };
+            let made = host.create_invites(&by, &[owner], count, uses).await?;
+            Ok(Answer::InvitesMade(made.into_iter().flat_map(|made| made.codes).collect()))
+        }
+        Ask::Invites => {
+            let rows = host.invites(InviteOrder::Recent, None, MOST).await?;
+            Ok(Answer::Invites(rows.iter().map(invite).collect()))
+        }
+        Ask::DisableInvite { code } => {
+            host.disable_invites(&by, vec![code.clone()], Vec::new()).await?;
+            Ok(Answer::HostingDone(Done {
+                subject: code,
+                done: "the code is good for nobody any more".to_owned(),
+            }))
+        }
+        ask @ (Ask::Moderate { .. } | Ask::Status { .. }) => moderation(host, ask).await,
+        Ask::Audit { account, limit } => {
+            let did = match account {
+                Some(account) => Some(of_anybody(host, &account).await?),
+                None => None,
+            };
+            let rows = host.audits(did.as_ref(), None, limit.min(MOST)).await?;
+            let lines = rows.into_iter().map(|row| AuditLine {
+                at: row.at,
+                who: row.who,
+                what: row.what,
+                did: row.did.map(|did| did.to_string()),
+                subject: row.subject,
+                detail: row.detail,
+            });
+            Ok(Answer::Audit(lines.collect()))
+        }
+        Ask::Message { account, subject, text } => {
+            let did = host.hosted_account(&account).await?;
+            host.admin_send_email(&by, &did, &subject, &text).await?;
+            done(&did, "the message is queued: `p2pds mail list` shows what is not sent yet")
+        }
+        ask @ (Ask::Mails | Ask::Mail { .. } | Ask::SendMail { .. } | Ask::TestMail { .. }) => {
+            mail(host, ask).await
+        }
+    }
+}
+
+fn done(did: &Did, words: &str) -> Result<Answer, Failure> {
+    Ok(Answer::HostingDone(Done { subject: did.to_string(), done: words.to_owned() }))
+}
+
+/// A hosted account, or the DID of one that is gone.
+async fn of_anybody(host: &Host, account: &str) -> Result<Did, Failure> {
+    match Did::parse(account) {
+        Ok(did) => Ok(did),
+        Err(_) => Ok(host.hosted_account(account).await?),
+    }
+}
+
+/// `xxxxxx-xxxxxx-xxxxxx-xxxxxx`: 120 random bits.
+fn new_password() -> Result<String, Failure> {
+    let letters = random_base32(24)?;
+    let groups: Vec<_> = letters.as_bytes().chunks(6).map(String::from_utf8_lossy).collect();
+    Ok(groups.join("-"))
+}
+
+async fn passwords(host: &Host, ask: Ask) -> Result<Answer, Failure> {
+    let made = |given: Option<Secret>| match given {
+        Some(password) => Ok::<_, Failure>((password, false)),
+        None => Ok((Secret::new(&new_password()?), true)),
+    };
+    match ask {
+        Ask::CreateAccount { handle, email, password, recovery_key, did } => {
+            let (password, told) = made(password)?;
+            let asked = NewAccount {
+                handle,
+                email,
+                password: Some(password.expose().to_owned()),
+                invite_code: None,
+                recovery_key,
+                requester: None,
+                did,
+                by: By::Operator,
+            };
+            let account = host.create_account(asked).await?.account;
+            Ok(Answer::AccountMade(Made {
+                did: account.did.to_string(),
+                handle: account.handle,
+                password: told.then_some(password),
+            }))
+        }
+        Ask::SetPassword { account, password } => {
+            let did = host.hosted_account(&account).await?;
+            let (password, told) = made(password)?;
+            host.admin_set_password(&By::Operator, &did, password.expose()).await?;
+            let handle = host.account_info(&did).await?.account.handle.unwrap_or_default();
+            Ok(Answer::PasswordSet(Made { did: did.to_string(), handle, password: told.then_some(password) }))
+        }
+        _ => Err(Failure::new("bug", "a command went the wrong way")),
+    }
+}
+
+fn line(info: &AccountInfo) -> HostedLine {
+    let (login, account) = (&info.login, &info.account);
+    HostedLine {
+        did: login.did.to_string(),
+        handle: account.handle.clone(),
+        email: Some(login.email.clone()).filter(|email| !email.is_empty()),
+        email_confirmed: login.email_confirmed_at.is_some(),
+        status: status_word(login).unwrap_or("active").to_owned(),
+        created_at: login.created_at,
+        delete_after: login.delete_after,
+        records: account.records,
+        bytes: account.record_bytes.saturating_add(account.blob_bytes),
+    }
+}
+
+fn invite(row: &InviteRow) -> InviteLine {
+    InviteLine {
+        code: row.code.clone(),
+        uses: row.uses,
+        used: row.used_up(),
+        disabled: row.disabled,
+        owner: row.for_account.clone(),
+        created_at: row.created_at,
+    }
+}
+
+async fn details(host: &Host, did: &Did) -> Result<Answer, Failure> {
+    let info = host.account_info(did).await?;
+    let store = host.store();
+    Ok(Answer::HostedAccount(Box::new(HostedDetails {
+        line: line(&info),
+        takedown: info.login.takedown.clone(),
+        signing_key: info.login.signing_did_key.clone(),
+        sessions: store.sessions(did, MOST).await?.len(),
+        app_passwords: store.app_passwords(did).await?.into_iter().map(|row| row.name).collect(),
+        invited_by: info.invited_by.map(|row| row.for_account),
+        invites: info.invites.iter().map(invite).collect(),
+        invites_disabled: info.login.invites_disabled,
+        hidden: store.takedowns(did).await?.into_iter().map(|row| row.subject).collect(),
+    })))
+}
+
+async fn disable(
+    host: &Host,
+    account: &str,
+    disabled: bool,
+    reason: Option<String>,
+) -> Result<Answer, Failure> {
+    let did = host.hosted_account(account).await?;
+    let (by, subject) = (By::Operator, Subject::Account(did.clone()));
+    if disabled {
+        host.take_down(&by, &subject, reason.as_deref()).await?;
+        return done(&did, "the account is disabled: it is served to nobody, and its sessions ended");
+    }
+    host.restore(&by, &subject).await?;
+    let deactivated = host.subject_status(&subject).await?.deactivated == Some(true);
+    let words = if deactivated {
+        "the account is no longer disabled; its owner had deactivated it, and activates it by logging in"
+    } else {
+        "the account is enabled"
+    };
+    done(&did, words)
+}
+
+async fn moderation(host: &Host, ask: Ask) -> Result<Answer, Failure> {
+    let by = By::Operator;
+    match ask {
+        Ask::Moderate { subject, blob, down, reference } => {
+            let subject = subject::read(host, &subject, blob.as_deref()).await?;
+            let words = if down {
+                host.take_down(&by, &subject, reference.as_deref()).await?;
+                "taken down"
+            } else {
+                host.restore(&by, &subject).await?;
+                "shown again"
+            };
+            Ok(Answer::HostingDone(Done { subject: subject::words(&subject), done: words.to_owned() }))
+        }
+        Ask::Status { subject, blob } => {
+            let subject = subject::read(host, &subject, blob.as_deref()).await?;
+            let status = host.subject_status(&subject).await?;
+            let words = match (status.takedown, status.deactivated) {
+                (Some(reference), _) => format!("taken down: {reference}"),
+                (None, Some(true)) => "deactivated by its owner".to_owned(),
+                (None, _) => "shown".to_owned(),
+            };
+            Ok(Answer::HostingDone(Done { subject: subject::words(&subject), done: words }))
+        }
+        _ => Err(Failure::new("bug", "a command went the wrong way")),
+    }
+}
+
+fn mail_line(row: &MailRow, has_server: bool) -> MailLine {
+    let state = match (row.given_up_at, has_server) {
+        (Some(_), _) => "given up",
+        (None, true) => "waiting",
+        (None, false) => "for the operator",
+    };
+    MailLine {
+        id: row.id,
+        to: row.to.clone(),
+        kind: row.kind.clone(),
+        created_at: row.created_at,
+        tries: row.tries,
+        state: state.to_owned(),
+        last_error: row.last_error.clone(),
+    }
+}
+
+async fn mail(host: &Host, ask: Ask) -> Result<Answer, Failure> {
+    let has_server = host.config().accounts.mail.smtp.is_some();
+    let absent = |id: i64| {
+        Failure::new("notfound", format!("there is no mail {id}: sent mail is not kept"))
+            .hint("`p2pds mail list` shows what waits")
+    };
+    match ask {
+        Ask::Mails => {
+            let rows = host.mail_list(MOST).await?;
+            Ok(Answer::Mails(rows.iter().map(|row| mail_line(row, has_server)).collect()))
+        }
+        Ask::Mail { id } => {
+            let read = host.mail_show(id).await?.ok_or_else(|| absent(id))?;
+            let by = By::Operator;
+            let what = "readMail";
+            let subject = read.row.kind.clone();
+            host.audit(Act { by: &by, what, did: read.row.did.as_ref(), subject: &subject, detail: "" })
+                .await?;
+            let words = read.words.ok_or_else(|| {
+                Failure::new(
+                    "corrupt",
+                    format!("mail {id} cannot be read: it was written with another node.key"),
+                )
+            })?;
+            Ok(Answer::Mail(Box::new(MailText {
+                line: mail_line(&read.row, has_server),
+                subject: words.subject,
+                text: Secret::new(&words.text),
+            })))
+        }
+        Ask::SendMail { id } => {
+            let sent = host.mail_send_now(id).await?.ok_or_else(|| absent(id))?;
+            sent.map_err(|not| not_sent(&not.why))?;
+            Ok(Answer::HostingDone(Done { subject: format!("mail {id}"), done: "sent".to_owned() }))
+        }
+        Ask::TestMail { address } => {
+            if !has_server {
+                return Err(Failure::new(
+                    "denied",
+                    "no mail server is set, so mail waits for you in `p2pds mail list`",
+                )
+                .hint("set mail.smtp_url (PDS_EMAIL_SMTP_URL) and mail.from (PDS_EMAIL_FROM_ADDRESS)"));
+            }
+            host.send_test_mail(&address).await.map_err(|not| not_sent(&not.why))?;
+            let done = "the mail server took it: look for it there, also among spam".to_owned();
+            Ok(Answer::HostingDone(Done { subject: address, done }))
+        }
+        _ => Err(Failure::new("bug", "a command went the wrong way")),
+    }
+}
+
+fn not_sent(why: &str) -> Failure {
+    Failure::new(ErrorKind::Unavailable.as_str(), format!("the mail was not sent: {why}"))
+        .hint("check mail.smtp_url (or mail.smtp_host, mail.smtp_port, mail.smtp_tls, mail.smtp_user) and mail.from")
+}
