@@ -44,20 +44,18 @@ impl Host {
     /// The store's.
     pub async fn document_of_name(&self, host_header: &str) -> HostResult<Option<Value>> {
         let name = Self::bare_name(host_header);
-        let mut names = vec![format!("did:web:{name}")];
-        if let Some((_, port)) = host_header.rsplit_once(':') {
-            names.push(format!("did:web:{name}%3A{port}"));
-        }
-        for text in names {
-            let Ok(did) = Did::parse(&text) else { continue };
-            if let Some(document) = self.own_document(&did).await? {
+        let port = host_header.rsplit_once(':').map(|(_, port)| format!("did:web:{name}%3A{port}"));
+        let dids: Vec<Did> = port
+            .into_iter()
+            .chain([format!("did:web:{name}")])
+            .filter_map(|text| Did::parse(&text).ok())
+            .collect();
+        for did in &dids {
+            if let Some(document) = self.own_document(did).await? {
                 return Ok(Some(document.to_json()));
             }
-            if did == self.config().service_did {
-                return Ok(Some(self.service_document()));
-            }
         }
-        Ok(None)
+        Ok(dids.contains(&self.config().service_did).then(|| self.service_document()))
     }
 
     /// The document of this service.
