@@ -102,9 +102,10 @@ fn fixture() -> Option<Fixture> {
     }
     let preferences = json!([
         {"$type": "app.bsky.actor.defs#adultContentPref", "enabled": true},
-        {"$type": "app.bsky.actor.defs#savedFeedsPref", "saved": ["at://a/b/c"], "pinned": []},
+        {"$type": "app.bsky.actor.defs#feedViewPref", "feed": "home", "hideReplies": true},
     ]);
     busy.call("app.bsky.actor.putPreferences", &json!({"preferences": preferences})).unwrap();
+    let preferences = busy.query("app.bsky.actor.getPreferences", &[]).unwrap()["preferences"].take();
     let paused = network.account(0, "paused-p2pds", None).unwrap();
     paused.create(POST, &post_record("before")).unwrap();
     paused.call("com.atproto.server.deactivateAccount", &json!({})).unwrap();
@@ -222,7 +223,9 @@ fn a_stopped_reference_pds_is_taken_over() {
     assert_eq!(running.code, Some(1), "{running}");
     assert!(running.stderr.contains("still runs"), "{running}");
 
-    pds.stop(true).unwrap();
+    // Killed, so that its databases have their logs beside them.
+    pds.stop(false).unwrap();
+    assert!(pds.data_dir().join("account.sqlite-wal").metadata().unwrap().len() > 0);
     let before = snapshot(&pds.data_dir());
     let dry = node.program.json(&[&command[..], &["--dry-run"]].concat()).unwrap();
     assert_eq!(line(&dry, &fixture.busy)["outcome"], "ready", "{dry}");
@@ -243,6 +246,102 @@ fn a_stopped_reference_pds_is_taken_over() {
     same_repo(&node, &fixture);
     same_owners(&node, &fixture);
     same_stream(&node, &fixture);
+    node.stop().unwrap();
+
+    let copy = copied(&pds.data_dir(), dir.path());
+    killed_at_any_moment(&fixture, &copy, dir.path());
+    damaged(&fixture, &copy, dir.path());
+}
+
+/// A copy whose databases were closed in order.
+fn copied(from: &Path, dir: &Path) -> PathBuf {
+    let to = dir.join("copy");
+    let status = std::process::Command::new("cp").arg("-r").arg(from).arg(&to).status().unwrap();
+    assert!(status.success());
+    for name in ["account.sqlite", "sequencer.sqlite"] {
+        let database = rusqlite::Connection::open(to.join(name)).unwrap();
+        database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    }
+    assert!(!to.join("account.sqlite-wal").exists(), "closed in order");
+    to
+}
+
+/// A node that is not started, on a port that nobody uses.
+fn fresh(fixture: &Fixture, data: &Path) -> Hosted {
+    let settings = [("PDS_ADMIN_PASSWORD", "admin-pass")];
+    Hosted::prepare(&fixture.network, data, fixture.network.pdses[0].port(), &settings).unwrap()
+}
+
+/// Killed again and again, each time a little later, the same command ends where one run ends.
+fn killed_at_any_moment(fixture: &Fixture, from: &Path, dir: &Path) {
+    let node = fresh(fixture, &dir.join("killed"));
+    let from = text(from);
+    let (mut wait, mut kills) = (20, 0);
+    loop {
+        let mut running = node.program.spawn(&["import-pds", from.as_str(), "--json"]).unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        if !running.alive().unwrap() {
+            let report = running.wait(Duration::from_secs(60)).unwrap().expect(0).unwrap().json().unwrap();
+            assert_eq!(report["accounts"].as_array().unwrap().len(), 3);
+            break;
+        }
+        running.kill().unwrap();
+        (wait, kills) = (wait + 25, kills + 1);
+    }
+    println!("killed {kills} times");
+    assert!(kills >= 3, "killed {kills} times");
+    let mut node = node;
+    node.begin().unwrap();
+    same_repo(&node, fixture);
+    same_owners(&node, fixture);
+    same_stream(&node, fixture);
+    node.stop().unwrap();
+}
+
+/// What is damaged or missing there is named, and keeps nobody else from being taken over.
+fn damaged(fixture: &Fixture, from: &Path, dir: &Path) {
+    let actor = |account: &Account| {
+        let hash = HEXLOWER.encode(&Sha256::digest(&account.did));
+        from.join("actors").join(&hash[..2]).join(&account.did)
+    };
+    let shown: Vec<&String> = fixture.truth.blobs.keys().filter(|cid| **cid != fixture.hidden_blob).collect();
+    let blobs = from.join("blobs").join(&fixture.busy.did);
+    let mut bytes = std::fs::read(blobs.join(shown[0])).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(blobs.join(shown[0]), bytes).unwrap();
+    std::fs::remove_file(blobs.join(shown[1])).unwrap();
+    std::fs::remove_file(actor(&fixture.paused).join("key")).unwrap();
+    let store = rusqlite::Connection::open(actor(&fixture.busy).join("store.sqlite")).unwrap();
+    let record: String = store
+        .query_row(
+            "SELECT cid FROM record WHERE uri LIKE '%/app.bsky.feed.post/%' ORDER BY uri LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    store.execute("UPDATE repo_block SET content = x'a0' WHERE cid = ?1", [&record]).unwrap();
+    drop(store);
+    let other = rusqlite::Connection::open(actor(&fixture.down).join("store.sqlite")).unwrap();
+    let head: String = other.query_row("SELECT cid FROM repo_root", [], |row| row.get(0)).unwrap();
+    other.execute("DELETE FROM repo_block WHERE cid <> ?1", [&head]).unwrap();
+    drop(other);
+
+    let node = fresh(fixture, &dir.join("damaged"));
+    for dry in [true, false] {
+        let from = text(from);
+        let mut command = vec!["import-pds", from.as_str(), "--json"];
+        command.extend(dry.then_some("--dry-run"));
+        let report = node.program.run(&command).unwrap().expect(3).unwrap().json().unwrap();
+        let busy = line(&report, &fixture.busy);
+        assert_eq!(busy["outcome"], if dry { "ready" } else { "taken" }, "{report}");
+        for (list, name) in [("damaged", shown[0]), ("missing", shown[1]), ("damaged", &record)] {
+            assert!(busy[list].to_string().contains(name.as_str()), "{name} in {busy}");
+        }
+        let paused = line(&report, &fixture.paused);
+        assert_eq!(paused["outcome"], "failed");
+        assert!(paused["why"].as_str().unwrap().contains("signing key"), "{paused}");
+        assert_eq!(line(&report, &fixture.down)["outcome"], "failed", "{report}");
+    }
 }
 
 fn same_repo(node: &Hosted, fixture: &Fixture) {
