@@ -16,6 +16,9 @@ use crate::error::XrpcError;
 
 /// How long the newest of it has been waiting, milliseconds.
 const LAG: &str = "atproto-upstream-lag";
+/// What was written so short a time ago is shown even when the AppView says that it has heard of it: it may have put its
+/// answer together before.
+const GRACE: i64 = 5_000_000;
 /// Quoted records that are asked for to complete one answer.
 const MOST_QUOTES: usize = 5;
 
@@ -132,6 +135,8 @@ fn rev_of(passed: &Passed) -> Option<Tid> {
 }
 
 async fn local(host: &Host, did: &Did, since: Tid) -> Option<Local> {
+    let recent = u64::try_from(host.now().saturating_sub(GRACE)).unwrap_or_default();
+    let since = since.min(Tid::from_micros(recent, 0));
     let found = match host.since(did, since).await {
         Ok(found) => found?,
         Err(error) => {
