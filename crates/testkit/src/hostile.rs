@@ -4,6 +4,7 @@
 mod behaviour;
 pub mod car;
 pub mod cbor;
+mod client;
 pub mod commit;
 mod log;
 pub mod mst;
@@ -14,6 +15,7 @@ mod reader;
 mod rule;
 
 pub use behaviour::{Behaviour, Party, behaviours, behaviours_of};
+pub use client::{Came, Client, Known, Step, clients};
 pub use log::{LogLie, true_log};
 pub use names::NameLie;
 pub use offer::{Ground, Offer, Offered};

@@ -10,15 +10,17 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use p2pds_crypto::jwt::{Algorithm, Unverified, sign, sign_secret};
 use p2pds_crypto::{PublicKey, Signer};
 use p2pds_host::sessions::AppPassword;
+use p2pds_host::{HostConfig, SingleUser};
 use p2pds_store::Unit;
 use p2pds_store::hosting::LoginPatch;
+use p2pds_syntax::Handle;
 use p2pds_xrpc::{
     Auth, By, Credentials, Kind, Method, ROUTES, Secret, Served, Sessions, UNLISTED, Xrpc, XrpcConfig,
     authenticate, methods, router,
 };
 use serde_json::{Map, Value, json};
 
-use crate::hosting::{Node, did};
+use crate::hosting::{Node, config, did};
 use crate::house::{Door, TOKEN};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -548,6 +550,43 @@ async fn sessions_end_at_once() {
     let refresh = world.node.host.verify_refresh(&refresh, false).await.unwrap();
     world.node.host.end_session(&refresh).await.unwrap();
     assert_eq!(authenticate(&world.door, method, &given).await.unwrap_err().name, "ExpiredToken");
+}
+
+/// The one account of a host may be called with the token of its settings, which opens nobody else's.
+#[tokio::test]
+async fn the_single_users_token() {
+    let node = Node::new();
+    let config = HostConfig {
+        single_user: Some(SingleUser {
+            did: did(ALICE),
+            handle: Handle::parse("alice.test").unwrap(),
+            signing_key: None,
+            auth_token: Some("a-token-of-the-settings".to_owned().into()),
+            password_hash: None,
+        }),
+        ..config()
+    };
+    let node = Node::with(node.dir, node.store, config);
+    node.account(&did(ALICE)).await;
+    let door =
+        Xrpc::new(node.host.reading().clone(), XrpcConfig::default()).with_host(Some(node.host.clone()));
+    for method in methods() {
+        let sessions = matches!(
+            method.credentials,
+            Credentials::Public
+                | Credentials::Optional(_)
+                | Credentials::Session(_)
+                | Credentials::SessionOrService(_)
+                | Credentials::SessionOrModerator(_)
+        );
+        let given = headers(&["Bearer a-token-of-the-settings".to_owned()]);
+        let got = authenticate(&door, method, &given).await;
+        let whose = got.as_ref().ok().and_then(Auth::did);
+        assert_eq!(whose == Some(&did(ALICE)), sessions, "{} {got:?}", method.nsid);
+        for wrong in ["a-token-of-the-setting", "a-token-of-the-settings2", "A-token-of-the-settings"] {
+            assert!(authenticate(&door, method, &headers(&[format!("Bearer {wrong}")])).await.is_err());
+        }
+    }
 }
 
 /// Routes are made from the table and the list of other routes, and nowhere else.
