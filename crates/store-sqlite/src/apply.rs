@@ -19,6 +19,7 @@ mod watch;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use p2pds_store::events::Tail;
@@ -34,7 +35,7 @@ pub(crate) use needles::{Needles, WINDOW, windows};
 
 /// The writer's hands: its connection and what it remembers between units.
 pub(crate) struct Apply {
-    pub(crate) conn: Connection,
+    pub(crate) conn: Rc<Connection>,
     dir: PathBuf,
     /// Needles of purges that end with the group in hand.
     spent: Vec<Needles>,
@@ -51,7 +52,7 @@ const MOST_CACHED: usize = 16_384;
 impl Apply {
     pub(crate) fn new(conn: Connection, dir: PathBuf, tail: Arc<Tail>) -> Self {
         Self {
-            conn,
+            conn: Rc::new(conn),
             dir,
             spent: Vec::new(),
             accounts: HashMap::new(),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod blobs;
+mod copy;
 mod events;
 mod links;
 mod listing;

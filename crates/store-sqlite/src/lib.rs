@@ -20,6 +20,7 @@ mod apply;
 mod body;
 mod checkpoint;
 mod codes;
+mod copy;
 mod disk;
 mod fault;
 pub mod foreign;

@@ -2,7 +2,9 @@
 //! account's import does not hold up the others.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use p2pds_store::{Applied, StoreError, StoreResult};
 use p2pds_syntax::Did;
@@ -21,7 +23,7 @@ pub(crate) struct Job {
 }
 
 /// Work for the writer's connection outside any unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chore {
     /// Fold the whole log into the database and empty it.
     Truncate,
@@ -29,6 +31,8 @@ pub(crate) enum Chore {
     Shrink,
     /// Rewrite the database; nothing deleted before is left in it.
     Vacuum,
+    /// Copy the database into this new file, while units are written.
+    Copy(PathBuf),
 }
 
 /// What the writer finds in the queue.
@@ -140,6 +144,14 @@ impl Queue {
                 return false;
             }
             lanes = self.filled.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Sleeps until a unit waits, but no longer than this.
+    pub(crate) fn wait_for(&self, most: Duration) {
+        let lanes = self.lock();
+        if lanes.total == 0 && !lanes.closed {
+            drop(self.filled.wait_timeout(lanes, most).unwrap_or_else(PoisonError::into_inner));
         }
     }
 

@@ -166,9 +166,11 @@ impl SqliteStore {
         }
         let shared = Arc::clone(&self.shared);
         threads.others.push(spawn("store-fold".into(), move || checkpoint::run(&shared, &folding))?);
-        let writer = Writer::new(Arc::clone(&self.shared), writing)?;
+        let mut writing = writing;
+        let log = Writer::watched(&self.shared, &mut writing)?;
         let shared = Arc::clone(&self.shared);
         threads.writer = Some(spawn("store-write".into(), move || {
+            let writer = Writer::new(Arc::clone(&shared), writing, log);
             if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
                 shared.stop("the writer met a defect in p2pds".into());
             }
@@ -207,7 +209,7 @@ impl SqliteStore {
         self.readers.run(doing, work).await.inspect_err(|error| self.shared.met(error))
     }
 
-    async fn chore(&self, chore: Chore) -> StoreResult<()> {
+    pub(crate) async fn chore(&self, chore: Chore) -> StoreResult<()> {
         let (answer, receiver) = oneshot::channel();
         self.shared.queue.push_chore(chore, answer);
         receiver.await.unwrap_or(Err(StoreError::Closed))

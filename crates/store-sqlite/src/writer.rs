@@ -19,8 +19,8 @@ use crate::store::Shared;
 
 /// The writer's thread body.
 pub(crate) struct Writer {
-    shared: Arc<Shared>,
-    apply: Apply,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) apply: Apply,
     wal_bytes: Arc<AtomicU64>,
 }
 
@@ -28,7 +28,8 @@ pub(crate) struct Writer {
 type Done = (Job, StoreResult<Applied>);
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, mut conn: Connection) -> StoreResult<Self> {
+    /// Lets a connection tell how large the log is.
+    pub(crate) fn watched(shared: &Shared, conn: &mut Connection) -> StoreResult<Arc<AtomicU64>> {
         let wal_bytes = Arc::new(AtomicU64::new(0));
         let (counter, page) = (Arc::clone(&wal_bytes), u64::from(shared.options.page_size));
         conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
@@ -37,8 +38,13 @@ impl Writer {
             Ok(())
         }))
         .map_err(backend("watch the write-ahead log"))?;
+        Ok(wal_bytes)
+    }
+
+    /// On its own thread: the connection does not leave it again.
+    pub(crate) fn new(shared: Arc<Shared>, conn: Connection, wal_bytes: Arc<AtomicU64>) -> Self {
         let apply = Apply::new(conn, shared.dir.clone(), Arc::clone(&shared.tail));
-        Ok(Self { shared, apply, wal_bytes })
+        Self { shared, apply, wal_bytes }
     }
 
     /// Runs until the queue is closed and empty.
@@ -59,7 +65,7 @@ impl Writer {
     }
 
     /// One group: the given unit and whatever else waits, up to the limits.
-    fn group(&mut self, first: Job) {
+    pub(crate) fn group(&mut self, first: Job) {
         if let Some(refusal) = self.refusal() {
             let _ = first.answer.send(Err(refusal));
             return;
@@ -255,6 +261,7 @@ impl Writer {
             Chore::Truncate => self.truncate(),
             Chore::Shrink => self.shrink(),
             Chore::Vacuum => self.vacuum(),
+            Chore::Copy(to) => self.copy(&to),
         };
         result.map_err(|fault| {
             if fault.gravity() == Gravity::Stop {

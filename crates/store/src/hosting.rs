@@ -3,6 +3,7 @@
 
 mod accounts;
 mod blobs;
+mod copy;
 mod links;
 mod listing;
 mod login;
@@ -13,6 +14,7 @@ pub use accounts::{
     InviteRow, MailRow, PreferenceRow, RotateSession, Rotation, SessionRow, SignupRow, TakedownRow, TokenTry,
 };
 pub use blobs::{BlobTotals, BlobsApplied, BlobsStore, BlobsUnit};
+pub use copy::{CopiedDatabase, CopyStore};
 pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
@@ -73,11 +75,19 @@ impl HostingUnit {
 
 /// All that a store reads for hosted accounts: the parts' traits together.
 pub trait HostingStore:
-    EventStore + LoginStore + AccountsStore + LinkStore + ReservedStore + ListingStore + BlobsStore
+    EventStore + CopyStore + LoginStore + AccountsStore + LinkStore + ReservedStore + ListingStore + BlobsStore
 {
 }
 
-impl<T: EventStore + LoginStore + AccountsStore + LinkStore + ReservedStore + ListingStore + BlobsStore>
-    HostingStore for T
+impl<
+    T: EventStore
+        + CopyStore
+        + LoginStore
+        + AccountsStore
+        + LinkStore
+        + ReservedStore
+        + ListingStore
+        + BlobsStore,
+> HostingStore for T
 {
 }
