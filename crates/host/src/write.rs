@@ -17,6 +17,7 @@
 mod backlinks;
 mod hot;
 mod import;
+mod mark;
 mod open;
 mod prepare;
 mod resolve;

@@ -150,6 +150,7 @@ impl Taking<'_> {
             self.take_repo(&whose, &key, line).await?;
             self.make_hosted(&whose, &key).await?;
         }
+        self.host.mark_links(&whose.did).await.map_err(RecoveryError::from)?;
         self.take_blobs(&whose.did, line).await?;
         self.take_app_passwords(&whose.did, line).await?;
         self.take_preferences(&whose.did, line).await?;

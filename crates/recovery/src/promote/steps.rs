@@ -11,7 +11,7 @@ use p2pds_identity::plc::{Log, Operation};
 use p2pds_store::{
     AccountPatch, AccountStatus, Login, LoginPatch, Origin, Role, StoreError, Unit, VerifiedState,
 };
-use p2pds_syntax::{AtIdentifier, Did, DidMethod, ErrorKind, Handle};
+use p2pds_syntax::{AtIdentifier, DidMethod, ErrorKind, Handle};
 
 use super::PromoteOptions;
 use super::draft::Draft;
@@ -92,6 +92,8 @@ impl Promotion<'_> {
             self.host_it(&mut journal).await?;
         }
         if journal.step < Step::Submitted {
+            // Before anybody can write: what is here counts when a like or follow is made again.
+            self.host.mark_links(&journal.did).await?;
             if let Some(wait) = self.submit(&mut journal, options, key).await? {
                 return Ok(self.promoted(&journal, None, Some(wait), Vec::new()));
             }
@@ -254,13 +256,7 @@ impl Promotion<'_> {
         self.host.directory().forget(&AtIdentifier::Did(did.clone()));
         tracing::info!(event = "recovery.promoted", %did, rev = %written.rev, "an archived account is hosted here now");
         self.note(journal, "active, and the network is told");
-        let notes = self.mark_links(did).await;
-        Ok(self.promoted(journal, Some(written.rev.to_string()), None, notes))
-    }
-
-    /// What a write needs to know of the records that are here already.
-    async fn mark_links(&self, _did: &Did) -> Vec<String> {
-        Vec::new()
+        Ok(self.promoted(journal, Some(written.rev.to_string()), None, Vec::new()))
     }
 
     /// Gives it up, as long as nobody outside knows of it.
