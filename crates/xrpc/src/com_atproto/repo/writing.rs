@@ -20,15 +20,12 @@ pub(super) async fn own_repo(host: &Host, access: &Access, repo: &str) -> Result
     if repo == access.did.as_str() {
         return Ok(access.did.clone());
     }
-    let found = match AtIdentifier::parse(repo) {
-        Ok(AtIdentifier::Did(did)) => Some(did),
-        Ok(AtIdentifier::Handle(handle)) => {
-            let login = host.store().login_by_handle(handle.as_str()).await;
-            login.map_err(p2pds_host::HostError::from)?.map(|login| login.did)
-        }
+    let login = match AtIdentifier::parse(repo) {
+        Ok(AtIdentifier::Did(did)) => host.store().login(&did).await,
+        Ok(AtIdentifier::Handle(handle)) => host.store().login_by_handle(handle.as_str()).await,
         Err(error) => return Err(field("repo", &error.to_string())),
     };
-    match found {
+    match login.map_err(p2pds_host::HostError::from)?.map(|login| login.did) {
         Some(did) if did == access.did => Ok(did),
         Some(_) => Err(XrpcError::unauthenticated(
             "AuthenticationRequired",
