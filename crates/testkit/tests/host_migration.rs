@@ -81,7 +81,8 @@ fn moved(network: &Network, seen: &Value, to: &str) {
 fn accounts_move_here_and_away_with_the_ordinary_client() {
     let smtp = free_port();
     let mail = format!("smtp://127.0.0.1:{smtp}");
-    let settings = vec![format!("PDS_EMAIL_SMTP_URL={mail}"), "PDS_EMAIL_FROM_ADDRESS=pds@mail.test".to_owned()];
+    let settings =
+        vec![format!("PDS_EMAIL_SMTP_URL={mail}"), "PDS_EMAIL_FROM_ADDRESS=pds@mail.test".to_owned()];
     let Some(network) = Network::start(&Options { settings, ..Options::default() }).unwrap() else { return };
     let dir = tempfile::tempdir().unwrap();
     let ours = [("PDS_EMAIL_SMTP_URL", mail.as_str()), ("PDS_EMAIL_FROM_ADDRESS", "pds@mail.test")];

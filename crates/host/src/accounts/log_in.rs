@@ -245,18 +245,19 @@ impl Host {
         })
     }
 
-    /// The DID document, if it can be had soon.
+    /// The DID document, if it can be had soon and names this host. Clients go where it says: one that names another host
+    /// would lead them away in the middle of a move.
     async fn document_of(&self, did: &Did) -> Option<std::sync::Arc<str>> {
         if !self.config().accounts.did_doc_with_session {
             return None;
         }
         let who = AtIdentifier::Did(did.clone());
         let resolved = tokio::time::timeout(DOCUMENT_PATIENCE, self.directory().resolve(&who)).await;
-        if let Ok(Ok(identity)) = resolved {
-            return Some(identity.doc_json);
-        }
-        let stored = self.directory().stored(did).await.ok().flatten();
-        stored.map(|identity| identity.doc_json)
+        let identity = match resolved {
+            Ok(Ok(identity)) => identity,
+            _ => self.directory().stored(did).await.ok().flatten()?,
+        };
+        (identity.pds.as_deref() == Some(self.config().public_url.as_str())).then_some(identity.doc_json)
     }
 
     /// Whether a password is the account's own, for what needs it again. Costs what a login costs.
