@@ -24,6 +24,7 @@ impl Tools {
             None => None,
         };
         system_tools();
+        go_tools();
         Ok(Self { shared, oracle })
     }
 
@@ -103,6 +104,20 @@ fn system_tools() {
         let _ = step("system tools", command("apt-get").args(["install", "-y", "-qq"]).args(&missing));
     } else {
         println!("not installed: {}; the tests that need them will say SKIPPED", missing.join(", "));
+    }
+}
+
+/// Programs of others, written in Go, that tests run beside ours: name and module.
+const GO_TOOLS: &[(&str, &str)] = &[("versitygw", "github.com/versity/versitygw/cmd/versitygw@v1.8.0")];
+
+/// Builds them into `target/go-tools` where Go is; costs nothing the second time. The tests say when one is not there.
+fn go_tools() {
+    let dir = root().join("target/go-tools");
+    for (name, module) in GO_TOOLS {
+        if dir.join(name).is_file() || have(name, &["--version"]) || !have("go", &["version"]) {
+            continue;
+        }
+        let _ = step(name, command("go").arg("install").arg(module).env("GOBIN", &dir));
     }
 }
 

@@ -15,6 +15,7 @@
 )]
 
 mod answer;
+pub mod bucket;
 pub mod directory;
 pub mod disk;
 pub mod dns;
@@ -30,6 +31,7 @@ pub mod program;
 pub mod random;
 pub mod source;
 pub mod stream;
+pub mod subscriber;
 pub mod sweep;
 pub mod synthetic;
 
