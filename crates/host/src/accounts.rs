@@ -29,6 +29,8 @@ pub use sign_up::NewAccount;
 pub use status::{Subject, SubjectStatus};
 pub use unfinished::UnfinishedJob;
 
+use p2pds_syntax::Did;
+
 use crate::passwords::Passwords;
 use crate::sessions::Live;
 use guesses::Guesses;
@@ -44,6 +46,8 @@ pub(crate) struct Accounts {
     pub(crate) live: Live,
     /// Handles and addresses of accounts that are being made.
     pub(crate) making: std::sync::Mutex<std::collections::HashSet<String>>,
+    /// Records and blobs that are taken down; read from the store once.
+    pub(crate) hidden: tokio::sync::OnceCell<std::sync::RwLock<std::collections::HashSet<(Did, String)>>>,
     /// Rings when mail was queued.
     pub(crate) mail: tokio::sync::Notify,
     /// One account is erased at a time.

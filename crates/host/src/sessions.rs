@@ -249,7 +249,7 @@ impl Host {
                 self.accounts().live.drop_one(&refresh.did, id);
                 metrics::counter!("p2pds_host_sessions_reused_total").increment(1);
                 tracing::warn!(
-                    event = "host.session.reused", did = %refresh.did,
+                    event = "host.session-reused", did = %refresh.did,
                     "a refresh token was shown that had been used up long before: its session was ended"
                 );
                 Err(ended())

@@ -86,7 +86,7 @@ impl Host {
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(Self::token_taken)?;
         drop(held);
         self.sessions_ended(did);
-        tracing::info!(event = "host.account.deleted", %did, by = by.as_str(), "an account was deleted; its data is being erased");
+        tracing::info!(event = "host.account-deleted", %did, by = by.as_str(), "an account was deleted; its data is being erased");
         self.accounts().erase.notify_one();
         Ok(())
     }
@@ -108,11 +108,11 @@ impl Host {
         self.chunks(|| Unit::PurgeChunk { did: did.clone() }).await?;
         let found = self.store().erase_traces(did).await?;
         if found.left > 0 {
-            tracing::warn!(event = "host.erase.traces", %did, report = %found, "traces of a deleted account are left");
+            tracing::warn!(event = "host.erase-traces", %did, report = %found, "traces of a deleted account are left");
         }
         let report = found.to_string();
         self.store().apply(Unit::PurgeEnd { did: did.clone(), at: self.now(), report }).await?;
-        tracing::info!(event = "host.account.erased", %did, rows = found.rows, "a deleted account was erased");
+        tracing::info!(event = "host.account-erased", %did, rows = found.rows, "a deleted account was erased");
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl Job for EraseJob {
             let detail = "its owner deactivated it and set this time for its deletion";
             let audit =
                 host.audit_unit(Act { by: &by, what: "deleteAccount", did: Some(&did), subject: "", detail });
-            tracing::warn!(event = "host.account.due", %did, "a deactivated account is deleted now: the time that was set for that has come");
+            tracing::warn!(event = "host.account-due", %did, "a deactivated account is deleted now: the time that was set for that has come");
             host.delete(&did, &by, vec![audit]).await?;
         }
         for did in host.to_erase().await? {

@@ -110,15 +110,15 @@ impl Host {
             Some(code) if self.config().invite_required => self.check_invite(code).await?,
             _ => {}
         }
+        if let Some(did) = &asked.did {
+            self.is_new_here(did).await?;
+        }
         let chooser = if owned { Chooser::Owner } else { Chooser::Operator };
         let handle = self.admit_handle(&asked.handle, asked.did.as_ref(), chooser).await?;
         let _claim = self.claim_handle(&handle)?;
         let _making = self.making(&email)?;
         if !email.is_empty() && self.store().login_by_email(&email).await?.is_some() {
             return Err(email_taken(&email));
-        }
-        if let Some(did) = &asked.did {
-            self.is_new_here(did).await?;
         }
         let checked = Checked {
             handle,
@@ -155,7 +155,7 @@ impl Host {
     async fn is_new_here(&self, did: &Did) -> HostResult<()> {
         if self.store().login(did).await?.is_some() {
             return Err(HostError::named(
-                "AlreadyExists",
+                "InvalidRequest",
                 format!("Account already exists: {did} is hosted here, log in to it"),
             ));
         }
@@ -202,7 +202,7 @@ impl Host {
         units.push(accounts(AccountsUnit::DropSignup { did: did.clone() }));
         units.extend(self.made_by(by, &did));
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(made_not)?;
-        tracing::info!(event = "host.account.created", %did, handle = %checked.handle, "an account was made");
+        tracing::info!(event = "host.account-created", %did, handle = %checked.handle, "an account was made");
         Ok(LoggedIn { account: self.view_of(&login).await?, tokens: session.tokens })
     }
 
@@ -232,7 +232,7 @@ impl Host {
         }
         units.extend(self.made_by(by, &did));
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(made_not)?;
-        tracing::info!(event = "host.account.brought", %did, handle = %checked.handle, "an account is being moved here");
+        tracing::info!(event = "host.account-brought", %did, handle = %checked.handle, "an account is being moved here");
         Ok(LoggedIn { account: self.view_of(&login).await?, tokens: session.tokens })
     }
 

@@ -1,5 +1,8 @@
 //! Whether an account, a record or a blob is shown: deactivation by its owner, takedown by a moderator.
 
+use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock};
+
 use p2pds_ipld::Cid;
 use p2pds_store::hosting::{AccountsUnit, HostingUnit, TakedownRow};
 use p2pds_store::{AccountPatch, AccountStatus, Login, LoginPatch, Unit};
@@ -160,7 +163,16 @@ impl Host {
                 if let Subject::Blob(_, cid) = subject {
                     units.extend(self.blob_takedown(did, cid, down, &reference).await?);
                 }
+                // Read before, so that what is read does not come after what is noted here.
+                let hidden = self.hidden().await?;
                 self.store().apply(Unit::Batch { did: did.clone(), units }).await?;
+                let mut hidden = hidden.write().unwrap_or_else(PoisonError::into_inner);
+                let entry = (did.clone(), subject.key());
+                if down {
+                    hidden.insert(entry);
+                } else {
+                    hidden.remove(&entry);
+                }
             }
         }
         Ok(())
@@ -211,12 +223,23 @@ impl Host {
         }
     }
 
-    /// Whether a record may be shown.
+    /// Whether a record or blob of an account (`collection/rkey`, or a CID) is taken down.
     ///
     /// # Errors
     /// The store.
-    pub async fn is_taken_down(&self, did: &Did, path: &RecordPath) -> HostResult<bool> {
-        Ok(self.store().takedown(did, path.as_str()).await?.is_some())
+    pub async fn is_taken_down(&self, did: &Did, subject: &str) -> HostResult<bool> {
+        let hidden = self.hidden().await?.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(!hidden.is_empty() && hidden.contains(&(did.clone(), subject.to_owned())))
+    }
+
+    async fn hidden(&self) -> HostResult<&RwLock<HashSet<(Did, String)>>> {
+        self.accounts()
+            .hidden
+            .get_or_try_init(|| async {
+                let rows = self.store().all_takedowns().await?;
+                Ok(RwLock::new(rows.into_iter().map(|row| (row.did, row.subject)).collect()))
+            })
+            .await
     }
 
     /// Tells subscribers once more how an account stands.

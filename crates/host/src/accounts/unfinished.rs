@@ -53,7 +53,7 @@ impl Host {
                     let end = Unsigned::Tombstone { prev: *log.head() };
                     let operation = end.sign(&*self.keys().plc_rotation()).map_err(of_plc)?;
                     self.submit_plc(did, &operation).await?;
-                    tracing::info!(event = "host.signup.taken-back", %did, handle = %row.handle, "a sign-up had been cut off; its identity was taken back");
+                    tracing::info!(event = "host.signup-taken-back", %did, handle = %row.handle, "a sign-up had been cut off; its identity was taken back");
                 }
                 // Somebody with another key of it goes on with it, or it is over.
                 Ok(_) => {}

@@ -214,6 +214,23 @@ pub const CATALOGUE: &[Metric] = &[
         &["outcome"],
         "Requests of hosted accounts that were passed on: `ok`, `client-error`, `server-error`, `failed`.",
     ),
+    // Owners of hosted accounts.
+    counter("p2pds_host_logins_total", &["outcome"], "Logins to hosted accounts: `right`, `wrong`."),
+    counter(
+        "p2pds_host_logins_turned_away_total",
+        &[],
+        "Logins turned away because too many passwords were being checked.",
+    ),
+    counter(
+        "p2pds_host_mails_total",
+        &["outcome"],
+        "Mails to owners: `sent`, `failed` (and tried again, or given up).",
+    ),
+    counter(
+        "p2pds_host_sessions_reused_total",
+        &[],
+        "Sessions ended because a refresh token was shown that had been used up long before.",
+    ),
     // The public door.
     histogram("p2pds_http_request_seconds", &["route"], "Time until the head of the answer, by route."),
     counter(

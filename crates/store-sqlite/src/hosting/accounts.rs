@@ -78,6 +78,10 @@ impl AccountsStore for SqliteStore {
         self.read("read a takedown", move |c| accounts::takedown(c, &did, &subject)).await
     }
 
+    async fn all_takedowns(&self) -> StoreResult<Vec<TakedownRow>> {
+        self.read("list takedowns", accounts::all_takedowns).await
+    }
+
     async fn takedowns(&self, did: &Did) -> StoreResult<Vec<TakedownRow>> {
         let did = did.clone();
         self.read("list takedowns", move |c| accounts::takedowns(c, &did)).await

@@ -470,6 +470,8 @@ pub trait AccountsStore: Send + Sync + 'static {
     async fn preferences(&self, did: &Did) -> StoreResult<Vec<PreferenceRow>>;
     /// Whether a record or blob of an account is hidden.
     async fn takedown(&self, did: &Did, subject: &str) -> StoreResult<Option<TakedownRow>>;
+    /// All that is hidden, of all accounts.
+    async fn all_takedowns(&self) -> StoreResult<Vec<TakedownRow>>;
     /// All that is hidden of an account.
     async fn takedowns(&self, did: &Did) -> StoreResult<Vec<TakedownRow>>;
     /// Acts, newest first, before a number; of one account, or all.

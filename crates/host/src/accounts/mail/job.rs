@@ -93,7 +93,7 @@ impl Host {
         metrics::counter!("p2pds_host_mails_total", "outcome" => if tried.is_ok() { "sent" } else { "failed" })
             .increment(1);
         let Err((why, for_good)) = tried else {
-            tracing::info!(event = "host.mail.sent", id = row.id, kind = %row.kind, "mail was sent");
+            tracing::info!(event = "host.mail-sent", id = row.id, kind = %row.kind, "mail was sent");
             self.store().apply(done(AccountsUnit::DropMail { id: row.id })).await?;
             return Ok(());
         };
@@ -109,13 +109,13 @@ impl Host {
         if for_good {
             self.given_up(row, &why, now).await?;
         } else {
-            tracing::warn!(event = "host.mail.failed", id = row.id, kind = %row.kind, %why, "mail was not sent; it is tried again");
+            tracing::warn!(event = "host.mail-failed", id = row.id, kind = %row.kind, %why, "mail was not sent; it is tried again");
         }
         Ok(())
     }
 
     async fn given_up(&self, row: &MailRow, why: &str, now: i64) -> HostResult<()> {
-        tracing::error!(event = "host.mail.given-up", id = row.id, kind = %row.kind, %why, "mail was given up; `p2pds mail list` shows it");
+        tracing::error!(event = "host.mail-given-up", id = row.id, kind = %row.kind, %why, "mail was given up; `p2pds mail list` shows it");
         let Some(did) = row.did.clone() else { return Ok(()) };
         let finding = Finding {
             did,

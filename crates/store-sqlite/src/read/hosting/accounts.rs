@@ -170,6 +170,10 @@ pub(crate) fn takedown(conn: &Connection, did: &Did, subject: &str) -> Outcome<O
     Ok(list(conn, sql, params![did.as_str(), subject], read_takedown)?.pop())
 }
 
+pub(crate) fn all_takedowns(conn: &Connection) -> Outcome<Vec<TakedownRow>> {
+    list(conn, "SELECT * FROM takedown ORDER BY did, subject", [], read_takedown)
+}
+
 pub(crate) fn takedowns(conn: &Connection, did: &Did) -> Outcome<Vec<TakedownRow>> {
     list(conn, "SELECT * FROM takedown WHERE did = ?1 ORDER BY subject", [did.as_str()], read_takedown)
 }

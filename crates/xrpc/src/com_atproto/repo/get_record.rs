@@ -41,5 +41,10 @@ async fn here(door: &Xrpc, asked: &Asked) -> Result<Response, XrpcError> {
     if wanted.is_some_and(|cid| cid != row.cid) {
         return Err(none());
     }
+    if let Some(host) = &door.host
+        && host.is_taken_down(&did, path.as_str()).await?
+    {
+        return Err(none());
+    }
     Ok(reply::json(&seen, view(&did, &row).ok_or_else(none)?))
 }

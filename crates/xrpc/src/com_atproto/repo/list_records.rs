@@ -28,7 +28,14 @@ pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Respo
     let _held = door.limits.heavy(&asked).await?;
     let seen = door.reading.view(asked.viewer, &did).await?;
     let page = door.reading.list(asked.viewer, &seen, &collection, (cursor, order), limit).await?;
-    let records: Vec<Value> = page.rows.iter().filter_map(|row| view(&did, row)).collect();
+    let mut records: Vec<Value> = Vec::with_capacity(page.rows.len());
+    for row in &page.rows {
+        let hidden = match &door.host {
+            Some(host) => host.is_taken_down(&did, row.key.as_str()).await?,
+            None => false,
+        };
+        records.extend(view(&did, row).filter(|_| !hidden));
+    }
     let mut body = Map::new();
     body.extend(page.next.map(|rkey| ("cursor".to_owned(), json!(rkey))));
     body.insert("records".to_owned(), records.into());
