@@ -10,7 +10,7 @@ mod bcrypt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use data_encoding::{BASE64_NOPAD, HEXLOWER};
 use p2pds_syntax::{Did, ErrorKind};
 use sha2::{Digest as _, Sha256};
@@ -33,6 +33,8 @@ const AT_ONCE: usize = 2;
 const WAITING: usize = 64;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
+/// 33 MiB in blocks of a kibibyte.
+const ROOM_BLOCKS: usize = 33 * 1024;
 const SALT: usize = 16;
 const HASH: usize = 32;
 const SCRYPT_LOG_N: u8 = 14;
@@ -219,10 +221,16 @@ fn argon(
     let mut out = Zeroizing::new([0_u8; HASH]);
     Params::new(memory, passes, lanes, Some(HASH))
         .and_then(|params| {
-            Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(
+            let blocks = params.block_count();
+            // What is freed below 32 MiB stays with the allocator, once for each thread that ever hashed: hundreds of
+            // megabytes after a few logins. Beyond it goes back to the system. What is not touched weighs nothing.
+            let mut room: Vec<Block> = Vec::with_capacity(blocks.max(ROOM_BLOCKS));
+            room.resize(blocks, Block::default());
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
                 password,
                 salt,
                 out.as_mut_slice(),
+                &mut room,
             )
         })
         .map_err(|error| HostError::new(ErrorKind::Bug, "InternalServerError", error.to_string()))?;
