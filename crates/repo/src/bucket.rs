@@ -43,6 +43,7 @@ mod mark;
 mod plan;
 mod run;
 mod spine;
+mod warm;
 
 use p2pds_ipld::Cid;
 
@@ -50,6 +51,7 @@ pub use build::{BucketBuilder, Built, nodes_of, rebuild};
 pub use mark::mark;
 pub use plan::{MAX_OWN_ENTRIES, Plan, PlanError, plan, preview, proof};
 pub use spine::{Lo, Spine, SpineError, touched};
+pub use warm::Warm;
 
 use crate::mst::{Root, height};
 

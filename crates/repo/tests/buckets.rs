@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::{NodeMap, Random, Records, cid, mined};
 use p2pds_ipld::Cid;
 use p2pds_repo::bucket::{
-    Bucket, BucketBuilder, BucketChange, PlanError, Spine, SpineError, is_spine_key, mark, nodes_of, plan,
-    preview, proof, rebuild,
+    Bucket, BucketBuilder, BucketChange, PlanError, Spine, SpineError, Warm, is_spine_key, mark, nodes_of,
+    plan, preview, proof, rebuild,
 };
 use p2pds_repo::mst::{InvertError, Op, Tree, check_proof, invert};
 
@@ -92,7 +92,8 @@ fn plans_equal_the_bulk_build_in_every_state() {
         let mut records = Records::new();
         let mut spine = Spine::empty();
         let mut lean = Spine::empty();
-        for _ in 0..15 {
+        let (mut hot, mut warm) = (Spine::empty(), Warm::default());
+        for round in 0..15 {
             let count = 1 + random.below(10);
             let ops = random_ops(&mut random, &keys, &records, count);
             let after = changed(&records, &ops);
@@ -106,6 +107,19 @@ fn plans_equal_the_bulk_build_in_every_state() {
             assert_eq!(dry, made);
             let made_lean = plan(&mut lean, &loaded, &ops).unwrap();
             assert_eq!(made.root, made_lean.root);
+            // Runs that are kept from plan to plan, all of them or some.
+            for index in warm.missing(&hot, touched.iter().copied()) {
+                let (_, rows) = loaded.iter().find(|(at, _)| *at == index).unwrap();
+                warm.load(&hot, index, rows).unwrap();
+            }
+            for op in &ops {
+                assert_eq!(warm.get(&hot, &op.key), op.old());
+            }
+            assert_eq!(warm.plan(&mut hot, &ops).unwrap(), made, "from kept runs");
+            assert_eq!(hot.buckets(), spine.buckets());
+            if round % 4 == 3 {
+                warm.trim(round / 4);
+            }
 
             assert_eq!((made.prev_root, made.root, spine.root()), (old_root, root, root));
             let added: NodeMap = made.new_nodes.iter().cloned().collect();

@@ -138,19 +138,6 @@ impl RunBuilder {
         self.edge.push(key, cid, layer, &mut |_, cid: &Cid, _: &[u8]| nodes.push(prefix(cid)))
     }
 
-    /// Adds a whole subtree whose neighbours stand on higher layers: its root, and the prefixes of all
-    /// its nodes and records.
-    pub(super) fn hang(
-        &mut self,
-        root: Root,
-        nodes: impl IntoIterator<Item = u32>,
-        cids: impl IntoIterator<Item = u32>,
-    ) {
-        self.run.nodes.extend(nodes);
-        self.run.cids.extend(cids);
-        self.edge.hang(root);
-    }
-
     fn start_after(&mut self, key: &[u8]) {
         self.last.clear();
         self.last.extend_from_slice(key);

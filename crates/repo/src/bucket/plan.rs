@@ -6,9 +6,9 @@ use std::ops::Bound;
 use p2pds_ipld::Cid;
 use p2pds_syntax::ErrorKind;
 
-use super::build::RunBuilder;
-use super::run::{Hashed, Piece, Run, Runs};
+use super::run::{ByDigest, Growing, Hashed, Piece, Record, Run, Runs};
 use super::spine::lo_text;
+use super::warm::KeptRun;
 use super::{BucketChange, SPINE_LAYER, Spine};
 use crate::mst::{BuildError, InvertError, Nodes, Op, Tree, TreeError, apply};
 
@@ -99,14 +99,20 @@ pub fn plan<K: AsRef<[u8]>>(
     loaded: &[(usize, Vec<(K, Cid)>)],
     ops: &[Op],
 ) -> Result<Plan, PlanError> {
-    let (plan, top) = compute(spine, loaded, ops)?;
+    let computed = compute(spine, Source::load(spine, loaded)?, ops)?;
+    let (plan, top) = (computed.plan, computed.top);
+    take_in(spine, &plan, top);
+    Ok(plan)
+}
+
+/// The spine after a plan.
+pub(super) fn take_in(spine: &mut Spine, plan: &Plan, top: Vec<usize>) {
     for cid in &plan.retired {
         spine.nodes.remove(cid);
     }
     spine.nodes.extend(top.into_iter().filter_map(|at| plan.new_nodes.get(at).cloned()));
     spine.adopt(&plan.bucket_changes);
     spine.root = plan.root;
-    Ok(plan)
 }
 
 /// As [`plan`], without touching the spine: what a write would be.
@@ -118,7 +124,7 @@ pub fn preview<K: AsRef<[u8]>>(
     loaded: &[(usize, Vec<(K, Cid)>)],
     ops: &[Op],
 ) -> Result<Plan, PlanError> {
-    compute(spine, loaded, ops).map(|(plan, _)| plan)
+    compute(spine, Source::load(spine, loaded)?, ops).map(|computed| computed.plan)
 }
 
 /// Blocks that prove what is at `key`, root first; `loaded` as for [`plan`].
@@ -134,19 +140,23 @@ pub fn proof<K: AsRef<[u8]>>(
     Ok(Tree::open(spine.root).proof(&mut source, key)?)
 }
 
-/// The plan, and which of its new nodes stand above the runs.
-fn compute<K: AsRef<[u8]>>(
-    spine: &Spine,
-    loaded: &[(usize, Vec<(K, Cid)>)],
-    ops: &[Op],
-) -> Result<(Plan, Vec<usize>), PlanError> {
+/// A plan with what it leaves behind.
+pub(super) struct Computed {
+    pub(super) plan: Plan,
+    /// Which of its new nodes stand above the runs.
+    pub(super) top: Vec<usize>,
+    /// The runs after it, each with the first key of its bucket.
+    pub(super) after: Vec<(Vec<u8>, KeptRun)>,
+}
+
+/// Computes a plan from runs that were loaded for it.
+pub(super) fn compute(spine: &Spine, mut source: Source<'_>, ops: &[Op]) -> Result<Computed, PlanError> {
     let by_key = sorted(ops)?;
     for at in spine.touched(by_key.keys().copied()) {
-        if !loaded.iter().any(|(index, _)| *index == at) {
+        if !source.runs.contains_key(&at) {
             return Err(PlanError::NotLoaded { lo: spine.buckets.get(at).map(lo_text).unwrap_or_default() });
         }
     }
-    let mut source = Source::load(spine, loaded)?;
     let mut tree = Tree::open(spine.root);
     apply(&mut tree, &mut source, by_key.values().copied())?;
     for op in by_key.values().filter(|op| op.old().is_none()) {
@@ -166,8 +176,9 @@ fn compute<K: AsRef<[u8]>>(
         |cid| retired.push(*cid),
     );
     let proof_blocks = tree.covering_proof(&mut source, by_key.keys().copied())?;
-    let bucket_changes = changes(spine, &source.runs, &by_key)?;
-    Ok((Plan { prev_root: spine.root, root, new_nodes, retired, bucket_changes, proof_blocks }, top))
+    let (bucket_changes, after) = changes(spine, &source.runs, &by_key, source.warm.is_some())?;
+    let plan = Plan { prev_root: spine.root, root, new_nodes, retired, bucket_changes, proof_blocks };
+    Ok(Computed { plan, top, after })
 }
 
 fn sorted(ops: &[Op]) -> Result<BTreeMap<&[u8], &Op>, PlanError> {
@@ -182,15 +193,18 @@ fn sorted(ops: &[Op]) -> Result<BTreeMap<&[u8], &Op>, PlanError> {
 }
 
 /// The nodes of the spine and of the loaded runs.
-struct Source<'s> {
-    spine: &'s HashMap<Cid, Vec<u8>>,
-    nodes: Hashed,
-    runs: Runs<'s>,
+pub(super) struct Source<'s> {
+    pub(super) spine: &'s HashMap<Cid, Vec<u8>>,
+    pub(super) nodes: Hashed,
+    /// Nodes that are kept from one plan to the next.
+    pub(super) warm: Option<&'s HashMap<Cid, Vec<u8>, ByDigest>>,
+    pub(super) runs: Runs<'s>,
 }
 
 impl Nodes for Source<'_> {
     fn get(&mut self, cid: &Cid) -> Option<&[u8]> {
-        self.nodes.get(cid).or_else(|| self.spine.get(cid).map(Vec::as_slice))
+        let warm = || self.warm.and_then(|warm| warm.get(cid)).map(Vec::as_slice);
+        self.nodes.get(cid).or_else(warm).or_else(|| self.spine.get(cid).map(Vec::as_slice))
     }
 
     fn trusted(&self) -> bool {
@@ -203,37 +217,53 @@ impl<'s> Source<'s> {
         spine: &'s Spine,
         loaded: &'s [(usize, Vec<(K, Cid)>)],
     ) -> Result<Self, PlanError> {
-        let mut source = Self { spine: &spine.nodes, nodes: Hashed::default(), runs: Runs::new() };
+        let mut source =
+            Self { spine: &spine.nodes, nodes: Hashed::default(), warm: None, runs: Runs::new() };
         for (index, records) in loaded {
-            let Some(bucket) = spine.buckets.get(*index) else {
-                return Err(PlanError::Drift { lo: format!("bucket {index} of {}", spine.buckets.len()) });
-            };
-            let (run, (root, lo_cid)) = Run::load(bucket, records, &mut source.nodes)?;
-            if root != spine.run_root(*index) || lo_cid != bucket.lo_cid {
-                return Err(PlanError::Drift { lo: lo_text(bucket) });
-            }
+            let run = load_run(spine, *index, records, &mut source.nodes)?;
             source.runs.insert(*index, run);
         }
         Ok(source)
     }
 }
 
-/// A bucket that is being put together from what it holds after the write.
-struct Draft<'r> {
-    lo: &'r [u8],
-    lo_cid: Option<Cid>,
-    run: Vec<Piece<'r>>,
+/// Computes a bucket's run and checks it against the spine.
+pub(super) fn load_run<'r, K: AsRef<[u8]>>(
+    spine: &Spine,
+    index: usize,
+    records: &'r [(K, Cid)],
+    nodes: &mut Hashed,
+) -> Result<Run<'r>, PlanError> {
+    let Some(bucket) = spine.buckets.get(index) else {
+        return Err(PlanError::Drift { lo: format!("bucket {index} of {}", spine.buckets.len()) });
+    };
+    let (run, (root, lo_cid)) = Run::load(bucket, records, nodes)?;
+    if root != spine.run_root(index) || lo_cid != bucket.lo_cid {
+        return Err(PlanError::Drift { lo: lo_text(bucket) });
+    }
+    Ok(run)
 }
+
+/// A bucket that is being put together from what it holds after the write.
+struct Draft<'p, 'r> {
+    /// Its first key with its record; none in the first bucket.
+    lo: Option<Record<'r>>,
+    run: Vec<Piece<'p, 'r>>,
+}
+
+/// The rows to write, and the runs after them if they are asked for.
+type Changes = (Vec<BucketChange>, Vec<(Vec<u8>, KeptRun)>);
 
 /// The rows that change: the loaded buckets with the operations applied, cut anew at their spine keys.
 fn changes<'s>(
     spine: &'s Spine,
     runs: &Runs<'s>,
     ops: &BTreeMap<&'s [u8], &'s Op>,
-) -> Result<Vec<BucketChange>, PlanError> {
-    let mut drafts: Vec<Draft<'s>> = Vec::new();
+    keep: bool,
+) -> Result<Changes, PlanError> {
+    let mut drafts: Vec<Draft<'_, 's>> = Vec::new();
     let mut previous = None;
-    let mut gone: Vec<&[u8]> = Vec::new();
+    let mut changes: Vec<BucketChange> = Vec::new();
     let deleted = |key: &[u8]| ops.get(key).is_some_and(|op| op.new().is_none());
     for (index, run) in runs {
         let Some((lo, end)) = spine.range(*index) else { continue };
@@ -241,15 +271,15 @@ fn changes<'s>(
             if previous != index.checked_sub(1) {
                 return Err(PlanError::NotLoaded { lo: String::from_utf8_lossy(lo).into_owned() });
             }
-            gone.push(lo);
+            changes.push(BucketChange::Delete(lo.to_vec()));
         } else if lo.is_empty() {
-            drafts.push(Draft { lo, lo_cid: None, run: Vec::new() });
+            drafts.push(Draft { lo: None, run: Vec::new() });
         }
         let inside = (Bound::Included(lo), end.map_or(Bound::Unbounded, Bound::Excluded));
         let own = ops.range::<[u8], _>(inside).map(|(key, op)| (*key, *op));
         run.after(own, end.is_some_and(deleted), |piece| match piece {
-            Piece::Record((lo, cid, SPINE_LAYER..)) => {
-                drafts.push(Draft { lo, lo_cid: Some(cid), run: Vec::new() });
+            Piece::Record(record @ (.., SPINE_LAYER..)) => {
+                drafts.push(Draft { lo: Some(record), run: Vec::new() });
             }
             piece => {
                 if let Some(draft) = drafts.last_mut() {
@@ -259,29 +289,29 @@ fn changes<'s>(
         });
         previous = Some(*index);
     }
-    let mut changes: Vec<BucketChange> =
-        gone.into_iter().map(|lo| BucketChange::Delete(lo.to_vec())).collect();
-    let mut builder = RunBuilder::default();
+    let mut after = Vec::new();
     for draft in drafts {
+        let (lo, lo_cid) = draft.lo.map_or((<&[u8]>::default(), None), |(lo, cid, _)| (lo, Some(cid)));
+        let mut growing = draft.lo.map_or_else(Growing::default, Growing::behind);
         for piece in draft.run {
             match piece {
-                Piece::Record((key, cid, layer)) => builder.push(key, &cid, layer).map_err(|source| {
-                    PlanError::Records { lo: String::from_utf8_lossy(draft.lo).into_owned(), source }
+                Piece::Record(record) => growing.push(record).map_err(|source| PlanError::Records {
+                    lo: String::from_utf8_lossy(lo).into_owned(),
+                    source,
                 })?,
-                Piece::Subtree { root, nodes, cids } => builder.hang(root, nodes, cids),
+                Piece::Subtree(run, at) => growing.hang(run, at),
             }
         }
-        let bucket = builder.take().into_bucket(draft.lo.to_vec(), draft.lo_cid);
-        let stored = spine.buckets.get(spine.bucket_of(draft.lo));
-        let same = stored.is_some_and(|old| {
-            old.lo == bucket.lo
-                && old.n == bucket.n
-                && old.lo_cid == bucket.lo_cid
-                && old.layer_root == bucket.layer_root
-        });
+        let (run, root) = growing.finish();
+        let stored = spine.buckets.get(spine.bucket_of(lo)).filter(|old| old.lo == lo);
+        let n = u32::try_from(run.records.len()).unwrap_or(u32::MAX);
+        let same = stored.is_some_and(|old| old.n == n && old.lo_cid == lo_cid && old.layer_root == root);
         if !same {
-            changes.push(BucketChange::Put(bucket));
+            changes.push(BucketChange::Put(run.bucket(lo, lo_cid, root)));
+        }
+        if keep {
+            after.push((lo.to_vec(), KeptRun::of(&run, runs)));
         }
     }
-    Ok(changes)
+    Ok((changes, after))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+use std::sync::Arc;
 
 use p2pds_ipld::Cid;
 
@@ -18,13 +19,21 @@ pub(super) type Record<'r> = (&'r [u8], Cid, u8);
 /// Nodes that were hashed here, so their digests are as good as a hash of them.
 #[derive(Debug, Default)]
 pub(super) struct Hashed {
-    at: HashMap<Cid, Range<usize>, BuildHasherDefault<Digest>>,
+    at: HashMap<Cid, Range<usize>, ByDigest>,
     bytes: Vec<u8>,
 }
+
+/// Hashes a CID by its digest, which is a hash already.
+pub(super) type ByDigest = BuildHasherDefault<Digest>;
 
 impl Hashed {
     pub(super) fn get(&self, cid: &Cid) -> Option<&[u8]> {
         self.at.get(cid).and_then(|range| self.bytes.get(range.clone()))
+    }
+
+    /// All nodes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Cid, &[u8])> {
+        self.at.iter().filter_map(|(cid, range)| Some((cid, self.bytes.get(range.clone())?)))
     }
 
     fn push(&mut self, cid: &Cid, bytes: &[u8]) {
@@ -36,7 +45,7 @@ impl Hashed {
 
 /// Takes the first eight bytes of a digest for its hash.
 #[derive(Debug, Default)]
-struct Digest(u64);
+pub(super) struct Digest(u64);
 
 impl Hasher for Digest {
     fn finish(&self) -> u64 {
@@ -50,8 +59,8 @@ impl Hasher for Digest {
 
 /// One node of a run as the root of a subtree.
 #[derive(Debug, Clone, Copy)]
-struct Subtree {
-    root: Root,
+pub(super) struct Subtree {
+    pub(super) root: Root,
     /// Its records, as positions in the bucket.
     start: usize,
     end: usize,
@@ -63,16 +72,18 @@ struct Subtree {
 #[derive(Debug)]
 pub(super) struct Run<'r> {
     pub(super) records: Vec<Record<'r>>,
-    subtrees: Vec<Subtree>,
+    pub(super) subtrees: Vec<Subtree>,
+    /// The same records with keys that can be shared, when they are kept from an earlier plan.
+    pub(super) shared: Option<&'r [(Arc<[u8]>, Cid, u8)]>,
 }
 
 /// A stretch of a run after a write.
-#[derive(Debug)]
-pub(super) enum Piece<'r> {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Piece<'p, 'r> {
     /// One record.
     Record(Record<'r>),
-    /// A subtree that is as it was: its root and all prefixes.
-    Subtree { root: Root, nodes: Vec<u32>, cids: Vec<u32> },
+    /// A subtree that is as it was: of this run, the one with this number.
+    Subtree(&'p Run<'r>, usize),
 }
 
 /// What a run turned out to be: its root and the record at `lo`.
@@ -88,6 +99,7 @@ impl<'r> Run<'r> {
         let mut run = Self {
             records: Vec::with_capacity(records.len()),
             subtrees: Vec::with_capacity(records.len() / 2),
+            shared: None,
         };
         nodes.at.reserve(records.len() / 2);
         nodes.bytes.reserve(records.len().saturating_mul(120));
@@ -121,11 +133,11 @@ impl<'r> Run<'r> {
 
     /// The bucket's records after `ops` (those of its range), with what they leave alone in whole subtrees.
     /// `joins`: the record after the last one goes, so that the run goes on in the next bucket.
-    pub(super) fn after(
-        &self,
+    pub(super) fn after<'p>(
+        &'p self,
         ops: impl Iterator<Item = (&'r [u8], &'r Op)> + Clone,
         joins: bool,
-        mut each: impl FnMut(Piece<'r>),
+        mut each: impl FnMut(Piece<'p, 'r>),
     ) {
         let mut gaps: Vec<usize> =
             ops.clone().map(|(key, _)| self.records.partition_point(|record| record.0 < key)).collect();
@@ -137,7 +149,7 @@ impl<'r> Run<'r> {
             if let Some(piece) = kept.next_if(|kept| self.subtrees.get(*kept).is_some_and(|s| s.start == at))
                 && let Some(subtree) = self.subtrees.get(piece)
             {
-                each(self.piece(subtree, piece));
+                each(Piece::Subtree(self, piece));
                 at = subtree.end;
                 continue;
             }
@@ -170,19 +182,78 @@ impl<'r> Run<'r> {
         }
         kept
     }
+}
 
-    fn piece(&self, subtree: &Subtree, at: usize) -> Piece<'r> {
-        let nodes = self.subtrees.get(subtree.first..=at).unwrap_or_default();
-        let records = self.records.get(subtree.start..subtree.end).unwrap_or_default();
-        Piece::Subtree {
-            root: subtree.root,
-            nodes: nodes.iter().map(|node| prefix(&node.root.1)).collect(),
-            cids: records.iter().map(|record| prefix(&record.1)).collect(),
-        }
+/// A run that is put together after a write: loose records are hashed into nodes, subtrees that were left alone are
+/// taken as they are.
+#[derive(Debug, Default)]
+pub(super) struct Growing<'r> {
+    edge: Edge,
+    records: Vec<Record<'r>>,
+    subtrees: Vec<Subtree>,
+    /// Where the open node of each layer begins: its first record and its first node.
+    open: [(usize, usize); SPINE_LAYER as usize],
+}
+
+impl<'r> Growing<'r> {
+    /// The run behind a spine key, which stands before it.
+    pub(super) fn behind(lo: Record<'r>) -> Self {
+        Self { records: vec![lo], open: [(1, 0); SPINE_LAYER as usize], ..Self::default() }
+    }
+
+    pub(super) fn push(&mut self, record: Record<'r>) -> Result<(), BuildError> {
+        let (key, cid, layer) = record;
+        let end = self.records.len();
+        let mut note = keep(&mut self.subtrees, &self.open, end);
+        let pushed = self.edge.push(key, &cid, layer, &mut |layer, cid: &Cid, _: &[u8]| note(layer, cid));
+        drop(note);
+        pushed?;
+        self.records.push(record);
+        let begin = (self.records.len(), self.subtrees.len());
+        self.open.iter_mut().take(usize::from(layer)).for_each(|open| *open = begin);
+        Ok(())
+    }
+
+    /// Takes over a subtree of another run.
+    pub(super) fn hang(&mut self, run: &Run<'r>, at: usize) {
+        let Some(subtree) = run.subtrees.get(at) else { return };
+        let (record, node) = (self.records.len(), self.subtrees.len());
+        self.records.extend_from_slice(run.records.get(subtree.start..subtree.end).unwrap_or_default());
+        let below = run.subtrees.get(subtree.first..=at).unwrap_or_default();
+        self.subtrees.extend(below.iter().map(|below| Subtree {
+            root: below.root,
+            start: below.start.saturating_sub(subtree.start).saturating_add(record),
+            end: below.end.saturating_sub(subtree.start).saturating_add(record),
+            first: below.first.saturating_sub(subtree.first).saturating_add(node),
+        }));
+        self.edge.hang(subtree.root);
+    }
+
+    /// The run, and its natural root.
+    pub(super) fn finish(mut self) -> (Run<'r>, Option<Root>) {
+        let end = self.records.len();
+        let mut note = keep(&mut self.subtrees, &self.open, end);
+        let root = self.edge.take(&mut |layer, cid: &Cid, _: &[u8]| note(layer, cid));
+        drop(note);
+        (Run { records: self.records, subtrees: self.subtrees, shared: None }, root)
     }
 }
 
-fn insert<'r>(key: &'r [u8], op: &'r Op, each: &mut impl FnMut(Piece<'r>)) {
+impl Run<'_> {
+    /// The row of the bucket that this run is in; the record at `lo` is the first.
+    pub(super) fn bucket(&self, lo: &[u8], lo_cid: Option<Cid>, layer_root: Option<Root>) -> Bucket {
+        let mut nodes: Vec<u32> = self.subtrees.iter().map(|node| prefix(&node.root.1)).collect();
+        let mut cids: Vec<u32> = self.records.iter().map(|record| prefix(&record.1)).collect();
+        nodes.sort_unstable();
+        cids.sort_unstable();
+        let mut prefixes = Vec::with_capacity(nodes.len().saturating_add(cids.len()).saturating_mul(4));
+        nodes.iter().chain(&cids).for_each(|prefix| prefixes.extend_from_slice(&prefix.to_be_bytes()));
+        let n = u32::try_from(cids.len()).unwrap_or(u32::MAX);
+        Bucket { lo: lo.to_vec(), lo_cid, n, layer_root, dirty: false, prefixes }
+    }
+}
+
+fn insert<'p, 'r: 'p>(key: &'r [u8], op: &'r Op, each: &mut impl FnMut(Piece<'p, 'r>)) {
     if let Some(new) = op.new() {
         each(Piece::Record((key, new, height(key))));
     }
@@ -195,9 +266,21 @@ fn sink<'s>(
     open: &'s [(usize, usize)],
     end: usize,
 ) -> impl FnMut(u8, &Cid, &[u8]) + 's {
+    let mut keep = keep(subtrees, open, end);
     move |layer, cid, bytes| {
-        let (start, first) = open.get(usize::from(layer)).copied().unwrap_or_default();
         nodes.push(cid, bytes);
+        keep(layer, cid);
+    }
+}
+
+/// Notes finished nodes that end before record `end`.
+fn keep<'s>(
+    subtrees: &'s mut Vec<Subtree>,
+    open: &'s [(usize, usize)],
+    end: usize,
+) -> impl FnMut(u8, &Cid) + 's {
+    move |layer, cid| {
+        let (start, first) = open.get(usize::from(layer)).copied().unwrap_or_default();
         subtrees.push(Subtree { root: (layer, *cid), start, end, first });
     }
 }
