@@ -1,17 +1,19 @@
 //! What `p2pds doctor` looks at. Each check says what it saw; a failed one says why it matters
 //! and exactly what to do.
 
+pub(crate) mod hosting;
 mod local;
 mod outside;
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// As it should be.
@@ -38,25 +40,25 @@ impl Verdict {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Stable name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How it came out.
     pub verdict: Verdict,
     /// What was seen.
     pub what: String,
     /// Why that matters.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Exactly what to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
 
 impl Check {
     fn new(name: &'static str, verdict: Verdict, what: impl Into<String>) -> Self {
-        Self { name, verdict, what: what.into(), why: None, fix: None }
+        Self { name: Cow::Borrowed(name), verdict, what: what.into(), why: None, fix: None }
     }
 
     fn ok(name: &'static str, what: impl Into<String>) -> Self {

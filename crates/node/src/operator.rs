@@ -192,6 +192,19 @@ pub enum Command {
         /// How.
         how: Box<takeover::How>,
     },
+    /// Write the whole node into a directory.
+    Backup {
+        /// The directory.
+        out: PathBuf,
+        /// For whom it is encrypted.
+        encrypt_to: Vec<String>,
+        /// Or with what.
+        passphrase: Option<p2pds_recovery::Passphrase>,
+        /// Whether the keys are in it.
+        keys: bool,
+        /// Whether they may be in it without encryption.
+        plain_keys: bool,
+    },
     /// Take over the accounts of a stopped reference PDS.
     ImportPds {
         /// Its data directory.
@@ -299,6 +312,11 @@ pub enum Command {
     Hosting {
         /// What.
         ask: Box<hosting::Ask>,
+    },
+    /// Looks at what a hosting node needs; a part of `doctor`.
+    CheckHosting {
+        /// Nothing that needs the network.
+        offline: bool,
     },
     /// Reads the whole database and says what is wrong with it; a part of `doctor`.
     CheckStructure,

@@ -52,6 +52,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     } else {
         checks.extend(doctor::outside(config).await);
     }
+    checks.extend(hosting(context, args.offline).await);
     if context.global.json {
         output::json(&checks)?;
     } else {
@@ -91,6 +92,23 @@ async fn database(context: &Context) -> Check {
         Err(stopped) => {
             let message = stopped.failure.map_or_else(|| "interrupted".to_owned(), |f| f.message);
             doctor::database(Err(message))
+        }
+    }
+}
+
+/// The checks of a hosting node, made where its accounts are open.
+async fn hosting(context: &Context, offline: bool) -> Vec<Check> {
+    let config = &context.loaded.config;
+    let unusable = doctor::hosting::unusable(config);
+    if unusable.is_some() || !Engine::exists(&context.data_dir()) {
+        return unusable.into_iter().collect();
+    }
+    match context.run(Need::Existing, Command::CheckHosting { offline }).await {
+        Ok(Answer::Checks(checks)) => checks,
+        Ok(_) => vec![Check::skipped("hosting", "an answer of another kind: a defect in p2pds")],
+        Err(stopped) => {
+            let message = stopped.failure.map_or_else(|| "interrupted".to_owned(), |f| f.message);
+            vec![Check::skipped("hosting", message)]
         }
     }
 }

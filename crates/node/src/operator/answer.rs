@@ -48,6 +48,10 @@ pub enum Answer {
     Promoted(Box<p2pds_recovery::Promoted>),
     /// Of `promote --cancel`.
     PromotionCancelled(String),
+    /// Of `backup`.
+    BackedUp(Box<p2pds_recovery::BackupReport>),
+    /// Of `restore`.
+    Restored(Box<p2pds_recovery::RestoreReport>),
     /// Of `import-pds`.
     PdsImported(Box<p2pds_recovery::PdsReport>),
     /// Of `drill`.
@@ -100,6 +104,8 @@ pub enum Answer {
     Audit(Vec<hosting::AuditLine>),
     /// Of commands that change something of hosted accounts.
     HostingDone(hosting::Done),
+    /// Of the checks of a hosting node.
+    Checks(Vec<crate::doctor::Check>),
     /// Of the database check that `doctor` asks for: what is wrong with it.
     Structure(Vec<String>),
 }

@@ -12,7 +12,9 @@ use p2pds_recovery::RecoveryError;
 use p2pds_store::StoreError;
 use tokio::sync::mpsc;
 
+use crate::doctor::{self, Check};
 use crate::node::engine::Engine;
+use crate::node::lock;
 use crate::operator::answer::{Answer, Paused, Synced};
 use crate::operator::{Command, Event, Failure, lexicons, memory, takeover, upkeep};
 
@@ -99,6 +101,7 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         Command::Promote { account, ask, how } => {
             takeover::promote(engine, &account, ask, *how, progress).await?
         }
+        command @ Command::Backup { .. } => upkeep::backup(engine, command, progress).await?,
         Command::ImportPds { dir, env, blobs, dry_run } => Answer::PdsImported(Box::new(
             takeover::import_pds(engine, dir, &env, blobs, dry_run, progress).await?,
         )),
@@ -131,8 +134,16 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         Command::Alerts { history } => Answer::Alerts(upkeep::alerts(engine, history).await?),
         Command::TestAlert => Answer::AlertTest(upkeep::test_alert(engine).await),
         Command::Hosting { ask } => super::hosting::answer(engine, *ask).await?,
+        Command::CheckHosting { offline } => Answer::Checks(check_hosting(engine, offline).await),
         Command::CheckStructure => Answer::Structure(engine.store.check_structure().await?),
     })
+}
+
+/// The checks of a hosting node; none when this node hosts nobody.
+async fn check_hosting(engine: &Engine, offline: bool) -> Vec<Check> {
+    let Some(host) = &engine.host else { return Vec::new() };
+    let node_runs = lock::state(&engine.dir).is_ok_and(|state| state.is_node());
+    doctor::hosting::all(&engine.config, host, node_runs, offline).await
 }
 
 /// Streams the CAR of an account's current revision.

@@ -80,6 +80,20 @@ impl Host {
         transport.send(message).await.map(|_| ()).map_err(|error| not_sent(&error))
     }
 
+    /// Connects to the mail server and logs in; `false` when none is set.
+    ///
+    /// # Errors
+    /// Why it does not take this host's mail, in plain words.
+    pub async fn check_mail_server(&self) -> Result<bool, NotSent> {
+        let Some(server) = &self.config().accounts.mail.smtp else { return Ok(false) };
+        let transport = transport(server, &self.config().hostname).map_err(NotSent::for_good)?;
+        match transport.test_connection().await {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(NotSent::for_good("it closed the connection")),
+            Err(error) => Err(not_sent(&error)),
+        }
+    }
+
     /// Sends a test mail and waits for what the server says.
     ///
     /// # Errors

@@ -1,0 +1,198 @@
+//! Whether the world reaches this node: DNS, certificate, proxy, WebSocket, uploads.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use p2pds_host::Host;
+use p2pds_net::{GetOptions, NetError, Reach, Resolver, WsOptions};
+use serde_json::Value;
+
+use super::proxies;
+use crate::config::Config;
+use crate::doctor::{Check, Verdict};
+use crate::node::engine::net_config;
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Larger than what nginx takes by default.
+const LARGE: usize = 2 << 20;
+const UNREACHABLE: &str = "apps cannot log in and relays cannot follow";
+
+/// Whether the host name and names under the handle domains lead somewhere.
+pub(super) async fn names(config: &Config, host: &Host) -> Vec<Check> {
+    let settings = host.config();
+    if settings.dev_mode {
+        return vec![Check::skipped("public-dns", "development mode needs none")];
+    }
+    let resolver = Resolver::new(&net_config(config));
+    let name = &settings.hostname;
+    let mut checks = vec![match resolver.addresses(name, Reach::Public).await {
+        Ok(addresses) => {
+            let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            Check::ok("public-dns", format!("{name} is {}", shown.join(", ")))
+        }
+        Err(error) => Check::bad(
+            Verdict::Failed,
+            "public-dns",
+            error.to_string(),
+            UNREACHABLE,
+            format!(
+                "add an A record (and AAAA for IPv6) for {name} with this machine's public address at your DNS provider"
+            ),
+        ),
+    }];
+    for domain in &settings.handle_domains {
+        // A name that nobody has: only a record for all names answers to it.
+        let probe = format!("p2pds-doctor{domain}");
+        checks.push(match resolver.addresses(&probe, Reach::Public).await {
+            Ok(_) => Check::ok("handle-dns", format!("names under {domain} lead to an address")),
+            Err(error) => Check::bad(
+                Verdict::Failed,
+                "handle-dns",
+                error.to_string(),
+                "handles given out here are shown as invalid everywhere",
+                format!(
+                    "add a record for *{domain} with the same address as {name}; then certificates for these names: {}",
+                    proxies::handle_names(domain, config.http.port)
+                ),
+            ),
+        });
+    }
+    checks
+}
+
+/// What the public URL answers, by HTTP and by WebSocket.
+pub(super) async fn reached(config: &Config, host: &Host) -> Vec<Check> {
+    let door = answers(config, host).await;
+    if door.verdict == Verdict::Failed {
+        let why = "public-url has to work first";
+        return vec![door, Check::skipped("websocket", why), Check::skipped("uploads", why)];
+    }
+    vec![door, websocket(host).await, uploads(host).await]
+}
+
+fn options() -> GetOptions {
+    GetOptions { deadline: PATIENCE, retries: 0, ..GetOptions::json(64 * 1024) }.no_redirects()
+}
+
+async fn answers(config: &Config, host: &Host) -> Check {
+    let (url, name, port) = (&host.config().public_url, &host.config().hostname, config.http.port);
+    let asked = host.net().get(&format!("{url}/xrpc/com.atproto.server.describeServer"), &options()).await;
+    let response = match asked {
+        Ok(response) => response,
+        Err(error) => return not_reached(&error, host, port),
+    };
+    match response.status().as_u16() {
+        200 => {}
+        421 => {
+            return failed(
+                format!("{url} leads to a p2pds node that does not know this name"),
+                proxies::host_header(),
+            );
+        }
+        status => {
+            return failed(
+                format!("{url} answers with HTTP status {status}, which this node did not send"),
+                proxies::upstream(name, port),
+            );
+        }
+    }
+    let said: Result<Value, NetError> = response.json(64 * 1024).await;
+    let did = said.as_ref().ok().and_then(|value| value.get("did")?.as_str());
+    let own = host.config().service_did.as_str();
+    if did == Some(own) {
+        return Check::ok("public-url", format!("{url} leads here, as {own}"));
+    }
+    let other = did.unwrap_or("none that hosts accounts");
+    failed(
+        format!("{url} leads to another server: it says that it is {other}"),
+        proxies::upstream(name, port),
+    )
+}
+
+fn failed(what: String, fix: String) -> Check {
+    Check::bad(Verdict::Failed, "public-url", what, UNREACHABLE, fix)
+}
+
+fn not_reached(error: &NetError, host: &Host, port: u16) -> Check {
+    let (url, name) = (&host.config().public_url, &host.config().hostname);
+    match error {
+        NetError::Connect { detail, .. } if is_tls(detail) => {
+            let what = format!("the certificate of {url} is not accepted: {detail}");
+            Check::bad(Verdict::Failed, "tls", what, UNREACHABLE, proxies::certificate(name))
+        }
+        NetError::Refused { .. } | NetError::NoSuchHost { .. } => failed(
+            error.to_string(),
+            format!("point the DNS record of {name} at this machine's public address"),
+        ),
+        error => failed(
+            format!("{url} does not answer: {error}"),
+            format!(
+                "open ports 80 and 443 in the firewall, and start a proxy there. {}",
+                proxies::upstream(name, port)
+            ),
+        ),
+    }
+}
+
+/// Whether a connection failed because of its certificate.
+fn is_tls(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    ["certificate", "tls", "handshake", "unknownissuer", "notvalidfor"]
+        .iter()
+        .any(|word| detail.contains(word))
+}
+
+async fn websocket(host: &Host) -> Check {
+    const NAME: &str = "websocket";
+    let base = host.config().public_url.replacen("http", "ws", 1);
+    let url = format!("{base}/xrpc/com.atproto.sync.subscribeRepos");
+    let opened = tokio::time::timeout(PATIENCE, host.net().ws(&url, &WsOptions::default())).await;
+    let what = match opened {
+        Ok(Ok(stream)) => {
+            stream.close().await;
+            return Check::ok(NAME, "the firehose opens through the public URL");
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer in {} s", PATIENCE.as_secs()),
+    };
+    Check::bad(
+        Verdict::Failed,
+        NAME,
+        format!("{url} does not open: {what}"),
+        "relays cannot follow: nobody elsewhere sees what is posted here",
+        proxies::websocket(),
+    )
+}
+
+async fn uploads(host: &Host) -> Check {
+    const NAME: &str = "uploads";
+    let url = format!("{}/xrpc/com.atproto.repo.uploadBlob", host.config().public_url);
+    let body = Bytes::from(vec![0_u8; LARGE]);
+    let mib = LARGE >> 20;
+    match host.net().post(&url, "application/octet-stream", body, &options()).await {
+        // Without a session this node says so; only something before it minds the size.
+        Ok(response) if response.status().as_u16() == 413 => Check::bad(
+            Verdict::Failed,
+            NAME,
+            format!("a body of {mib} MiB is refused before it arrives here"),
+            "pictures, videos and repos cannot be uploaded",
+            proxies::uploads(),
+        ),
+        Ok(_) => Check::ok(NAME, format!("a body of {mib} MiB comes through")),
+        // A node that refuses early may close the connection while it is still written to.
+        Err(error) => Check::skipped(NAME, format!("not to be told: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_told_from_closed_ports() {
+        assert!(is_tls("invalid peer certificate: Expired"));
+        assert!(is_tls("received fatal alert: HandshakeFailure"));
+        assert!(!is_tls("Connection refused (os error 111)"));
+    }
+}
