@@ -177,6 +177,19 @@ impl MadeUp {
         Self { did, handle, pds: pds.to_owned(), plc_log, key: signing, rotation }
     }
 
+    /// The key that signs its commits.
+    #[must_use]
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// Its first PLC operation, for a directory that does not know it yet.
+    #[must_use]
+    pub fn genesis(&self) -> serde_json::Value {
+        let log: serde_json::Value = serde_json::from_slice(&self.plc_log).expect("made here");
+        log[0]["operation"].clone()
+    }
+
     /// The DID document as the directory serves it.
     #[must_use]
     pub fn document(&self) -> serde_json::Value {
@@ -205,17 +218,14 @@ impl MadeUp {
         &self.key
     }
 
-    /// A new operation in its log: another signing key, made from `name`, and another endpoint.
-    pub(crate) fn change_identity(&mut self, name: &str, pds: &str) {
-        let entropy = Sha256::digest(format!("made up {} {name}", self.did));
-        let signing = PrivateKey::from_entropy(Curve::K256, entropy.into());
+    /// A new operation in its log: the last one, changed.
+    pub fn operate(&mut self, change: impl FnOnce(&mut serde_json::Value)) {
         let mut log: Vec<serde_json::Value> = serde_json::from_slice(&self.plc_log).expect("our own log");
         let last = log.last().expect("it begins with one");
         let (mut operation, before) = (last["operation"].clone(), last["cid"].clone());
         operation.as_object_mut().expect("an object").remove("sig");
         operation["prev"] = before;
-        operation["verificationMethods"]["atproto"] = json!(signing.public_key().to_did_key());
-        operation["services"]["atproto_pds"]["endpoint"] = json!(pds);
+        change(&mut operation);
         let cbor = |value: &serde_json::Value| encode(&json::from_json(value).expect("plain JSON"));
         let sig = self.rotation.sign(&cbor(&operation)).expect("a key in memory signs");
         operation["sig"] = json!(BASE64URL_NOPAD.encode(&sig));
@@ -226,6 +236,16 @@ impl MadeUp {
             "nullified": false, "createdAt": format!("2024-01-{day:02}T00:00:00.000Z"),
         }));
         self.plc_log = serde_json::to_vec(&log).expect("JSON");
+    }
+
+    /// A new operation in its log: another signing key, made from `name`, and another endpoint.
+    pub fn change_identity(&mut self, name: &str, pds: &str) {
+        let entropy = Sha256::digest(format!("made up {} {name}", self.did));
+        let signing = PrivateKey::from_entropy(Curve::K256, entropy.into());
+        self.operate(|operation| {
+            operation["verificationMethods"]["atproto"] = json!(signing.public_key().to_did_key());
+            operation["services"]["atproto_pds"]["endpoint"] = json!(pds);
+        });
         (self.key, self.pds) = (signing, pds.to_owned());
     }
 

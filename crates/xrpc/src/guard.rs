@@ -15,7 +15,7 @@ use crate::asked::{Caller, PeerAddress};
 use crate::auth::authenticate;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
-use crate::input;
+use crate::input::{self, Pace};
 use crate::meter::{By, Meter};
 use crate::table::{self, Body, Kind, Method, Most, Reason, Served, UNLISTED};
 
@@ -24,6 +24,8 @@ pub(crate) type Guarded = (Arc<Xrpc>, &'static Method);
 
 /// Time for the whole of a small body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
+/// Bytes that must come in each second of a large one.
+const LEAST_RATE: u64 = 1_024;
 
 /// Guards one method.
 pub(crate) async fn guard(State((door, method)): State<Guarded>, request: Request, next: Next) -> Response {
@@ -83,9 +85,12 @@ async fn admit(
         return Err(XrpcError::too_large(most));
     }
     let (parts, body) = request.into_parts();
-    // Bodies of unknown length end at the limit as well; small ones have a time in which they come.
-    let time = matches!(method.body, Body::Json(_) | Body::None).then_some(BODY_TIME);
-    request = Request::from_parts(parts, HttpBody::new(input::Bounded::new(body, most, time)));
+    // Bodies of unknown length end at the limit as well. Small ones have a time in which they come, large ones a pace.
+    let pace = match method.body {
+        Body::Json(_) | Body::None => Pace::Within(BODY_TIME),
+        Body::Bytes(_) | Body::Any(_) => Pace::PerSecond(LEAST_RATE),
+    };
+    request = Request::from_parts(parts, HttpBody::new(input::Bounded::new(body, most, pace)));
     let extensions = request.extensions_mut();
     extensions.insert(auth);
     extensions.insert(caller);

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::error::XrpcError;
 
-pub(crate) use bounded::{Bounded, refused};
+pub(crate) use bounded::{Bounded, Pace, refused};
 
 /// The JSON body of a procedure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ mod tests {
     }
 
     async fn given(body: &str) -> Result<Given, XrpcError> {
-        let body = Body::new(Bounded::new(Body::from(body.to_owned()), 64, None));
+        let body = Body::new(Bounded::new(Body::from(body.to_owned()), 64, Pace::PerSecond(1)));
         Input::from_request(Request::new(body), &()).await.map(|Input(given)| given)
     }
 
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let body = Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
-        let body = Body::new(Bounded::new(body, 64, Some(Duration::from_secs(30))));
+        let body = Body::new(Bounded::new(body, 64, Pace::Within(Duration::from_secs(30))));
         let error = Input::<Given>::from_request(Request::new(body), &()).await.unwrap_err();
         assert_eq!(error.status.as_u16(), 408);
     }

@@ -42,11 +42,35 @@ impl Node {
         Self::with(dir, store, config())
     }
 
+    /// A host without accounts that asks this PLC directory.
+    pub fn beside(plc_url: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), Options::default()).unwrap());
+        let directory = DirectoryConfig { plc_url: plc_url.to_owned(), ..DirectoryConfig::default() };
+        Self::asking(dir, store, config(), directory, Keys::in_memory().unwrap())
+    }
+
     /// A host over a store, with these settings.
     pub fn with(dir: TempDir, store: Arc<dyn Store>, config: HostConfig) -> Self {
+        Self::with_keys(dir, store, config, Keys::in_memory().unwrap())
+    }
+
+    /// A host over a store, with these settings and keys.
+    pub fn with_keys(dir: TempDir, store: Arc<dyn Store>, config: HostConfig, keys: Keys) -> Self {
+        let directory = DirectoryConfig { plc_url: config.plc_url.clone(), ..DirectoryConfig::default() };
+        Self::asking(dir, store, config, directory, keys)
+    }
+
+    fn asking(
+        dir: TempDir,
+        store: Arc<dyn Store>,
+        config: HostConfig,
+        directory: DirectoryConfig,
+        keys: Keys,
+    ) -> Self {
         let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
         let net = Client::new(NetConfig { allow_loopback: true, ..NetConfig::default() }).unwrap();
-        let directory = Directory::new(net.clone(), Arc::clone(&store), DirectoryConfig::default());
+        let directory = Directory::new(net.clone(), Arc::clone(&store), directory);
         let clock = Arc::new(AtomicI64::new(START));
         let time = Arc::clone(&clock);
         let deps = HostDeps {
@@ -56,7 +80,7 @@ impl Node {
             directory: Arc::new(directory),
             reading: Reading::new(Arc::clone(&store), blobs),
             clock: Arc::new(move || time.fetch_add(1, Ordering::Relaxed)),
-            keys: Arc::new(Keys::in_memory().unwrap()),
+            keys: Arc::new(keys),
         };
         Self { host: Host::new(deps, config), store, clock, dir }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::StatusCode;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::error::XrpcError;
 
@@ -23,18 +23,61 @@ pub(crate) enum Ended {
     TooSlow,
 }
 
+/// In what time a body must come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// All of it in this time.
+    Within(Duration),
+    /// So many bytes for each second that is spent waiting for them, after a grace.
+    PerSecond(u64),
+}
+
+/// How long one waits for a body that owes nothing; bytes that came earn no more than this.
+const GRACE: Duration = Duration::from_secs(20);
+
 /// A body with a limit.
 pub(crate) struct Bounded {
     body: Body,
     most: u64,
     left: u64,
-    time: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
+    /// How long may still be waited.
+    credit: Duration,
+    /// Since when one waits.
+    waiting: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bounded {
-    /// At most so many bytes, and all of them in this time if one is given.
-    pub(crate) fn new(body: Body, most: u64, time: Option<Duration>) -> Self {
-        Self { body, most, left: most, time: time.map(|time| Box::pin(tokio::time::sleep(time))) }
+    /// At most so many bytes, at this pace.
+    pub(crate) fn new(body: Body, most: u64, pace: Pace) -> Self {
+        let credit = match pace {
+            Pace::Within(time) => time,
+            Pace::PerSecond(_) => GRACE,
+        };
+        Self { body, most, left: most, pace, credit, waiting: None, alarm: None }
+    }
+
+    /// Something came: the wait is over, and what came earns time. Time that was not spent waiting costs nothing, so
+    /// that nobody pays for our own slowness.
+    fn came(&mut self, length: u64) {
+        self.alarm = None;
+        let waited = self.waiting.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.credit = self.credit.saturating_sub(waited);
+        if let Pace::PerSecond(rate) = self.pace {
+            let earned = Duration::from_millis(length.saturating_mul(1_000).checked_div(rate).unwrap_or(0));
+            self.credit = self.credit.saturating_add(earned).min(GRACE);
+        }
+    }
+
+    /// Nothing came yet. Answers whether that has been so for too long.
+    fn waits(&mut self, context: &mut Context<'_>) -> bool {
+        if self.waiting.is_none() {
+            self.waiting = Some(Instant::now());
+        }
+        let credit = self.credit;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(credit)));
+        alarm.as_mut().poll(context).is_ready()
     }
 }
 
@@ -47,20 +90,19 @@ impl HttpBody for Bounded {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
-            let Some(left) = self.left.checked_sub(length) else {
-                return Poll::Ready(Some(Err(axum::Error::new(Ended::TooLarge(self.most)))));
-            };
-            self.left = left;
-        }
-        if polled.is_pending()
-            && let Some(time) = &mut self.time
-            && time.as_mut().poll(context).is_ready()
-        {
-            return Poll::Ready(Some(Err(axum::Error::new(Ended::TooSlow))));
+        match &polled {
+            Poll::Pending if self.waits(context) => {
+                return Poll::Ready(Some(Err(axum::Error::new(Ended::TooSlow))));
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+                self.came(length);
+                let Some(left) = self.left.checked_sub(length) else {
+                    return Poll::Ready(Some(Err(axum::Error::new(Ended::TooLarge(self.most)))));
+                };
+                self.left = left;
+            }
+            _ => {}
         }
         polled
     }
@@ -91,4 +133,52 @@ pub(crate) fn refused(error: &axum::Error) -> XrpcError {
         }
     }
     XrpcError::invalid("the request's body ended before its end")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// A body of pieces of 1,000 bytes, each after a pause of so many seconds.
+    fn body(pieces: usize, seconds: u64) -> Body {
+        Body::from_stream(futures::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok::<_, std::io::Error>(Bytes::from(vec![0; 1_000]))
+        }))
+    }
+
+    async fn ends(body: Body, most: u64, pace: Pace) -> Result<usize, u16> {
+        match Bounded::new(body, most, pace).collect().await {
+            Ok(whole) => Ok(whole.to_bytes().len()),
+            Err(error) => Err(refused(&error).status.as_u16()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_steadily_is_waited_for_and_who_does_not_is_not() {
+        let rate = Pace::PerSecond(1_000);
+        assert_eq!(ends(body(500, 1), 1 << 20, rate).await, Ok(500_000), "at the pace, for eight minutes");
+        assert_eq!(ends(body(3, 19), 1 << 20, rate).await, Err(408), "after the grace it owes");
+        assert_eq!(ends(body(2, 21), 1 << 20, rate).await, Err(408));
+        assert_eq!(ends(body(30, 2), 1 << 20, rate).await, Err(408), "at half the pace");
+        let within = Pace::Within(Duration::from_secs(30));
+        assert_eq!(ends(body(3, 9), 1 << 20, within).await, Ok(3_000));
+        assert_eq!(ends(body(4, 9), 1 << 20, within).await, Err(408));
+        assert_eq!(ends(body(4, 0), 3_999, within).await, Err(413));
+        assert_eq!(ends(body(4, 0), 4_000, within).await, Ok(4_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_pays_for_our_own_slowness() {
+        let mut bounded = Bounded::new(body(50, 1), 1 << 20, Pace::PerSecond(1_000));
+        let mut got = 0;
+        while let Some(frame) = bounded.frame().await {
+            got += frame.unwrap().into_data().unwrap().len();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        assert_eq!(got, 50_000);
+    }
 }

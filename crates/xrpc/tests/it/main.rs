@@ -18,4 +18,5 @@ mod limits;
 mod matrix;
 mod methods;
 mod own;
+mod service;
 mod table;
