@@ -184,7 +184,7 @@ impl Host {
         if let Err(error) = hot.check_writable().and_then(|()| hot.check_swap(options.swap_commit)) {
             return Turn::Refused(Some(hot), error);
         }
-        let resolved = match self.resolve(&hot, prepared, options.replace_duplicates).await {
+        let resolved = match self.resolve(&mut hot, prepared, options.replace_duplicates).await {
             Ok(resolved) => resolved,
             Err(error) => return Turn::Refused(Some(hot), error),
         };

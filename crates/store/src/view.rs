@@ -21,7 +21,7 @@ use ahead::Ahead;
 pub use error::{ViewError, ViewResult};
 pub use export::ExportStream;
 pub use stage::{Staged, Stager};
-pub use touched::Touched;
+pub use touched::{Touched, warm_up};
 
 use crate::{
     BucketChange, BucketRow, Head, RecordRow, RecordsQuery, Repo, RepoId, RowPage, Store, Unit, commit_of,

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use p2pds_crypto::Signer;
 use p2pds_ipld::Cid;
-use p2pds_repo::bucket::Spine;
-use p2pds_store::view::{ViewError, load_spine};
+use p2pds_repo::bucket::{Spine, Warm};
+use p2pds_store::view::{self, ViewError, load_spine};
 use p2pds_store::{Head, Login, Repo};
 use p2pds_syntax::{Did, ErrorKind, Tid};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
@@ -26,6 +26,10 @@ const SHARDS: usize = 16;
 const KEPT: usize = 64;
 /// Most buckets kept in all: about 300 bytes each.
 const KEPT_BUCKETS: usize = 100_000;
+/// About what a bucket of a spine takes, bytes.
+const BUCKET_BYTES: usize = 300;
+/// Most runs kept of one account: a post, a like, a follow.
+const KEPT_RUNS: usize = 3;
 /// Most callers that wait for one account.
 const WAITING: usize = 256;
 
@@ -58,6 +62,8 @@ pub(super) struct Hot {
     repo: Repo,
     head: Head,
     pub(super) spine: Spine,
+    /// The runs written to last, so that the next write there reads nothing and hashes little.
+    pub(super) warm: Warm,
     pub(super) signer: Arc<dyn Signer>,
     /// The signer's key as did:key.
     pub(super) key: String,
@@ -197,24 +203,39 @@ impl AccountLock {
     pub async fn hold(&self) -> HeldAccount<'_> {
         let mut slot = self.0.state.lock().await;
         *slot = None;
-        HeldAccount { _slot: slot }
+        HeldAccount { slot }
     }
 }
 
 /// Nobody else writes to the account while this is held.
 pub struct HeldAccount<'l> {
-    _slot: MutexGuard<'l, Option<Box<Hot>>>,
+    slot: MutexGuard<'l, Option<Box<Hot>>>,
+}
+
+impl HeldAccount<'_> {
+    pub(super) fn slot(&mut self) -> &mut Option<Box<Hot>> {
+        &mut self.slot
+    }
 }
 
 impl Host {
     /// Reads what a write needs of an account.
     pub(super) async fn load_hot(&self, did: &Did) -> HostResult<Box<Hot>> {
+        self.load_hot_for(did, None).await
+    }
+
+    /// The same for somebody who brings the key: the account's own may be one that cannot be read any more.
+    pub(super) async fn load_hot_for(
+        &self,
+        did: &Did,
+        signer: Option<&Arc<dyn Signer>>,
+    ) -> HostResult<Box<Hot>> {
         let login = self.store().login(did).await?.ok_or_else(|| no_account(did))?;
         // The head may move between two reads, when somebody who hung up left a write on its way.
         for _ in 0..4 {
             let repo = self.store().live_repo(did).await?.ok_or_else(|| no_repo(did))?;
             match load_spine(self.store(), &repo).await {
-                Ok(spine) => return self.hot(repo, spine, &login),
+                Ok(spine) => return self.hot(repo, spine, &login, signer),
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 Err(error) => return Err(view_error(did, error)),
             }
@@ -234,9 +255,18 @@ impl Host {
         })
     }
 
-    fn hot(&self, repo: Repo, spine: Spine, login: &Login) -> HostResult<Box<Hot>> {
+    fn hot(
+        &self,
+        repo: Repo,
+        spine: Spine,
+        login: &Login,
+        signer: Option<&Arc<dyn Signer>>,
+    ) -> HostResult<Box<Hot>> {
         let head = repo.head.clone().ok_or_else(|| no_repo(&repo.did))?;
-        let signer = self.signer_of(&repo.did, login)?;
+        let signer = match signer {
+            Some(signer) => Arc::clone(signer),
+            None => self.signer_of(&repo.did, login)?,
+        };
         let standing = match (&login.takedown, login.deactivated_at) {
             (Some(_), _) => Standing::TakenDown,
             (None, Some(_)) => Standing::Deactivated,
@@ -246,7 +276,7 @@ impl Host {
         self.writes().buckets.fetch_add(own, Ordering::Relaxed);
         let weight = Weight { all: Arc::clone(&self.writes().buckets), own };
         let key = signer.public_key().to_did_key();
-        Ok(Box::new(Hot { repo, head, spine, signer, key, standing, weight }))
+        Ok(Box::new(Hot { repo, head, spine, warm: Warm::default(), signer, key, standing, weight }))
     }
 
     /// Forgets what is kept of an account in memory; to be called after its login or its repo was changed by other means
@@ -283,6 +313,12 @@ impl Hot {
         &self.head
     }
 
+    /// Loads what these keys touch, as far as it is not at hand.
+    pub(super) async fn warm_up(&mut self, store: &dyn p2pds_store::Store, keys: &[&[u8]]) -> HostResult<()> {
+        let done = view::warm_up(store, &self.repo, &self.spine, &mut self.warm, keys).await;
+        done.map_err(|error| view_error(&self.repo.did, error))
+    }
+
     pub(super) fn check_writable(&self) -> HostResult<()> {
         let (name, words) = match self.standing {
             Standing::Active => return Ok(()),
@@ -309,7 +345,8 @@ impl Hot {
         self.repo.rev = head.rev;
         self.repo.head = Some(head.clone());
         self.head = head;
-        let now = self.spine.buckets().len();
+        self.warm.trim(KEPT_RUNS);
+        let now = self.spine.buckets().len().saturating_add(self.warm.size() / BUCKET_BYTES);
         let before = std::mem::replace(&mut self.weight.own, now);
         self.weight.all.fetch_add(now, Ordering::Relaxed);
         self.weight.all.fetch_sub(before, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use p2pds_repo::mst::{EMPTY_NODE, empty_root};
 use p2pds_store::{BucketUpdate, Head, Role, Seen, StoreError, Unit, view};
 use p2pds_syntax::{Did, ErrorKind};
 
-use super::hot::{Hot, view_error};
+use super::hot::{HeldAccount, Hot, view_error};
 use super::seal::sign;
 use super::{ATTEMPTS, Failure, Written};
 use crate::events::{self, CommitWords};
@@ -98,10 +98,32 @@ impl Host {
     pub async fn empty_commit(&self, did: &Did, how: EmptyCommit) -> HostResult<Written> {
         let lock = self.writes().enter(did).await?;
         let mut slot = lock.slot().await;
+        self.empty_commit_in(&mut slot, did, how).await
+    }
+
+    /// The same while the account is held already: nobody writes between what the holder did before and this.
+    ///
+    /// # Errors
+    /// As [`empty_commit`](Self::empty_commit).
+    pub async fn empty_commit_held(
+        &self,
+        held: &mut HeldAccount<'_>,
+        did: &Did,
+        how: EmptyCommit,
+    ) -> HostResult<Written> {
+        self.empty_commit_in(held.slot(), did, how).await
+    }
+
+    async fn empty_commit_in(
+        &self,
+        slot: &mut Option<Box<Hot>>,
+        did: &Did,
+        how: EmptyCommit,
+    ) -> HostResult<Written> {
         for _ in 0..ATTEMPTS {
             let hot = match slot.take() {
                 Some(hot) => hot,
-                None => self.load_hot(did).await?,
+                None => self.load_hot_for(did, how.signer.as_ref()).await?,
             };
             match self.commit_nothing(&hot, &how).await {
                 Err(Failure::Store(StoreError::HeadMoved { .. } | StoreError::NotNewer { .. })) => {}

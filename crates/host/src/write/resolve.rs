@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use p2pds_ipld::Cid;
 use p2pds_repo::mst::Op;
 use p2pds_store::BlobState;
-use p2pds_store::view::Touched;
 use p2pds_syntax::{ErrorKind, RecordPath};
 
 use super::hot::{Hot, view_error};
@@ -25,7 +24,6 @@ pub(super) struct Resolved<'p> {
     /// The tree's operations, in the order of `changes`.
     pub(super) ops: Vec<Op>,
     pub(super) changes: Vec<Changed<'p>>,
-    pub(super) touched: Touched,
     pub(super) results: Vec<WriteResult>,
 }
 
@@ -33,7 +31,7 @@ impl Host {
     /// Looks at what stands at the keys, and says what has to change.
     pub(super) async fn resolve<'p>(
         &self,
-        hot: &Hot,
+        hot: &mut Hot,
         prepared: &'p [Prepared],
         replace_duplicates: bool,
     ) -> HostResult<Resolved<'p>> {
@@ -43,19 +41,17 @@ impl Host {
             .map(|write| write.path.as_bytes())
             .chain(duplicates.iter().map(RecordPath::as_bytes))
             .collect();
-        let touched = Touched::load(self.store(), hot.repo(), &hot.spine, &keys)
-            .await
-            .map_err(|error| view_error(hot.did(), error))?;
+        hot.warm_up(self.store(), &keys).await?;
         let mut changes: Vec<Changed<'p>> = Vec::with_capacity(keys.len());
         // Links may be older than an import; only what still stands there is removed.
         for path in duplicates {
-            if let Some(old) = touched.get(&hot.spine, path.as_bytes()) {
+            if let Some(old) = hot.warm.get(&hot.spine, path.as_bytes()) {
                 changes.push(Changed { path, old: Some(old), new: None });
             }
         }
         let mut results = Vec::with_capacity(prepared.len());
         for write in prepared {
-            let old = touched.get(&hot.spine, write.path.as_bytes());
+            let old = hot.warm.get(&hot.spine, write.path.as_bytes());
             let change = decide(hot, write, old)?;
             let block = write.block.as_ref();
             results.push(WriteResult {
@@ -73,7 +69,7 @@ impl Host {
         }
         self.check_blobs(hot, &changes).await?;
         let ops = changes.iter().filter_map(op).collect();
-        Ok(Resolved { ops, changes, touched, results })
+        Ok(Resolved { ops, changes, results })
     }
 
     /// Checks that the blobs of new records are here and are what the records say. With the commit that names them the

@@ -30,8 +30,8 @@ pub(super) struct Sealed {
 impl Host {
     /// Plans the change, signs the commit, encodes the event. The spine has taken the plan in when this answers.
     pub(super) fn seal(&self, hot: &mut Hot, resolved: Resolved<'_>) -> HostResult<Sealed> {
-        let Resolved { ops, changes, touched, results } = resolved;
-        let plan = touched.plan(&mut hot.spine, &ops).map_err(|error| plan_error(hot, error))?;
+        let Resolved { ops, changes, results } = resolved;
+        let plan = hot.warm.plan(&mut hot.spine, &ops).map_err(|error| plan_error(hot, error.into()))?;
         let proof = event_nodes(&plan);
         check_size(hot.did(), &proof, &changes)?;
         let now = self.now();

@@ -1,10 +1,10 @@
 //! What stands where a write is going to be: loaded once, asked for what is there, then planned with.
 
 use p2pds_ipld::Cid;
-use p2pds_repo::bucket::{self, Plan, Spine};
+use p2pds_repo::bucket::{self, Plan, Spine, Warm};
 use p2pds_repo::mst::Op;
 
-use super::{ViewResult, listed, load_touched};
+use super::{ViewResult, keys_between, listed, load_touched};
 use crate::{Repo, RowPage, Store};
 
 /// Keys and CIDs of the buckets that some keys touch.
@@ -43,6 +43,26 @@ impl Touched {
             .collect();
         Ok(bucket::plan(spine, &loaded, ops)?)
     }
+}
+
+/// Loads the buckets that these keys touch and that are not kept warm.
+///
+/// # Errors
+/// What the store says, or damage.
+pub async fn warm_up(
+    store: &dyn Store,
+    repo: &Repo,
+    spine: &Spine,
+    warm: &mut Warm,
+    keys: &[&[u8]],
+) -> ViewResult<()> {
+    for index in warm.missing(spine, keys.iter().copied()) {
+        if let Some((lo, hi)) = spine.range(index) {
+            let page = keys_between(store, repo, lo, hi).await?;
+            warm.load(spine, index, &listed(&page))?;
+        }
+    }
+    Ok(())
 }
 
 /// Binary search in a page, which is in key order.
