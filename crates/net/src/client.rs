@@ -152,6 +152,7 @@ impl Client {
     }
 
     async fn run(&self, url: &str, request: Request<'_>) -> Result<Response, NetError> {
+        self.check_open(url)?;
         let target = Target::check(url, self.0.config.allow_loopback)?;
         let host = target.host().to_owned();
         let until = deadline(request.options.deadline);
@@ -255,6 +256,15 @@ impl Client {
             builder = builder.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
         self.sent(target, builder, self.0.config.header_timeout).await
+    }
+
+    /// Refuses everything when the settings say that nobody is contacted.
+    pub(crate) fn check_open(&self, what: &str) -> Result<(), NetError> {
+        if !self.0.config.closed {
+            return Ok(());
+        }
+        let host = what.chars().filter(|c| !c.is_control()).take(100).collect();
+        Err(NetError::Refused { host, why: "nobody is contacted here".to_owned() })
     }
 
     /// The client for what the target may reach.

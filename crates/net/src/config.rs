@@ -49,6 +49,8 @@ pub struct NetConfig {
     pub backoff_cap: Duration,
     /// One DNS question. Default 3 s.
     pub dns_timeout: Duration,
+    /// Contacts nobody: every request and every DNS question is refused before a socket is opened. For drills.
+    pub closed: bool,
 }
 
 impl Default for NetConfig {
@@ -74,11 +76,18 @@ impl Default for NetConfig {
             backoff_base: Duration::from_millis(250),
             backoff_cap: Duration::from_secs(10),
             dns_timeout: Duration::from_secs(3),
+            closed: false,
         }
     }
 }
 
 impl NetConfig {
+    /// Contacts nobody, see [`Self::closed`].
+    #[must_use]
+    pub fn closed() -> Self {
+        Self { closed: true, ..Self::default() }
+    }
+
     /// The default with loopback allowed and a request rate that does not slow a local network down.
     #[must_use]
     pub fn development() -> Self {

@@ -139,6 +139,12 @@ impl Resolver {
     }
 
     fn ready(&self, name: &str) -> Result<TokioResolver, NetError> {
+        if self.config.closed {
+            return Err(NetError::Refused {
+                host: plain(name, 253),
+                why: "nobody is contacted here".to_owned(),
+            });
+        }
         // Not in one expression: the lock must be free again before a failure is noted.
         let current = self.current().0.clone();
         current.map_err(|e| self.failed(name, &e))

@@ -59,6 +59,7 @@ impl Client {
     /// # Errors
     /// [`NetError`]: the target may not be reached, does not answer in time, or answers too much. No status is one.
     pub async fn forward(&self, url: &str, request: &Forward) -> Result<Response, NetError> {
+        self.check_open(url)?;
         let target = Target::check(url, self.config().allow_loopback)?;
         let until = deadline(request.deadline);
         let host = target.host().to_owned();

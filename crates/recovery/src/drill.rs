@@ -1,4 +1,8 @@
-//! The drill: an export, read back as a stranger would, compared with what the archive believes to hold.
+//! The drill: an export, read back as a stranger would, compared with what the archive believes to hold; then promoted
+//! into a host of its own that nobody reaches and that reaches nobody.
+
+mod host;
+mod promotion;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,6 +43,7 @@ impl Recovery {
         let exported = self.export_held(did, &scratch.join("export"), options, &progress).await;
         let mut steps = Vec::new();
         let mut inspection = Inspection::default();
+        let mut promoted = false;
         match exported {
             Ok(exported) => {
                 steps.push(export_step(&exported));
@@ -47,6 +52,16 @@ impl Recovery {
                 inspection = blocking(move || inspect(&from)).await?;
                 steps.append(&mut inspection.steps);
                 steps.push(head_step(head.as_ref(), &inspection));
+                // What does not read back as it should is not worth promoting.
+                if let Some(open) = &self.scratch
+                    && steps.iter().all(|step| step.ok)
+                {
+                    progress.note(Phase::Drill, "promoting it into a host of its own");
+                    let from = PathBuf::from(&exported.report.dir);
+                    let drill = promotion::Drill { recovery: self, open, from: &from, dir: &scratch, did };
+                    steps.append(&mut drill.run(inspection.manifest.as_ref()).await?);
+                    promoted = true;
+                }
             }
             // What is damaged so that no export can be made is what a drill is there to find.
             Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -73,7 +88,7 @@ impl Recovery {
             blob_bytes: inspection.blob_bytes,
             missing_blobs: manifest.map_or(0, |manifest| manifest.missing_blobs.len() as u64),
             steps,
-            not_proved: not_proved(),
+            not_proved: not_proved(promoted),
             files: Vec::new(),
             took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
@@ -131,13 +146,20 @@ fn head_step(head: Option<&Head>, inspection: &Inspection) -> DrillStep {
 }
 
 /// What even a green drill leaves open.
-fn not_proved() -> Vec<String> {
-    vec![
+fn not_proved(promoted: bool) -> Vec<String> {
+    let mut open = vec![
         "that you hold one of the rotation keys (without one, nobody can point the identity at a new server)"
             .to_owned(),
-        "that a particular server accepts the account".to_owned(),
-        "what no backup of public data has: preferences, direct messages, private spaces".to_owned(),
-    ]
+    ];
+    if promoted {
+        open.push(
+            "that the real PLC directory takes the operation: a copy of its rules in memory did".to_owned(),
+        );
+    } else {
+        open.push("that a server takes the account: it was not promoted in this drill".to_owned());
+    }
+    open.push("what no backup of public data has: preferences, direct messages, private spaces".to_owned());
+    open
 }
 
 /// Writes the report as JSON and as text; their names in the data directory.

@@ -83,17 +83,32 @@ impl Recovery {
         confirmed: &str,
         progress: &Progress,
     ) -> RecoveryResult<Promoted> {
+        let registry = Directory::new(host.clone());
+        self.promote_with(host, &registry, did, options, key, confirmed, progress).await
+    }
+
+    /// The same with any registry.
+    #[expect(clippy::too_many_arguments, reason = "the one entry with everything chosen, private")]
+    pub(crate) async fn promote_with(
+        &self,
+        host: &Host,
+        registry: &dyn Registry,
+        did: &Did,
+        options: &PromoteOptions,
+        key: Option<RotationKey>,
+        confirmed: &str,
+        progress: &Progress,
+    ) -> RecoveryResult<Promoted> {
         let progress = progress.about(did);
         // No sync moves the head meanwhile, and no second promotion begins.
         let _guard = self.archive().hold(did).await;
-        let registry = Directory::new(host.clone());
-        let promotion = Promotion { archive: self.archive(), host, registry: &registry, progress: &progress };
+        let promotion = Promotion { archive: self.archive(), host, registry, progress: &progress };
         let journal = match Journal::read(host.store(), did).await? {
             Some(journal) => journal,
             None => match self.already(host, did).await? {
                 Some(done) => return Ok(done),
                 None => {
-                    let plan = plan::plan(self.archive(), host, &registry, did, options).await?;
+                    let plan = plan::plan(self.archive(), host, registry, did, options).await?;
                     self.begin(&promotion, &plan, options, key.as_ref(), confirmed).await?
                 }
             },

@@ -66,7 +66,8 @@ impl fmt::Display for ExportReport {
 /// One thing that a drill compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrillStep {
-    /// Stable word: `export`, `manifest`, `repo`, `root`, `records`, `blobs`, `plc-log`, `signature`, `text`.
+    /// Stable word: `export`, `manifest`, `repo`, `root`, `records`, `blobs`, `plc-log`, `signature`, `text`, `head`;
+    /// then, of the promotion, `restore`, `promote`, `identity`, `re-export`, `re-blobs`, `owner`.
     pub name: String,
     /// Whether it holds.
     pub ok: bool,

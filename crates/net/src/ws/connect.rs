@@ -33,6 +33,7 @@ pub(super) async fn open(
     url: &str,
     options: &WsOptions,
 ) -> Result<(WebSocketStream<Metered>, String), NetError> {
+    client.check_open(url)?;
     let target = Target::check(&as_http(url), client.config().allow_loopback)?;
     let pass = client.enter(&target).await?;
     let host = target.host().to_owned();

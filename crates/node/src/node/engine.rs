@@ -12,7 +12,7 @@ use p2pds_net::{Client, NetConfig};
 use p2pds_reading::Reading;
 use p2pds_recovery::Recovery;
 use p2pds_store::{Store, StoreError, StoreResult};
-use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, salvage};
+use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, Synchronous, salvage};
 
 use crate::config::Config;
 use crate::config::setting::AlarmFor;
@@ -64,6 +64,7 @@ impl Engine {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let dir = config.data_dir();
         let store = open_store(dir.clone()).await?;
+        p2pds_recovery::before_all(&dir, &*store).await.map_err(Failure::from)?;
         // A data directory that was there before may be open to others: what lies in it is not.
         for name in PRIVATE {
             if let Err(error) = make_private_dir(&dir.join(name)) {
@@ -84,10 +85,11 @@ impl Engine {
             clock: Arc::new(SystemClock),
         };
         let archive = Archive::new(deps, archive_config(config));
-        let recovery = Recovery::new(archive.clone());
+        let recovery = Recovery::new(archive.clone()).with_scratch(Arc::new(scratch_store));
         let reading = Reading::new(Arc::clone(&store), archive.blobs().clone());
         let parts = Parts { store: Arc::clone(&store), blobs, net, directory, reading: reading.clone() };
         let host = hosting::open(config, &dir, parts).await?;
+        p2pds_recovery::after_restore(&dir, &*store, host.as_ref()).await.map_err(Failure::from)?;
         Ok(Self { config: config.clone(), dir, store, archive, recovery, reading, host })
     }
 
@@ -114,6 +116,12 @@ impl Engine {
         self.store.close().await?;
         Ok(())
     }
+}
+
+/// A new store for a drill: nothing in it is worth a flush, it is gone before the command ends.
+fn scratch_store(dir: &Path) -> StoreResult<Arc<dyn Store>> {
+    let options = Options { ballast: 0, synchronous: Synchronous::Off, ..Options::default() };
+    Ok(Arc::new(SqliteStore::open(dir, options)?))
 }
 
 /// Opens the store; a file that was found damaged, before or just now, is mended first.
