@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use p2pds_crypto::{PrivateKey, Signer};
+use p2pds_crypto::{PrivateKey, PublicKey, Signer};
 use p2pds_store::hosting::{HostingUnit, LoginPatch, ReservedKey, ReservedUnit};
 use p2pds_store::{AccountPatch, AccountStatus, Unit};
 use p2pds_syntax::{AtIdentifier, Did, DidMethod, ErrorKind};
 use serde::Serialize;
 
+use crate::accounts::{Act, By};
 use crate::error::{HostError, HostResult};
 use crate::events::{self, Said};
 use crate::host::Host;
@@ -200,65 +201,89 @@ impl Host {
     }
 
     /// Gives an account a new signing key: in its document first, then here, with a commit without changes under it.
-    /// Interrupted between the two, the next call goes on with the key that the document has.
+    /// Nobody writes to the account meanwhile, so that nothing is signed with a key that the document does not name any
+    /// more. Interrupted between the two, the next call goes on with the key that the document has.
     ///
     /// # Errors
     /// The document is not this host's to change, or what the directory says.
-    pub async fn rotate_signing_key(&self, did: &Did) -> HostResult<String> {
+    pub async fn rotate_signing_key(&self, by: &By, did: &Did) -> HostResult<String> {
+        let lock = self.account_lock(did).await?;
+        let mut held = lock.hold().await;
         let login = self.hosted(did).await?;
-        let (key, take) = self.signing_key_after(did, &login.signing_did_key).await?;
-        let did_key = key.public_key().to_did_key();
-        match did.method() {
-            DidMethod::Plc => {
-                let public = key.public_key();
-                self.update_plc(did, |data| data.set_signing_key(&public)).await?;
-            }
-            _ if self.serves_document_of(did) => {}
-            _ => {
-                return Err(HostError::invalid(format!(
-                    "the document of {did} is served elsewhere: put {did_key} into it as its key #atproto, and run this \
-                     again"
-                )));
-            }
-        }
-        let wrapped = self.keys().wrap(&key, did)?;
-        let patch = LoginPatch { signing_key: Some((wrapped, did_key.clone())), ..LoginPatch::default() };
+        let (kept, key) = self.key_after(did, &login.signing_did_key).await?;
+        self.name_key_in_document(did, &key.public_key()).await?;
+        let patch = LoginPatch {
+            signing_key: Some((self.keys().wrap(&key, did)?, kept.did_key.clone())),
+            ..LoginPatch::default()
+        };
         let handle = self.handle_of(did).await?;
+        let take = ReservedUnit::Take { did: did.clone(), did_key: kept.did_key.clone() };
         let mut before = vec![
             Unit::PatchLogin { did: did.clone(), patch: Box::new(patch) },
-            events::identity(did, handle.as_ref(), self.now())?,
+            Unit::Hosting(Box::new(HostingUnit::Reserved(take))),
+            self.audit_unit(Act {
+                by,
+                what: "rotateSigningKey",
+                did: Some(did),
+                subject: "",
+                detail: &kept.did_key,
+            }),
         ];
-        before.extend(take);
+        let active = login.deactivated_at.is_none() && login.takedown.is_none();
+        if active {
+            before.push(events::identity(did, handle.as_ref(), self.now())?);
+        }
         let signer: Arc<dyn Signer> = Arc::new(key);
-        let how = EmptyCommit { signer: Some(signer), before, announce: Announce::Both, after: Vec::new() };
-        self.empty_commit(did, how).await?;
-        self.forget_account(did).await;
+        let announce = if active { Announce::Both } else { Announce::Nothing };
+        let how = EmptyCommit { signer: Some(signer), before, announce, after: Vec::new() };
+        self.empty_commit_held(&mut held, did, how).await?;
         self.directory().forget(&AtIdentifier::Did(did.clone()));
-        tracing::warn!(event = "host.key-rotated", %did, key = did_key, "an account signs with a new key");
-        Ok(did_key)
+        tracing::warn!(event = "host.key-rotated", %did, key = kept.did_key, "an account signs with a new key");
+        Ok(kept.did_key)
+    }
+
+    /// Makes the document of an account name a signing key.
+    async fn name_key_in_document(&self, did: &Did, key: &PublicKey) -> HostResult<()> {
+        if did.method() == DidMethod::Plc {
+            self.update_plc(did, |data| data.set_signing_key(key)).await?;
+            return Ok(());
+        }
+        if self.serves_document_of(did) {
+            return Ok(());
+        }
+        self.directory().forget(&AtIdentifier::Did(did.clone()));
+        let found = self.directory().resolve(&AtIdentifier::Did(did.clone())).await;
+        if found.is_ok_and(|identity| identity.signing_key.as_ref() == Some(key)) {
+            return Ok(());
+        }
+        Err(HostError::invalid(format!(
+            "the document of {did} is served elsewhere: put {key} into it as its key #atproto, and run this again"
+        )))
     }
 
     /// The next key of an account. It is kept before anybody hears of it, so that an interruption loses no key that a
     /// document names.
-    async fn signing_key_after(&self, did: &Did, old: &str) -> HostResult<(PrivateKey, Option<Unit>)> {
-        let kept = match self.store().reserved_key_for(did).await? {
-            Some(kept) if kept.did_key != old => kept,
-            _ => {
-                let key = self.keys().new_signing_key()?;
-                let row = ReservedKey {
-                    did_key: key.public_key().to_did_key(),
-                    did: Some(did.clone()),
-                    signing_key: self.keys().wrap_reserved(&key)?,
-                    created_at: self.now(),
-                };
-                let put = HostingUnit::Reserved(ReservedUnit::Put { row: row.clone(), most: u64::MAX });
-                self.store().apply(Unit::Hosting(Box::new(put))).await?;
-                row
+    async fn key_after(&self, did: &Did, old: &str) -> HostResult<(ReservedKey, PrivateKey)> {
+        if let Some(kept) = self.store().reserved_key_for(did).await? {
+            match self.keys().unwrap_reserved(&kept.signing_key, &kept.did_key) {
+                Ok(key) if kept.did_key != old => return Ok((kept, key)),
+                // It is in use, or was wrapped by a node.key that is gone.
+                _ => {
+                    let take = ReservedUnit::Take { did: did.clone(), did_key: kept.did_key };
+                    self.store().apply(Unit::Hosting(Box::new(HostingUnit::Reserved(take)))).await?;
+                }
             }
+        }
+        let key = self.keys().new_signing_key()?;
+        let row = ReservedKey {
+            did_key: key.public_key().to_did_key(),
+            did: Some(did.clone()),
+            signing_key: self.keys().wrap_reserved(&key)?,
+            created_at: self.now(),
         };
-        let key = self.keys().unwrap_reserved(&kept.signing_key, &kept.did_key)?;
-        let take = ReservedUnit::Take { did: did.clone(), did_key: kept.did_key };
-        Ok((key, Some(Unit::Hosting(Box::new(HostingUnit::Reserved(take))))))
+        let put = HostingUnit::Reserved(ReservedUnit::Put { row: row.clone(), most: u64::MAX });
+        self.store().apply(Unit::Hosting(Box::new(put))).await?;
+        Ok((row, key))
     }
 }
 

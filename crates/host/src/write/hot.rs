@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use p2pds_crypto::Signer;
@@ -52,6 +52,8 @@ pub(crate) struct Writes {
 struct Entry {
     state: AsyncMutex<Option<Box<Hot>>>,
     used: AtomicU64,
+    /// The account is known to be active, as of the state.
+    active: AtomicBool,
 }
 
 /// The account of a lock; hold [`AccountLock::slot`] to change the account's repo.
@@ -144,7 +146,11 @@ impl Writes {
             let Some(oldest) = oldest.map(|(did, _)| did.clone()) else { break };
             shard.remove(&oldest);
         }
-        let entry = Arc::new(Entry { state: AsyncMutex::new(None), used: AtomicU64::new(used) });
+        let entry = Arc::new(Entry {
+            state: AsyncMutex::new(None),
+            used: AtomicU64::new(used),
+            active: AtomicBool::new(false),
+        });
         shard.insert(did.clone(), Arc::clone(&entry));
         entry
     }
@@ -152,15 +158,24 @@ impl Writes {
     /// Forgets what is kept of an account: its login or its repo was changed by other means than a write. A write that
     /// is under way ends first.
     pub(crate) async fn forget(&self, did: &Did) {
-        let at = usize::try_from(self.hasher.hash_one(did)).unwrap_or_default() % SHARDS;
-        let entry = {
-            #[expect(clippy::indexing_slicing, reason = "a remainder of SHARDS")]
-            let shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
-            shard.get(did).cloned()
-        };
-        if let Some(entry) = entry {
-            *entry.state.lock().await = None;
+        if let Some(entry) = self.known(did) {
+            let mut state = entry.state.lock().await;
+            entry.active.store(false, Ordering::Release);
+            *state = None;
         }
+    }
+
+    fn known(&self, did: &Did) -> Option<Arc<Entry>> {
+        let at = usize::try_from(self.hasher.hash_one(did)).unwrap_or_default() % SHARDS;
+        #[expect(clippy::indexing_slicing, reason = "a remainder of SHARDS")]
+        let shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
+        shard.get(did).cloned()
+    }
+
+    /// Whether an account is known to be hosted here and active, without asking the store. Whoever changes that holds
+    /// the account's lock meanwhile, or [forgets](Host::forget_account) it afterwards.
+    pub(crate) fn is_active(&self, did: &Did) -> bool {
+        self.known(did).is_some_and(|entry| entry.active.load(Ordering::Acquire))
     }
 
     pub(super) fn imports(&self) -> &Imports {
@@ -199,9 +214,16 @@ impl AccountLock {
         self.0.state.lock().await
     }
 
+    /// Notes how the account stands, as its state has it; the holder of the slot says so.
+    pub(super) fn note(&self, hot: Option<&Hot>) {
+        let active = hot.is_some_and(|hot| hot.standing == Standing::Active);
+        self.0.active.store(active, Ordering::Release);
+    }
+
     /// Waits for the account and forgets what is kept of it: the holder changes the repo by other means than a write.
     pub async fn hold(&self) -> HeldAccount<'_> {
         let mut slot = self.0.state.lock().await;
+        self.0.active.store(false, Ordering::Release);
         *slot = None;
         HeldAccount { slot }
     }

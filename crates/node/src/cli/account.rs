@@ -99,6 +99,14 @@ pub enum Action {
         /// Handle, DID or address.
         account: String,
     },
+    /// Give an account a new signing key: in its DID document, here, and in a new commit.
+    ///
+    /// For a key that may have leaked, or that cannot be read any more because the file keys/node.key was lost.
+    #[command(after_help = "Examples:\n  p2pds account rotate-key alice.pds.example.com")]
+    RotateKey {
+        /// Handle, DID or address.
+        account: String,
+    },
     /// Set a new password; all sessions end. Made and printed once unless one is given.
     #[command(
         after_help = "Examples:\n  p2pds account reset-password alice.pds.example.com\n  p2pds account reset-password alice.pds.example.com --password-file password.txt"
@@ -143,6 +151,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
             finish(context, Ask::DisableAccount { account, disabled: false, reason: None }).await?;
         }
         Action::Delete { account } => return delete(context, account).await,
+        Action::RotateKey { account } => finish(context, Ask::RotateKey { account }).await?,
         Action::ResetPassword { account, password_file } => {
             let password: Option<Secret> = password_file.as_deref().map(read_secret).transpose()?;
             let answer = hosting(context, Need::Existing, Ask::SetPassword { account, password }).await?;

@@ -55,6 +55,11 @@ pub enum Ask {
         /// Why.
         reason: Option<String>,
     },
+    /// Give an account a new signing key.
+    RotateKey {
+        /// Handle, DID or address.
+        account: String,
+    },
     /// Delete an account.
     DeleteAccount {
         /// Handle, DID or address.
@@ -298,6 +303,16 @@ pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
         }
         Ask::Account { account } => details(host, &host.hosted_account(&account).await?).await,
         Ask::DisableAccount { account, disabled, reason } => disable(host, &account, disabled, reason).await,
+        Ask::RotateKey { account } => {
+            let did = host.hosted_account(&account).await?;
+            let key = host.rotate_signing_key(&by, &did).await?;
+            Ok(Answer::HostingDone(Done {
+                subject: did.to_string(),
+                done: format!(
+                    "the account signs with a new key, {key}; its document names it, and relays were told"
+                ),
+            }))
+        }
         Ask::DeleteAccount { account } => {
             let did = host.hosted_account(&account).await?;
             host.admin_delete_account(&by, &did).await?;
