@@ -8,6 +8,7 @@ pub mod admin;
 pub mod alerts;
 pub mod archive;
 pub mod ask;
+pub mod backup;
 pub mod capacity;
 pub mod config;
 pub mod context;
@@ -141,6 +142,10 @@ pub enum Command {
     Export(export::Args),
     /// Archive an account from a CAR file, offline.
     Import(import::Args),
+    /// Write the whole node into a directory, while it runs.
+    Backup(backup::Args),
+    /// Make a new data directory from a backup, or check one.
+    Restore(backup::RestoreArgs),
     /// Take over the accounts of a reference PDS that is stopped, from its data directory.
     ImportPds(import_pds::Args),
     /// Prove that an archive restores, from the archive alone.

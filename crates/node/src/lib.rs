@@ -98,6 +98,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::RestoreRecord(args) => cli::restore::run(context, args).await,
         Command::Export(args) => cli::export::run(context, args).await,
         Command::Import(args) => cli::import::run(context, args).await,
+        Command::Backup(args) => cli::backup::run(context, args).await,
+        Command::Restore(args) => cli::backup::restore(context, args).await,
         Command::ImportPds(args) => cli::import_pds::run(context, args).await,
         Command::Promote(args) => cli::promote::run(context, args).await,
         Command::Drill(args) => cli::drill::run(context, args).await,

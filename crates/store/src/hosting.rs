@@ -14,7 +14,7 @@ pub use accounts::{
     InviteRow, MailRow, PreferenceRow, RotateSession, Rotation, SessionRow, SignupRow, TakedownRow, TokenTry,
 };
 pub use blobs::{BlobTotals, BlobsApplied, BlobsStore, BlobsUnit};
-pub use copy::{CopiedDatabase, CopyStore};
+pub use copy::{CopiedBlob, CopiedDatabase, CopyStore};
 pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};

@@ -34,7 +34,9 @@ pub use account::{Account, AccountPatch, AccountStatus, Keep, Origin, Serve, Ver
 pub use commit::{commit_cid, commit_of};
 pub use error::{StoreError, StoreResult};
 pub use events::{EventKind, EventRow, EventStore, NewEvent};
-pub use hosting::{CopiedDatabase, CopyStore, HostingStore, HostingUnit, Login, LoginPatch, LoginStore};
+pub use hosting::{
+    CopiedBlob, CopiedDatabase, CopyStore, HostingStore, HostingUnit, Login, LoginPatch, LoginStore,
+};
 pub use lexicon::LexiconRow;
 pub use page::{PageRow, RowPage};
 pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};

@@ -1,5 +1,7 @@
 //! What the operator asks of the node's upkeep: workers, limits, capacity, alerts.
 
+use p2pds_archive::Progress;
+use p2pds_recovery::{BackupOptions, Sealing};
 use p2pds_store::{AccountPatch, AlertRow, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +9,8 @@ use crate::alerts::{self, Teller, Told};
 use crate::node::engine::Engine;
 use crate::node::workers::{Notes, RETRY, pause_setting};
 use crate::node::{jobs, scrub};
-use crate::operator::Failure;
-use crate::operator::answer::WorkerLine;
+use crate::operator::answer::{Answer, WorkerLine};
+use crate::operator::{Command, Failure};
 use crate::words;
 
 /// A worker that was paused or resumed.
@@ -187,4 +189,22 @@ fn alert(row: AlertRow, handle: Option<String>) -> AlertLine {
 /// Sends a test.
 pub(super) async fn test_alert(engine: &Engine) -> Vec<Told> {
     Teller::new(engine).test().await
+}
+
+/// Writes the whole node out.
+///
+/// # Errors
+/// What the backup met.
+pub async fn backup(engine: &Engine, command: Command, progress: &Progress) -> Result<Answer, Failure> {
+    let Command::Backup { out, encrypt_to, passphrase, keys, plain_keys } = command else {
+        return Err(Failure::new("bug", "this is no backup"));
+    };
+    let sealing = match (passphrase, encrypt_to.is_empty()) {
+        (Some(passphrase), _) => Sealing::Passphrase(passphrase),
+        (None, false) => Sealing::Recipients(encrypt_to),
+        (None, true) => Sealing::No,
+    };
+    let options = BackupOptions { sealing, keys, plain_keys };
+    let report = engine.recovery.backup(&out, &options, crate::words::now_micros(), progress).await?;
+    Ok(Answer::BackedUp(Box::new(report)))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use p2pds_store::{CopiedDatabase, CopyStore, StoreResult};
+use p2pds_store::{CopiedBlob, CopiedDatabase, CopyStore, StoreResult};
 
 use crate::SqliteStore;
 use crate::fault::file;
@@ -23,5 +23,19 @@ impl CopyStore for SqliteStore {
         });
         let bytes = flushed.await.map_err(|e| p2pds_store::StoreError::Bug(e.to_string()))??;
         Ok(CopiedDatabase { bytes })
+    }
+
+    async fn copied_blobs(
+        &self,
+        copy: &Path,
+        after: Option<&CopiedBlob>,
+        limit: usize,
+    ) -> StoreResult<Vec<CopiedBlob>> {
+        let (copy, after) = (copy.to_owned(), after.cloned());
+        let read = move || crate::copy::blobs(&copy, after.as_ref(), limit);
+        let found = tokio::task::spawn_blocking(read).await;
+        found
+            .map_err(|e| p2pds_store::StoreError::Bug(e.to_string()))?
+            .map_err(|fault| fault.into_store("read the copy"))
     }
 }

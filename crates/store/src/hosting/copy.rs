@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use p2pds_ipld::Cid;
+use p2pds_syntax::Did;
 
 use crate::StoreResult;
 
@@ -11,6 +13,17 @@ use crate::StoreResult;
 pub struct CopiedDatabase {
     /// Size of the copy in bytes.
     pub bytes: u64,
+}
+
+/// A blob whose bytes belong to a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedBlob {
+    /// Its account.
+    pub did: Did,
+    /// Its CID.
+    pub cid: Cid,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// Copying.
@@ -22,4 +35,15 @@ pub trait CopyStore: Send + Sync + 'static {
     /// # Errors
     /// The file exists already, or cannot be written; [`crate::StoreError::Closed`] when the store closes meanwhile.
     async fn copy_database(&self, to: &Path) -> StoreResult<CopiedDatabase>;
+    /// Blobs that are here as a copy says, withheld and temporary ones too, by account and CID, beginning after
+    /// `after`.
+    ///
+    /// # Errors
+    /// The copy cannot be read.
+    async fn copied_blobs(
+        &self,
+        copy: &Path,
+        after: Option<&CopiedBlob>,
+        limit: usize,
+    ) -> StoreResult<Vec<CopiedBlob>>;
 }
