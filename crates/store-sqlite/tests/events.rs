@@ -206,6 +206,7 @@ fn kills_leave_commits_and_events_in_step() {
         }
         // What was durable and could not be confirmed any more counts as given.
         numbers.extend(told.values());
+        confirmed.extend(told);
         let last = block_on(store.last_seq()).unwrap();
         assert_eq!(Some(&last), numbers.last());
         assert_eq!(store.tail().last(), last, "the tail goes on from there");
