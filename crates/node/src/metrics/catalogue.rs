@@ -214,6 +214,9 @@ pub const CATALOGUE: &[Metric] = &[
         &["outcome"],
         "Requests of hosted accounts that were passed on: `ok`, `client-error`, `server-error`, `failed`.",
     ),
+    // Blobs of hosted accounts.
+    counter("p2pds_blob_upload_bytes_total", &[], "Bytes of blobs that hosted accounts uploaded."),
+    counter("p2pds_blob_uploads_total", &[], "Blobs that hosted accounts uploaded."),
     // Owners of hosted accounts.
     counter("p2pds_host_logins_total", &["outcome"], "Logins to hosted accounts: `right`, `wrong`."),
     counter(
