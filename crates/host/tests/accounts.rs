@@ -17,6 +17,8 @@ mod email;
 mod invites;
 #[path = "accounts/logins.rs"]
 mod logins;
+#[path = "accounts/plc.rs"]
+mod plc;
 #[path = "accounts/sessions.rs"]
 mod sessions;
 mod shared;
