@@ -255,6 +255,8 @@ impl Archive {
         if account.purging {
             let mut report = self.purge_report(&account)?;
             self.purge(&account.did, "begun before", &mut report, &progress).await
+        } else if account.hosted {
+            Ok(())
         } else {
             self.0.tidy(&account.did, &progress).await
         }

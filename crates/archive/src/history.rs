@@ -37,7 +37,8 @@ impl Archive {
     pub(crate) async fn past(&self, did: &Did, row: &CommitRow) -> ArchiveResult<Past> {
         let door = self.door();
         match door.past(Viewer::Operator, did, row).await {
-            Err(Refusal::Folding(_)) => {
+            // Of accounts hosted here the host folds away what was replaced.
+            Err(Refusal::Folding(_)) if !self.inner().account(did).await?.hosted => {
                 let _guard = self.inner().locks().enter(did).await;
                 self.inner().tidy(did, &Progress::none()).await?;
                 door.past(Viewer::Operator, did, row).await.map_err(from_refusal)

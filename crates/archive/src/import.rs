@@ -76,6 +76,9 @@ impl Archive {
         progress
             .note(Phase::Store, format!("{} holds {did} at revision {}", car.display(), peeked.commit.rev));
         let _guard = inner.locks().enter(&did).await;
+        if inner.store().account(&did).await?.is_some_and(|account| account.hosted) {
+            return Err(ArchiveError::HostedHere(did));
+        }
         let given = match plc_log {
             Some(path) => Some(read_log(&did, path).await?),
             None => None,

@@ -12,6 +12,7 @@
 
 mod expire;
 mod sniff;
+mod unnamed;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};

@@ -221,6 +221,22 @@ pub fn account() -> (Did, PrivateKey) {
 /// # Errors
 /// What `out` says.
 pub fn write_car(out: &mut impl Write, seed: u64, count: usize, order: Order) -> io::Result<Repo> {
+    let (did, key) = account();
+    write_car_of(out, (&did, &key), Tid::from_micros(START * 2, 7), seed, count, order)
+}
+
+/// As [`write_car`], of another account and revision.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_car_of(
+    out: &mut impl Write,
+    (did, key): (&Did, &PrivateKey),
+    rev: Tid,
+    seed: u64,
+    count: usize,
+    order: Order,
+) -> io::Result<Repo> {
     let mut nodes: HashMap<Cid, Vec<u8>> = HashMap::new();
     let mut children_first = Vec::new();
     let mut builder = Builder::new(|cid: &Cid, bytes: &[u8]| {
@@ -233,9 +249,7 @@ pub fn write_car(out: &mut impl Write, seed: u64, count: usize, order: Order) ->
         record_bytes += body.len() as u64;
     }
     let data = builder.finish();
-    let (did, key) = account();
-    let rev = Tid::from_micros(START * 2, 7);
-    let commit = Unsigned { did, rev, data }.sign(&key).expect("a key in memory signs");
+    let commit = Unsigned { did: did.clone(), rev, data }.sign(key).expect("a key in memory signs");
     let repo = Repo {
         records: count as u64,
         record_bytes,

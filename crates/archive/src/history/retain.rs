@@ -216,7 +216,12 @@ impl Inner {
         let cut = self.now().saturating_sub(window);
         let Some(live) = self.store().live_repo(did).await? else { return Ok(Retained::default()) };
         let repos = self.store().repos(Some(did)).await?;
-        if repos.iter().any(|repo| matches!(repo.role, Role::Staging | Role::Replaced)) {
+        let unfinished = repos.iter().any(|repo| matches!(repo.role, Role::Staging | Role::Replaced));
+        if unfinished && account.hosted {
+            // A repo is being brought along, or was; its host tidies up, and history waits for that.
+            return Ok(Retained::default());
+        }
+        if unfinished {
             // Left by something that was interrupted; history is in order only after this.
             self.tidy(did, &Progress::none()).await?;
         }
@@ -234,7 +239,10 @@ impl Inner {
             let unit = Unit::Prune { did: did.clone(), line, before: None };
             retained.rows = retained.rows.saturating_add(self.until_done(unit).await?);
         }
-        retained.blobs = self.drop_unnamed(did).await?;
+        // Blobs of accounts hosted here are their host's: it knows which are being uploaded.
+        if !account.hosted {
+            retained.blobs = self.drop_unnamed(did).await?;
+        }
         if retained.rows > 0 || retained.blobs > 0 {
             tracing::info!(
                 event = "history.pruned",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use p2pds_archive::Progress;
-use p2pds_archive::schedule::{Need, Rule};
+use p2pds_archive::schedule::{Level, Need, Rule};
 use p2pds_store::{Account, AccountStatus, Keep};
 use p2pds_syntax::Did;
 
@@ -58,6 +58,10 @@ impl Job for Retention {
     async fn act(&self, engine: &Engine, task: &Task, progress: &Progress) -> Result<(), Trouble> {
         let Task::Account(account, _) = task else { return Ok(()) };
         let retained = engine.archive.retain(&account.did, progress).await?;
+        if let Some(host) = engine.host.as_ref().filter(|_| account.hosted && !retained.erased) {
+            let words = |error: p2pds_host::HostError| Trouble::new(Level::Ours, error.to_string());
+            host.forget_unnamed_blobs(&account.did).await.map_err(words)?;
+        }
         let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         if retained.erased {
             passes.remove(&account.did);
