@@ -120,6 +120,9 @@ impl Host {
     /// # Errors
     /// `AccountNotFound`; the store.
     pub async fn standing(&self, did: &Did) -> HostResult<Standing> {
+        if self.writes().is_active(did) {
+            return Ok(Standing::Active);
+        }
         match self.store().login(did).await? {
             None => Err(HostError::unauthenticated(
                 "AccountNotFound",

@@ -165,6 +165,7 @@ impl Host {
             };
             match self.turn(hot, &prepared, &options).await {
                 Turn::Done(hot, written) => {
+                    lock.note(Some(&hot));
                     *slot = Some(hot);
                     return Ok(written);
                 }

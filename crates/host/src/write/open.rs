@@ -98,6 +98,7 @@ impl Host {
     pub async fn empty_commit(&self, did: &Did, how: EmptyCommit) -> HostResult<Written> {
         let lock = self.writes().enter(did).await?;
         let mut slot = lock.slot().await;
+        lock.note(None);
         self.empty_commit_in(&mut slot, did, how).await
     }
 
