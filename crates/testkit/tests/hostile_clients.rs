@@ -229,6 +229,7 @@ fn nothing_hostile_is_accepted() {
     let pid = hosted.pid().unwrap();
     let (before, state) = (peak(pid), api.state(&[&alice, &bob]));
     let (mut open, mut wrong, all) = (Vec::new(), Vec::new(), clients());
+    let mut high = before;
     let (only, mut asked) = (std::env::var("P2PDS_ONLY").ok(), 0);
     for (number, client) in (1_u8..).zip(&all) {
         if only.as_ref().is_some_and(|only| *only != client.name) {
@@ -269,6 +270,11 @@ fn nothing_hostile_is_accepted() {
                 }
             }
         }
+        let grown = peak(pid);
+        if grown > high + 8 {
+            println!("{}: {high} to {grown} MiB", client.name);
+        }
+        high = grown;
         // Nothing was taken, and everybody else is answered.
         let now = api.state(&[&alice, &bob]);
         if now != state {

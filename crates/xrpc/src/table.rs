@@ -1,8 +1,8 @@
 //! Every lexicon method: where it is answered, with which credentials, bodies and limits (invariant 11).
 //!
 //! A request reaches no handler but through its entry here: the routes are made from this table, and `guard.rs` asks the
-//! entry before the handler runs. To serve a method, replace `not_yet` in its line by its handler:
-//! `|| post(server::create_session::handle)`.
+//! entry before the handler runs. To serve a method, write its line in the file of its family, with its
+//! handler: `|| post(server::create_session::handle)`.
 
 mod admin;
 mod bsky;
@@ -56,11 +56,6 @@ pub fn methods() -> impl Iterator<Item = &'static Method> {
 #[must_use]
 pub fn method(nsid: &str) -> Option<&'static Method> {
     methods().find(|method| method.nsid.eq_ignore_ascii_case(nsid))
-}
-
-/// The handler of a method whose handler is still to come.
-async fn not_yet() -> XrpcError {
-    XrpcError::not_implemented("this host does not answer this method yet")
 }
 
 fn passed_on_route() -> MethodRouter<Arc<Xrpc>> {

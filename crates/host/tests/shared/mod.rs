@@ -42,11 +42,12 @@ impl Node {
         Self::with(dir, store, config())
     }
 
-    /// A host without accounts that asks this PLC directory.
-    pub fn beside(plc_url: &str) -> Self {
+    /// A host without accounts that asks this PLC directory, and for one account anew so often.
+    pub fn beside(plc_url: &str, refresh_pause: Duration) -> Self {
         let dir = TempDir::new().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), Options::default()).unwrap());
-        let directory = DirectoryConfig { plc_url: plc_url.to_owned(), ..DirectoryConfig::default() };
+        let directory =
+            DirectoryConfig { plc_url: plc_url.to_owned(), refresh_pause, ..DirectoryConfig::default() };
         Self::asking(dir, store, config(), directory, Keys::in_memory().unwrap())
     }
 

@@ -212,8 +212,11 @@ impl Raw {
                 let _ = (0..*times).try_for_each(|_| stream.write_all(&bytes));
             }
             if !self.status.is_empty() && first.is_none() {
-                let _ = stream.shutdown(std::net::Shutdown::Write);
-                first = Some(read(&mut stream));
+                // Who expects none perhaps has nothing more to say; the others wait for their answer.
+                if self.status.contains(&0) {
+                    let _ = stream.shutdown(std::net::Shutdown::Write);
+                }
+                first = Some(read_head(&mut stream));
             }
             open.push(stream);
         }
@@ -221,11 +224,27 @@ impl Raw {
     }
 }
 
+/// The head of the first answer.
+fn read_head(stream: &mut TcpStream) -> Came {
+    let (mut answer, mut piece) = (Vec::new(), [0; 1_024]);
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(length @ 1..) => answer.extend_from_slice(piece.get(..length).unwrap_or_default()),
+            _ => break,
+        }
+    }
+    came(&answer)
+}
+
 fn read(stream: &mut TcpStream) -> Came {
     let mut answer = Vec::new();
     // What is streamed without end is not listened to for ever.
     let _ = stream.take(4 << 20).read_to_end(&mut answer);
-    let text = String::from_utf8_lossy(&answer).into_owned();
+    came(&answer)
+}
+
+fn came(answer: &[u8]) -> Came {
+    let text = String::from_utf8_lossy(answer).into_owned();
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     Came { status, text }
 }

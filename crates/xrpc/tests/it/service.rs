@@ -1,6 +1,9 @@
 //! Tokens of accounts that are elsewhere: their keys are looked up, once more after a change, and not for everybody who
 //! asks.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use p2pds_crypto::jwt::sign;
 use p2pds_crypto::{Curve, PrivateKey, PublicKey, Signer};
@@ -9,7 +12,6 @@ use p2pds_testkit::directory::Directory;
 use p2pds_testkit::madeup::MadeUp;
 use p2pds_xrpc::{Auth, Method, Xrpc, XrpcConfig, XrpcError, authenticate, method};
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering;
 
 use crate::hosting::{Node, did};
 
@@ -42,9 +44,9 @@ async fn shown(door: &Xrpc, method: &Method, token: &str) -> Result<Auth, XrpcEr
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_from_elsewhere_signs_up_with_his_did() {
     let directory = Directory::start().unwrap();
-    let mut alice = MadeUp::new(71, "https://old.example");
+    let alice = MadeUp::new(71, "https://old.example");
     directory.publish(&alice.plc_log);
-    let node = Node::beside(&directory.url);
+    let node = Node::beside(&directory.url, Duration::from_secs(60));
     let (door, create) = (door(&node, None), method(CREATE).unwrap());
     let asked = |directory: &Directory| directory.asked(&format!("/{}/log/audit", alice.did));
     let by_alice = json!({ "iss": alice.did });
@@ -62,12 +64,6 @@ async fn somebody_from_elsewhere_signs_up_with_his_did() {
         assert_eq!((refused.status.as_u16(), refused.name), (401, "BadJwtSignature"));
     }
     assert!(asked(&directory) <= 2, "{} questions", asked(&directory));
-    let did = alice.did.clone();
-    alice.change_identity("new", "https://new.example");
-    directory.publish(&alice.plc_log);
-    let other = Node::beside(&directory.url);
-    let fresh = self::door(&other, None);
-    assert!(shown(&fresh, create, &token(&other, alice.key(), CREATE, json!({ "iss": did }))).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +71,7 @@ async fn a_key_that_changed_is_asked_for_again() {
     let directory = Directory::start().unwrap();
     let mut alice = MadeUp::new(72, "https://old.example");
     directory.publish(&alice.plc_log);
-    let node = Node::beside(&directory.url);
+    let node = Node::beside(&directory.url, Duration::ZERO);
     let (door, create) = (door(&node, None), method(CREATE).unwrap());
     let by_alice = json!({ "iss": alice.did });
     assert!(shown(&door, create, &token(&node, alice.key(), CREATE, by_alice.clone())).await.is_ok());
@@ -92,7 +88,7 @@ async fn strangers_may_not_upload() {
     let directory = Directory::start().unwrap();
     let alice = MadeUp::new(73, "https://old.example");
     directory.publish(&alice.plc_log);
-    let node = Node::beside(&directory.url);
+    let node = Node::beside(&directory.url, Duration::from_secs(60));
     let door = door(&node, None);
     let upload = method("com.atproto.repo.uploadBlob").unwrap();
     let given = token(&node, alice.key(), upload.nsid, json!({ "iss": alice.did }));
@@ -103,7 +99,7 @@ async fn strangers_may_not_upload() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_resolve_is_refused() {
     let directory = Directory::start().unwrap();
-    let node = Node::beside(&directory.url);
+    let node = Node::beside(&directory.url, Duration::from_secs(60));
     let (door, create) = (door(&node, None), method(CREATE).unwrap());
     let key = PrivateKey::from_entropy(Curve::P256, [3; 32]);
     for issuer in [
@@ -132,7 +128,7 @@ async fn the_moderation_service_signs_with_its_labels_key() {
         operation["verificationMethods"]["atproto_label"] = json!(label.public_key().to_did_key());
     });
     directory.publish(&ozone.plc_log);
-    let node = Node::beside(&directory.url);
+    let node = Node::beside(&directory.url, Duration::from_secs(60));
     node.account(&did(1)).await;
     let door = door(&node, Some(&ozone.did));
     let info = method("com.atproto.admin.getAccountInfo").unwrap();
