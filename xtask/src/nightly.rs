@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 12] = [
+const PROOFS: [Proof; 13] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -40,6 +40,11 @@ const PROOFS: [Proof; 12] = [
     },
     Proof { name: "half-open connections", test: "serving", counts: &[("P2PDS_HALF_OPEN", 5_000)] },
     Proof { name: "deep check under SIGKILL", test: "upkeep", counts: &[("P2PDS_SCRUB_KILLS", 20)] },
+    Proof {
+        name: "kills of the store while it gives event numbers",
+        test: "events",
+        counts: &[("P2PDS_EVENT_KILLS", 500)],
+    },
     Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
     Proof {
         name: "a kill at every Nth system call of ten operations",

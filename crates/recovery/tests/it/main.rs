@@ -8,6 +8,7 @@
     clippy::panic
 )]
 
+mod backup;
 mod drill;
 mod export;
 #[path = "../../../archive/tests/it/fake/mod.rs"]

@@ -1,0 +1,150 @@
+//! `p2pds backup` and `p2pds restore` of a node with hosted accounts: made while somebody writes, restored elsewhere, and
+//! what relays see of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use p2pds_replica::{Frame, decode};
+use p2pds_testkit::hosted::Hosted;
+use p2pds_testkit::oracle::{Account, Network, Options, POST, image, post_record};
+use p2pds_testkit::subscriber::Subscriber;
+
+/// An event, as far as these tests look.
+struct Told {
+    seq: u64,
+    kind: &'static str,
+    did: String,
+    rev: String,
+}
+
+/// Events after a number, up to the first commit of `last`.
+fn told(host: &Hosted, after: u64, last: &Account) -> Vec<Told> {
+    let mut stream = Subscriber::open(&host.url, Some(&after.to_string())).unwrap();
+    let mut found = Vec::new();
+    loop {
+        let bytes = stream.next().unwrap().expect("the stream goes on");
+        let (kind, did, rev) = match decode(&bytes).unwrap().expect("a frame of a known kind") {
+            Frame::Commit(commit) => ("commit", commit.event.repo.to_string(), commit.event.rev.to_string()),
+            Frame::Sync(sync) => ("sync", sync.did.to_string(), sync.rev.to_string()),
+            other => panic!("{other:?}"),
+        };
+        let ends = kind == "commit" && did == last.did;
+        found.push(Told { seq: stream.seq, kind, did, rev });
+        if ends {
+            return found;
+        }
+    }
+}
+
+fn last_seq(host: &Hosted, by: &Account) -> u64 {
+    let mut stream = Subscriber::open(&host.url, None).unwrap();
+    by.create(POST, &post_record("the last one")).unwrap();
+    stream.next().unwrap().expect("the stream goes on");
+    stream.seq
+}
+
+#[test]
+fn a_restored_node_goes_on_and_is_followed() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let (data, out, new) = (path("data"), path("out"), path("new"));
+    let mut old = Hosted::start(&network, &data, &[]).unwrap();
+    let alice = old.sign_up(&network, "alice-backup").unwrap();
+    let bob = old.sign_up(&network, "bob-backup").unwrap();
+    let picture = alice.post_image(&image(5, 40_000)).unwrap();
+    let kept = bob.create(POST, &post_record("before the backup")).unwrap();
+    std::fs::write(path("passphrase"), "a phrase for the test\n").unwrap();
+    let seal = ["--passphrase-file", path("passphrase").to_str().unwrap()].map(str::to_owned);
+    let run = |host: &Hosted, command: &str, at: &Path, more: &[&str]| {
+        let mut args = vec![command.to_owned(), at.display().to_string(), "--json".into()];
+        args.extend(seal.clone());
+        args.extend(more.iter().map(|arg| (*arg).to_owned()));
+        host.program.run(&args).unwrap()
+    };
+
+    // Made while alice writes.
+    let stop = Arc::new(AtomicBool::new(false));
+    let writing = std::thread::spawn({
+        let (stop, alice) = (Arc::clone(&stop), old.sign_in("alice-backup.test").unwrap());
+        move || {
+            let mut posts = 0;
+            while !stop.load(Ordering::Relaxed) {
+                alice.create(POST, &post_record(&format!("meanwhile {posts}"))).unwrap();
+                posts += 1;
+            }
+            posts
+        }
+    });
+    let made = run(&old, "backup", &out, &["--with-keys"]).expect(0).unwrap().json().unwrap();
+    stop.store(true, Ordering::Relaxed);
+    assert!(writing.join().unwrap() > 0);
+    assert_eq!(
+        (&made["hosted"], &made["keys"], &made["sealed"]),
+        (&2.into(), &true.into(), &"passphrase".into())
+    );
+    assert_eq!((&made["blobs"], &made["newBlobs"]), (&1.into(), &1.into()));
+    let again = run(&old, "backup", &out, &["--with-keys"]).expect(0).unwrap().json().unwrap();
+    assert_eq!((&again["blobs"], &again["newBlobs"]), (&1.into(), &0.into()));
+    let checked = run(&old, "restore", &out, &["--dry-run"]).expect(0).unwrap().json().unwrap();
+    assert_eq!((&checked["blobs"], &checked["dataDir"]), (&1.into(), &serde_json::Value::Null));
+
+    // What the old node did afterwards is lost, and was seen.
+    let lost = alice.create(POST, &post_record("after the backup")).unwrap();
+    let seen = last_seq(&old, &bob);
+    let revs: BTreeMap<String, String> =
+        [&alice, &bob].map(|who| (who.did.clone(), who.latest_commit().unwrap().1)).into();
+    // Not into a directory that is in use.
+    let refused = run(&old, "restore", &out, &[]);
+    assert_eq!(refused.code, Some(1), "{refused}");
+    assert!(refused.stderr.contains("is not empty"), "{refused}");
+    old.stop().unwrap().expect(0).unwrap();
+
+    let port: u16 = old.url.rsplit(':').next().unwrap().parse().unwrap();
+    let mut restored = Hosted::prepare(&network, &new, port, &[]).unwrap();
+    run(&restored, "restore", &out, &[]).expect(0).unwrap();
+    restored.begin().unwrap();
+    assert!(!new.join("restored.json").exists(), "once");
+    let now: BTreeMap<String, String> =
+        [&alice, &bob].map(|who| (who.did.clone(), who.latest_commit().unwrap().1)).into();
+    for (did, rev) in &revs {
+        assert!(now[did] > *rev, "{did}: {} is not newer than {rev}", now[did]);
+    }
+    let alice = restored.sign_in("alice-backup.test").unwrap();
+    let get = |who: &Account, rkey: &str| {
+        who.query("com.atproto.repo.getRecord", &[("repo", &who.did), ("collection", POST), ("rkey", rkey)])
+    };
+    assert!(get(&bob, kept.rkey()).is_ok(), "what was backed up is there");
+    assert!(get(&alice, lost.rkey()).is_err(), "what came later is not");
+    assert_eq!(alice.blob(&picture).unwrap(), image(5, 40_000));
+    alice.create(POST, &post_record("after the restore")).unwrap();
+
+    // Who follows with the cursor of the old node hears where to begin, once for each account.
+    let frames = told(&restored, seen, &alice);
+    assert!(frames.iter().all(|told| told.seq > seen + 900_000), "the numbers jumped");
+    let syncs: BTreeMap<String, String> = frames
+        .iter()
+        .filter(|told| told.kind == "sync")
+        .map(|told| (told.did.clone(), told.rev.clone()))
+        .collect();
+    assert_eq!(syncs, now, "a #sync of the new head of each account");
+    let before = frames.last().unwrap().seq;
+    // Only the first start does so.
+    restored.stop().unwrap().expect(0).unwrap();
+    restored.begin().unwrap();
+    assert_eq!(bob.latest_commit().unwrap().1, now[&bob.did]);
+    let alice = restored.sign_in("alice-backup.test").unwrap();
+    alice.create(POST, &post_record("and on")).unwrap();
+    let frames = told(&restored, before, &alice);
+    assert_eq!(frames.iter().map(|told| (told.kind, told.seq)).collect::<Vec<_>>(), [("commit", before + 1)]);
+}
