@@ -63,6 +63,8 @@ pub struct RelayNotes {
     pub asked_seq: i64,
     /// How often it has refused since it last agreed.
     pub failures: u32,
+    /// How it refused.
+    pub refusal: Option<String>,
     /// When it was looked at last.
     pub checked_at: Option<i64>,
     /// The newest event then.
@@ -73,6 +75,10 @@ pub struct RelayNotes {
     pub status: Option<String>,
     /// Since when it does not follow.
     pub lost_at: Option<i64>,
+    /// Why.
+    pub lost: Option<String>,
+    /// Why it could not be told when it was looked at last.
+    pub unclear: Option<String>,
 }
 
 /// One relay, for the operator.

@@ -23,6 +23,7 @@ pub mod exported;
 pub mod hosted;
 pub mod hostile;
 pub mod http;
+pub mod indigo;
 pub mod madeup;
 pub mod need;
 pub mod oracle;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use p2pds_net::{GetOptions, NetError};
 use p2pds_store::{Unit, WorkerRow};
+use p2pds_syntax::Datetime;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -89,37 +90,21 @@ async fn one(host: &Host, relay: &str) -> HostResult<(RelayNotes, bool)> {
     let ask = newest > notes.asked_seq && now >= next_ask(&notes);
     let every = micros(host.config().relay.check_every);
     let check = newest > 0 && notes.checked_at.is_none_or(|at| now >= at.saturating_add(every));
-    let mut follows = row.as_ref().is_some_and(|row| row.last_error.is_none() && notes.lost_at.is_none());
     if !ask && !check {
+        let follows = notes.follows();
         return Ok((notes, follows));
     }
-    let mut error = row.as_ref().and_then(|row| row.last_error.clone());
     if ask {
-        error = request_crawl(host, relay, &mut notes, newest).await;
+        request_crawl(host, relay, &mut notes, newest).await;
     }
     let mut state = row.map_or_else(|| "was asked to follow".to_owned(), |row| row.state);
     if check {
-        let answer = status(host, relay).await;
-        let reads = host.consumers().iter().any(|who| who.at() >= notes.checked_seq.max(1));
-        let verdict = judge(&notes, &answer, newest, reads);
-        if let Answer::Known { status, seq } = &answer {
-            (notes.status, notes.seq) = (status.clone(), *seq);
-        }
-        (notes.checked_at, notes.checked_seq) = (Some(now), newest);
-        follows = matches!(verdict, Follows::Yes);
-        state = match &verdict {
-            Follows::Yes => {
-                notes.lost_at = None;
-                format!("follows, up to event {} of {newest}", notes.seq.unwrap_or(newest))
-            }
-            Follows::Unclear(why) => why.clone(),
-            Follows::No(why) => {
-                notes.lost_at.get_or_insert(now);
-                tracing::warn!(event = "relay.lost", relay, why, "a relay does not follow this host");
-                format!("does not follow: {why}")
-            }
-        };
+        state = look(host, relay, &mut notes, newest).await;
     }
+    let lost = notes.lost.as_ref().map(|why| match notes.lost_at.and_then(Datetime::from_unix_micros) {
+        Some(since) => format!("does not follow since {since}: {why}"),
+        None => format!("does not follow: {why}"),
+    });
     let row = WorkerRow {
         name,
         did: None,
@@ -127,35 +112,71 @@ async fn one(host: &Host, relay: &str) -> HostResult<(RelayNotes, bool)> {
         done: u64::try_from(notes.seq.unwrap_or(0)).unwrap_or(0),
         total: u64::try_from(newest).unwrap_or(0),
         notes: serde_json::to_string(&notes).unwrap_or_default(),
-        last_error: error,
+        last_error: lost.or_else(|| notes.refusal.clone()),
         next_run: Some(next_ask(&notes).max(now)),
         updated_at: now,
     };
     host.store().apply(Unit::PutWorker(row)).await?;
+    let follows = notes.follows();
     Ok((notes, follows))
 }
 
-/// Asks a relay to follow; what went wrong.
-async fn request_crawl(host: &Host, relay: &str, notes: &mut RelayNotes, newest: i64) -> Option<String> {
+impl RelayNotes {
+    /// Whether it followed when it was looked at last.
+    fn follows(&self) -> bool {
+        self.checked_at.is_some() && self.lost_at.is_none() && self.unclear.is_none()
+    }
+}
+
+/// Looks whether a relay follows; the answer in words.
+async fn look(host: &Host, relay: &str, notes: &mut RelayNotes, newest: i64) -> String {
+    let answer = status(host, relay).await;
+    let reads = host.consumers().iter().any(|who| who.at() >= notes.checked_seq.max(1));
+    let verdict = judge(notes, &answer, newest, reads);
+    if let Answer::Known { status, seq } = answer {
+        (notes.status, notes.seq) = (status, seq);
+    }
+    (notes.checked_at, notes.checked_seq, notes.unclear) = (Some(host.now()), newest, None);
+    match verdict {
+        Follows::Yes => {
+            (notes.lost_at, notes.lost) = (None, None);
+            format!("follows, up to event {} of {newest}", notes.seq.unwrap_or(newest))
+        }
+        Follows::Unclear(why) => {
+            notes.unclear = Some(why.clone());
+            why
+        }
+        Follows::No(why) => {
+            if notes.lost_at.is_none() {
+                notes.lost_at = notes.checked_at;
+                tracing::warn!(event = "relay.lost", relay, why, "a relay does not follow this host");
+            }
+            notes.lost = Some(why.clone());
+            format!("does not follow: {why}")
+        }
+    }
+}
+
+/// Asks a relay to follow.
+async fn request_crawl(host: &Host, relay: &str, notes: &mut RelayNotes, newest: i64) {
     let body = json!({ "hostname": host.relay_hostname() });
     let options = GetOptions::json(MAX_ANSWER).no_redirects();
     let asked = host.net().xrpc_post(relay, "com.atproto.sync.requestCrawl", &body, &options).await;
     notes.asked_at = Some(host.now());
     match asked {
         Ok(_) => {
-            (notes.asked_seq, notes.failures) = (newest, 0);
+            (notes.asked_seq, notes.failures, notes.refusal) = (newest, 0, None);
             tracing::info!(
                 event = "relay.asked",
                 relay,
                 seq = newest,
                 "a relay was asked to follow this host"
             );
-            None
         }
         Err(error) => {
             notes.failures = notes.failures.saturating_add(1);
             tracing::warn!(event = "relay.refused", relay, %error, "a relay was asked to follow this host and does not");
-            Some(format!("it was asked to follow and answered: {error}"))
+            notes.refusal = Some(format!("it was asked to follow and answered: {error}"));
         }
     }
 }

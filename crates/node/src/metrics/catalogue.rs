@@ -214,6 +214,26 @@ pub const CATALOGUE: &[Metric] = &[
         &["outcome"],
         "Requests of hosted accounts that were passed on: `ok`, `client-error`, `server-error`, `failed`.",
     ),
+    // The firehose.
+    counter(
+        "p2pds_firehose_bulk_refused_total",
+        &[],
+        "Writes refused because bulk writers had sent relays as much as they take.",
+    ),
+    counter("p2pds_firehose_bytes_total", &[], "Bytes sent to consumers of the firehose."),
+    counter(
+        "p2pds_firehose_closed_total",
+        &["reason"],
+        "Streams that ended: `gone`, `closed`, `stopping`, `trouble`, `protocol`, or the protocol's error, such as `ConsumerTooSlow`.",
+    ),
+    gauge("p2pds_firehose_consumers", &[], "Consumers of the firehose that listen now."),
+    counter("p2pds_firehose_forgotten_total", &[], "Events forgotten because their time was over, or for want of space."),
+    counter("p2pds_firehose_frames_total", &[], "Events sent to consumers of the firehose."),
+    gauge("p2pds_firehose_seq", &[], "Number of the newest event."),
+    gauge("p2pds_firehose_stored_bytes", &[], "Bytes of the events that are kept."),
+    gauge("p2pds_firehose_stored_events", &[], "Events that are kept."),
+    gauge("p2pds_relays", &[], "Relays that are asked to follow this host."),
+    gauge("p2pds_relays_following", &[], "Relays that follow, as far as they were looked at."),
     // Blobs of hosted accounts.
     counter("p2pds_blob_upload_bytes_total", &[], "Bytes of blobs that hosted accounts uploaded."),
     counter("p2pds_blob_uploads_total", &[], "Blobs that hosted accounts uploaded."),

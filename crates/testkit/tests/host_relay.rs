@@ -1,0 +1,170 @@
+//! Bluesky's own relay and `tap` follow a node that hosts accounts: through everything that happens to accounts, through
+//! ends and kills of the node and of the relay. The relay repeats what it believes, and drops what it does not: so what it
+//! repeats is compared with what was sent, event for event, and what `tap` holds with what is stored, record for record.
+//!
+//! `P2PDS_RELAY` and `P2PDS_TAP` name the programs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod lives;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use p2pds_replica::{Frame, decode};
+use p2pds_testkit::hosted::Hosted;
+use p2pds_testkit::indigo::{Relay, Tap};
+use p2pds_testkit::oracle::{POST, Written, bulk_key, post_record};
+use p2pds_testkit::subscriber::Subscriber;
+use serde_json::Value;
+
+use lives::{lives, network, takedown};
+
+/// What an event says, apart from its number, by account.
+fn said(bytes: &[u8]) -> (String, String) {
+    let frame = decode(bytes).unwrap();
+    let did = frame.did().expect("an event").to_string();
+    let words = match frame {
+        Frame::Commit(frame) => format!("commit {} {}", frame.event.rev, frame.event.commit),
+        Frame::Sync(frame) => format!("sync {}", frame.rev),
+        Frame::Identity(_) => "identity".to_owned(),
+        Frame::Account(frame) => format!("account {} {:?}", frame.active, frame.status),
+        other => panic!("{other:?}"),
+    };
+    (did, words)
+}
+
+fn by_account(frames: &[Vec<u8>]) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for bytes in frames {
+        let (did, words) = said(bytes);
+        all.entry(did).or_default().push(words);
+    }
+    all
+}
+
+#[test]
+fn the_relay_repeats_every_event_and_tap_holds_every_record() {
+    let Some(network) = network() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let Some(mut relay) = Relay::start(dir.path(), &network.plc, &host.url).unwrap() else { return };
+    let mut heard = Subscriber::open(&relay.url, None).unwrap();
+    let Some(tap) = Tap::start(dir.path(), &network.plc, &relay.url).unwrap() else { return };
+    let mut told = Subscriber::at(&tap.url, "/channel", &[]).unwrap();
+
+    let alice = lives(&host, &network);
+    let carol = host.sign_up(&network, "carol-relay").unwrap();
+    tap.add(&[&alice.did, &carol.did]).unwrap();
+    carol.bulk("relay", 250).unwrap();
+    // The node ends and comes back; is killed and comes back; the relay does the same.
+    host.stop().unwrap();
+    host.begin().unwrap();
+    relay.connected(2).unwrap();
+    carol.create(POST, &post_record("after the end")).unwrap();
+    host.kill().unwrap();
+    host.begin().unwrap();
+    let carol = host.sign_in(&carol.did).unwrap();
+    let mark = carol.create(POST, &post_record("after the kill")).unwrap();
+    relay.connected(3).unwrap();
+    let mut repeated = Vec::new();
+    // The account that is gone had seven events when it was there, and one is left.
+    let erased = 6;
+    collect(&mut heard, &mut repeated, until(&host, &mark).len() + erased);
+    relay.stop().unwrap();
+    carol.create(POST, &post_record("while the relay was away")).unwrap();
+    takedown(&host, &carol.did, true);
+    takedown(&host, &carol.did, false);
+    relay.begin().unwrap();
+    let mut heard = Subscriber::open(&relay.url, Some(&heard.seq.to_string())).unwrap();
+    let carol = host.sign_in(&carol.did).unwrap();
+    carol.delete(POST, &bulk_key("relay", 7)).unwrap();
+    let mark = carol.create(POST, &post_record("last words")).unwrap();
+    let sent = until(&host, &mark);
+    collect(&mut heard, &mut repeated, sent.len() + erased);
+
+    // Event for event, but for what was erased here since with its account.
+    let (sent, repeated) = (by_account(&sent), by_account(&repeated));
+    for (did, words) in &sent {
+        let theirs = &repeated[did];
+        if words.len() == 1 {
+            assert_eq!(theirs.last(), words.last(), "the account that is gone");
+        } else {
+            assert_eq!(theirs, words, "{did}\n{}", relay.log());
+        }
+    }
+    assert_eq!(relay.complaints(), Vec::<String>::new());
+    let status = relay.host_status(&host.url).unwrap();
+    assert_eq!(status["status"], "active", "{status}");
+
+    // Record for record.
+    for account in [&alice, &carol] {
+        let account = host.sign_in(&account.did).unwrap();
+        let truth = account.truth().unwrap();
+        let held = held(&mut told, &account.did, &truth.rev);
+        assert_eq!(held, truth.records, "{}", tap.log());
+        let info = tap.info(&account.did).unwrap();
+        assert_eq!(info["rev"], truth.rev, "{info}");
+        assert_eq!(info["records"], truth.records.len(), "{info}");
+    }
+    let ended = host.stop().unwrap();
+    assert!(!ended.stderr.contains("panicked"), "{ended}");
+}
+
+/// Every event of the host up to the one about this record.
+fn until(host: &Hosted, written: &Written) -> Vec<Vec<u8>> {
+    let mut ours = Subscriber::open(&host.url, Some("0")).unwrap();
+    let mut all = Vec::new();
+    loop {
+        let bytes = ours.next().unwrap().expect("the host goes on");
+        let last = match decode(&bytes).unwrap() {
+            Frame::Info(_) => continue,
+            Frame::Commit(frame) => frame.event.ops.iter().any(|op| written.uri.ends_with(op.path.as_str())),
+            _ => false,
+        };
+        all.push(bytes);
+        if last {
+            return all;
+        }
+    }
+}
+
+/// Reads until there are so many events; numbers are the relay's own.
+fn collect(heard: &mut Subscriber, all: &mut Vec<Vec<u8>>, count: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while all.len() < count {
+        assert!(Instant::now() < deadline, "{} of {count} were repeated", all.len());
+        let bytes = heard.next().unwrap().expect("the relay goes on");
+        if !matches!(decode(&bytes), Ok(Frame::Info(_))) {
+            all.push(bytes);
+        }
+    }
+}
+
+/// What tap has told of an account up to a rev.
+fn held(told: &mut Subscriber, did: &str, rev: &str) -> BTreeMap<String, String> {
+    static SEEN: std::sync::Mutex<BTreeMap<String, (String, BTreeMap<String, String>)>> =
+        std::sync::Mutex::new(BTreeMap::new());
+    let mut seen = SEEN.lock().unwrap();
+    while seen.get(did).is_none_or(|(at, _)| at.as_str() < rev) {
+        let bytes = told.next().unwrap().expect("tap goes on");
+        let event: Value = serde_json::from_slice(&bytes).unwrap();
+        let record = &event["record"];
+        let text = |key: &str| record[key].as_str().map(str::to_owned);
+        let Some(of) = text("did") else { continue };
+        let (at, records) = seen.entry(of).or_default();
+        *at = text("rev").unwrap().max(at.clone());
+        let path = format!("{}/{}", text("collection").unwrap(), text("rkey").unwrap());
+        match text("action").as_deref() {
+            Some("delete") => drop(records.remove(&path)),
+            _ => drop(records.insert(path, text("cid").unwrap())),
+        }
+    }
+    seen[did].1.clone()
+}
