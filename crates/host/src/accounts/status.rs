@@ -148,6 +148,7 @@ impl Host {
                 self.sessions_ended(did);
             }
             Subject::Record(..) | Subject::Blob(..) => {
+                let withheld = reference.clone();
                 let unit = if down {
                     let at = self.now();
                     AccountsUnit::PutTakedown(TakedownRow {
@@ -159,9 +160,11 @@ impl Host {
                 } else {
                     AccountsUnit::DropTakedown { did: did.clone(), subject: key }
                 };
-                let mut units = vec![audit, Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))];
-                if let Subject::Blob(_, cid) = subject {
-                    units.extend(self.blob_takedown(did, cid, down, &reference).await?);
+                let units = vec![audit, Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))];
+                match subject {
+                    Subject::Blob(_, cid) if down => self.quarantine_blob(did, cid, &withheld).await?,
+                    Subject::Blob(_, cid) => self.release_blob(did, cid).await?,
+                    _ => {}
                 }
                 // Read before, so that what is read does not come after what is noted here.
                 let hidden = self.hidden().await?;
@@ -176,24 +179,6 @@ impl Host {
             }
         }
         Ok(())
-    }
-
-    /// What a takedown does to the blob itself.
-    async fn blob_takedown(
-        &self,
-        did: &Did,
-        cid: &Cid,
-        down: bool,
-        reference: &str,
-    ) -> HostResult<Option<Unit>> {
-        use p2pds_store::BlobState;
-        let Some(row) = self.store().blob(did, cid).await? else { return Err(absent(&cid.to_string())) };
-        let state = match (&row.state, down) {
-            (BlobState::Held, true) => BlobState::Quarantined { reference: reference.to_owned() },
-            (BlobState::Quarantined { .. }, false) => BlobState::Held,
-            _ => return Ok(None),
-        };
-        Ok(Some(Unit::PutBlob { did: did.clone(), cid: *cid, size: Some(row.size), mime: None, state }))
     }
 
     /// How a subject stands.
@@ -211,13 +196,14 @@ impl Host {
                 cid: None,
             }),
             Subject::Record(_, path) => {
-                let repo = self.store().live_repo(did).await?.ok_or_else(|| absent(&path.to_string()))?;
-                let row =
-                    self.store().record(repo.id, path).await?.ok_or_else(|| absent(&path.to_string()))?;
+                let repo = self.store().live_repo(did).await?.ok_or_else(|| absent(path.as_str()))?;
+                let row = self.store().record(repo.id, path).await?.ok_or_else(|| absent(path.as_str()))?;
                 Ok(SubjectStatus { takedown, deactivated: None, cid: Some(row.cid) })
             }
             Subject::Blob(_, cid) => {
-                self.store().blob(did, cid).await?.ok_or_else(|| absent(&cid.to_string()))?;
+                if takedown.is_none() && self.store().blob(did, cid).await?.is_none() {
+                    return Err(absent(&cid.to_string()));
+                }
                 Ok(SubjectStatus { takedown, deactivated: None, cid: Some(*cid) })
             }
         }

@@ -95,6 +95,11 @@ impl Host {
         let Err((why, for_good)) = tried else {
             tracing::info!(event = "host.mail-sent", id = row.id, kind = %row.kind, "mail was sent");
             self.store().apply(done(AccountsUnit::DropMail { id: row.id })).await?;
+            if let Some(did) = row.did.clone() {
+                // The address works. An account that is gone meanwhile has no findings.
+                let (kind, subject) = (UNDELIVERED.to_owned(), None);
+                let _ = self.store().apply(Unit::ResolveFindings { did, kind, subject }).await;
+            }
             return Ok(());
         };
         let pause =
