@@ -16,6 +16,9 @@ use crate::mst::{BuildError, Edge, Op, Root, height};
 /// A record with the layer of its key.
 pub(super) type Record<'r> = (&'r [u8], Cid, u8);
 
+/// The same with a key of its own.
+pub(super) type Shared = (Arc<[u8]>, Cid, u8);
+
 /// Nodes that were hashed here, so their digests are as good as a hash of them.
 #[derive(Debug, Default)]
 pub(super) struct Hashed {
@@ -74,7 +77,7 @@ pub(super) struct Run<'r> {
     pub(super) records: Vec<Record<'r>>,
     pub(super) subtrees: Vec<Subtree>,
     /// The same records with keys that can be shared, when they are kept from an earlier plan.
-    pub(super) shared: Option<&'r [(Arc<[u8]>, Cid, u8)]>,
+    pub(super) shared: Option<&'r [Shared]>,
 }
 
 /// A stretch of a run after a write.

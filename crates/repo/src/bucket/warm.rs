@@ -6,14 +6,14 @@ use std::sync::Arc;
 use p2pds_ipld::Cid;
 
 use super::plan::{Plan, PlanError, Source, compute, load_run, take_in};
-use super::run::{ByDigest, Hashed, Run, Runs, Subtree};
+use super::run::{ByDigest, Hashed, Run, Runs, Shared, Subtree};
 use super::{BucketChange, Spine};
 use crate::mst::Op;
 
 /// A run with keys of its own.
 #[derive(Debug, Clone)]
 pub(super) struct KeptRun {
-    records: Vec<(Arc<[u8]>, Cid, u8)>,
+    records: Vec<Shared>,
     subtrees: Vec<Subtree>,
 }
 
@@ -22,14 +22,13 @@ impl KeptRun {
     pub(super) fn of(run: &Run<'_>, before: &Runs<'_>) -> Self {
         let mut known =
             before.values().flat_map(|run| run.shared.iter().flat_map(|keys| keys.iter())).peekable();
-        let share = |key: &[u8]| {
+        let mut share = |key: &[u8]| {
             while known.next_if(|(known, ..)| **known < *key).is_some() {}
             match known.peek() {
                 Some((known, ..)) if **known == *key => Arc::clone(known),
                 _ => Arc::from(key),
             }
         };
-        let mut share = share;
         let records = run.records.iter().map(|(key, cid, layer)| (share(key), *cid, *layer)).collect();
         Self { records, subtrees: run.subtrees.clone() }
     }

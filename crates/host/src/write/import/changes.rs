@@ -115,11 +115,11 @@ impl<'f> Part<'f> {
         let mut decoder = Decoder::new(CarLimits::DEFAULT);
         let (mut at, mut places) = (0_u64, HashMap::new());
         let mut chunk = vec![0; CHUNK];
-        let length = (&mut &*file).len();
+        let length = file.len();
         while at < length {
             let count = usize::try_from(length.saturating_sub(at)).unwrap_or(CHUNK).min(CHUNK);
             let room = chunk.get_mut(..count).unwrap_or_default();
-            (&mut &*file).read_at(at, room).map_err(|error| bad_car(&error.into()))?;
+            file.read_at(at, room).map_err(|error| bad_car(&error.into()))?;
             at = at.saturating_add(count as u64);
             decoder.feed(room).map_err(car)?;
             decoder.header().map_err(car)?;
@@ -138,7 +138,7 @@ impl<'f> Part<'f> {
     fn read(&self, cid: &Cid) -> HostResult<Option<Vec<u8>>> {
         let Some((at, length)) = self.places.get(cid) else { return Ok(None) };
         let mut block = vec![0; *length];
-        (&mut &*self.file).read_at(*at, &mut block).map_err(|error| bad_car(&error.into()))?;
+        self.file.read_at(*at, &mut block).map_err(|error| bad_car(&error.into()))?;
         Ok(Some(block))
     }
 }
