@@ -13,9 +13,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use p2pds_crypto::{Curve, PrivateKey, Signer as _};
-use p2pds_testkit::hosted::{ADMIN, Hosted};
+use p2pds_testkit::hosted::{ADMIN, Hosted, PASSWORD};
 use p2pds_testkit::http;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, node, post_record};
@@ -183,6 +184,13 @@ fn handles_are_given_changed_and_proved() {
     assert_ne!(reserve(json!({})), key);
     assert_eq!(reserve(json!({ "did": alice.did })).0, 400);
 
+    // Another signing key, by the operator.
+    let before = last_operation(&network, &alice.did)["verificationMethods"]["atproto"].clone();
+    let rotated = hosted.program.json(&["account", "rotate-key", "support.test"]).unwrap();
+    let named = last_operation(&network, &alice.did)["verificationMethods"]["atproto"].clone();
+    assert_ne!(before, named);
+    assert!(rotated.to_string().contains(named.as_str().unwrap()), "{rotated}");
+
     // The reference packages see one account.
     alice.create(POST, &post_record("signed")).unwrap();
     let seen = resolved(dir.path(), &hosted, &network, &alice.did);
@@ -260,4 +268,101 @@ fn the_host_for_one_account() {
     hosted.begin().unwrap();
     let again = resolved(dir.path(), &hosted, &network, &did);
     assert_eq!(again["head"], seen["head"], "a start changes nothing");
+}
+
+/// A document at `did:web:localhost%3APORT`, as its owner serves it.
+struct Website {
+    did: String,
+    document: Arc<Mutex<Value>>,
+}
+
+impl Website {
+    fn start(key: &str, pds: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let did = format!("did:web:localhost%3A{}", listener.local_addr().unwrap().port());
+        let site = Self { did, document: Arc::default() };
+        site.say(key, pds);
+        let document = Arc::clone(&site.document);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut request = [0; 2_048];
+                let _ = stream.read(&mut request);
+                let body = document.lock().unwrap().to_string();
+                let head = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n\r\n{body}");
+            }
+        });
+        site
+    }
+
+    fn say(&self, key: &str, pds: &str) {
+        *self.document.lock().unwrap() = json!({
+            "@context": ["https://www.w3.org/ns/did/v1"],
+            "id": self.did,
+            "alsoKnownAs": ["at://webby.test"],
+            "verificationMethod": [{"id": format!("{}#atproto", self.did), "type": "Multikey",
+                "controller": self.did, "publicKeyMultibase": key.trim_start_matches("did:key:")}],
+            "service": [{"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": pds}],
+        });
+    }
+}
+
+/// A service token as an account's key makes it.
+fn service_token(key: &PrivateKey, iss: &str, aud: &str, lxm: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let part = |value: Value| data_encoding::BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let claims = json!({"iss": iss, "aud": aud, "lxm": lxm, "iat": now, "exp": now + 60, "jti": format!("{now}{lxm}")});
+    let signed = format!("{}.{}", part(json!({"alg": "ES256K", "typ": "JWT"})), part(claims));
+    let signature = key.sign(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", data_encoding::BASE64URL_NOPAD.encode(&signature))
+}
+
+#[test]
+fn an_account_with_a_did_web_of_its_own_moves_in() {
+    let Some(network) = network() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let hosted = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let key = PrivateKey::from_entropy(Curve::K256, [3; 32]);
+    let site = Website::start(&key.public_key().to_did_key(), "https://old.example.com");
+    let reserve = json!({ "did": site.did });
+    let reserved = call(&hosted, "POST", "com.atproto.server.reserveSigningKey", None, Some(&reserve)).1;
+    let reserved = reserved["signingKey"].as_str().unwrap();
+
+    let body =
+        json!({"handle": "webby.test", "email": "webby@mail.test", "password": PASSWORD, "did": site.did});
+    let lxm = "com.atproto.server.createAccount";
+    let create = |authorization: Option<&str>| call(&hosted, "POST", lxm, authorization, Some(&body));
+    assert_eq!(create(None).0, 401);
+    let stranger = PrivateKey::from_entropy(Curve::K256, [4; 32]);
+    let forged = service_token(&stranger, &site.did, "did:web:localhost", lxm);
+    assert_eq!(create(Some(&format!("Bearer {forged}"))).0, 401);
+    let token = service_token(&key, &site.did, "did:web:localhost", lxm);
+    let made = create(Some(&format!("Bearer {token}")));
+    assert_eq!((made.0, &made.1["did"]), (200, &json!(site.did)), "{made:?}");
+    let account = Account::from_session(&hosted.url, &made.1).unwrap();
+
+    let wanted = account.query("com.atproto.identity.getRecommendedDidCredentials", &[]).unwrap();
+    assert_eq!(wanted["verificationMethods"]["atproto"], reserved, "the key that was promised");
+    assert_eq!(wanted["rotationKeys"], Value::Null, "there is nothing to rotate");
+    let state = || account.query("com.atproto.server.checkAccountStatus", &[]).unwrap();
+    let bodiless =
+        |nsid: &str| call(&hosted, "POST", nsid, Some(&format!("Bearer {}", account.token())), None);
+    let early = bodiless("com.atproto.server.activateAccount");
+    assert!(early.1["message"].as_str().unwrap().contains("endpoint"), "{early:?}");
+    assert_eq!((&state()["activated"], &state()["validDid"]), (&json!(false), &json!(false)));
+    let sign = bodiless("com.atproto.identity.requestPlcOperationSignature");
+    assert!(sign.1["message"].as_str().unwrap().contains("not a did:plc"), "{sign:?}");
+
+    // Its owner changes the document where he serves it.
+    site.say(&key.public_key().to_did_key(), &hosted.url);
+    let wrong_key = bodiless("com.atproto.server.activateAccount");
+    assert!(wrong_key.1["message"].as_str().unwrap().contains(reserved), "{wrong_key:?}");
+    site.say(reserved, &hosted.url);
+    assert_eq!(bodiless("com.atproto.server.activateAccount").0, 200);
+    assert_eq!((&state()["activated"], &state()["validDid"]), (&json!(true), &json!(true)));
+    account.create(POST, &post_record("from my own name")).unwrap();
+    let seen = resolved(dir.path(), &hosted, &network, &site.did);
+    assert_eq!((&seen["pds"], &seen["rev"]), (&json!(hosted.url), &seen["head"]["rev"]));
+    let renamed = rename(&account, "webby2.test").unwrap_err();
+    assert!(renamed.contains("alsoKnownAs"), "{renamed}");
 }
