@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use p2pds_testkit::hosted::{ADMIN, Hosted, PASSWORD};
 use p2pds_testkit::http::request;
 use p2pds_testkit::need;
-use p2pds_testkit::oracle::{Network, Options, POST, image, node, post, post_record};
+use p2pds_testkit::oracle::{Network, Options, POST, image, node, post_record};
 use serde_json::{Value, json};
 
 /// A K-256 key that nobody here has.
@@ -199,7 +199,7 @@ fn mail_is_read_by_the_operator_and_a_deleted_account_leaves_nothing() {
     assert_eq!(call(&hosted, "resetPassword", None, Some(&reset)).0, 200);
     assert_ne!(call(&hosted, "requestAccountDelete", token, None).0, 200, "everybody was logged out");
     let login = json!({ "identifier": account.did, "password": "a password after the reset" });
-    let session = post(&hosted.url, "com.atproto.server.createSession", None, &login).unwrap();
+    let (_, session) = call(&hosted, "createSession", None, Some(&login));
     let token = session["accessJwt"].as_str();
 
     assert_eq!(call(&hosted, "requestAccountDelete", token, None).0, 200);
