@@ -33,7 +33,7 @@ fn told(host: &Hosted, after: u64, last: &Account) -> Vec<Told> {
     let mut found = Vec::new();
     loop {
         let bytes = stream.next().unwrap().expect("the stream goes on");
-        let (kind, did, rev) = match decode(&bytes).unwrap().expect("a frame of a known kind") {
+        let (kind, did, rev) = match decode(&bytes).unwrap() {
             Frame::Commit(commit) => ("commit", commit.event.repo.to_string(), commit.event.rev.to_string()),
             Frame::Sync(sync) => ("sync", sync.did.to_string(), sync.rev.to_string()),
             other => panic!("{other:?}"),
