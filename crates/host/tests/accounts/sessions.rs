@@ -244,3 +244,18 @@ async fn the_store_holds_no_token_and_no_password() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_over_is_forgotten() {
+    use p2pds_host::accounts::UnfinishedJob;
+    use p2pds_host::jobs::Job as _;
+    let (node, did) = with_account().await;
+    log_in(&node, did.as_str(), PASSWORD).await.unwrap();
+    node.host.request_account_delete(&did).await.unwrap();
+    UnfinishedJob.round(&node.host).await.unwrap();
+    assert_eq!(node.store.sessions(&did, 9).await.unwrap().len(), 1, "not before its end");
+    later(&node, i64::try_from(REFRESH_SECONDS).unwrap() * 1_000_000 + DAY);
+    log_in(&node, did.as_str(), PASSWORD).await.unwrap();
+    UnfinishedJob.round(&node.host).await.unwrap();
+    assert_eq!(node.store.sessions(&did, 9).await.unwrap().len(), 1, "the new one");
+}

@@ -42,7 +42,8 @@ fn front(table: &str) -> Front {
         "login" | "signing_key" | "collection" | "past" | "commit_log" | "blob" => Front::Account,
         "record" | "bucket" | "lexicon" => Front::Repo,
         "blob_ref" => Front::RepoOrAccount,
-        "plc" | "plc_op" | "identity" | "finding" | "sample" => Front::Did,
+        "plc" | "plc_op" | "identity" | "finding" | "sample" | "session" | "refresh" | "app_password"
+        | "email_token" | "preference" | "takedown" => Front::Did,
         _ => Front::Other,
     }
 }
