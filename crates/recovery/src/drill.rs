@@ -1,7 +1,7 @@
 //! The drill: an export, read back as a stranger would, compared with what the archive believes to hold; then promoted
 //! into a host of its own that nobody reaches and that reaches nobody.
 
-mod host;
+pub(crate) mod host;
 mod promotion;
 
 use std::fs;

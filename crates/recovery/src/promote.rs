@@ -20,6 +20,8 @@ mod plan;
 mod registry;
 mod report;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use p2pds_archive::{Phase, Progress};
 use p2pds_host::Host;

@@ -270,7 +270,7 @@ fn killed_at_any_moment_it_ends_in_the_same_state() {
             break running.wait(Duration::from_secs(60)).unwrap().expect(0).unwrap();
         }
         running.kill().unwrap();
-        (wait, kills) = (wait + need::count("P2PDS_PROMOTE_STEP", 30), kills + 1);
+        (wait, kills) = (wait + 5 + wait * need::count("P2PDS_PROMOTE_GROWTH", 30) / 100, kills + 1);
     };
     println!("killed {kills} times");
     assert!(kills >= 3, "killed {kills} times: {ended}");
@@ -280,6 +280,32 @@ fn killed_at_any_moment_it_ends_in_the_same_state() {
     let url = format!("{}/xrpc/com.atproto.sync.getRepoStatus?did={did}", scene.node.url);
     assert_eq!(http::request("GET", &url, &[], None).unwrap().json().unwrap()["active"], true);
     scene.node.stop().unwrap();
+}
+
+#[test]
+fn a_drill_promotes_and_opens_no_connection() {
+    let Some(scene) = scene("drill-p2pds", Curve::K256) else { return };
+    let (program, did) = (&scene.node.program, scene.account.did.as_str());
+    let calls = scene.dir.path().join("calls");
+    let watched = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,bind", "-o", text(&calls)];
+    let alone = ["unshare", "--net", "--"];
+    for prefix in [&watched[..], &alone[..]] {
+        if !need::have(prefix[0], "--version") || (prefix[0] == "unshare" && !need::root()) {
+            need::skip(&format!("{} cannot be used here", prefix[0]), false);
+            continue;
+        }
+        let report = program.under(prefix).json(&["drill", did]).unwrap();
+        for step in ["export", "restore", "promote", "identity", "re-export", "re-blobs", "owner"] {
+            let found = report["steps"].as_array().unwrap().iter().find(|found| found["name"] == step);
+            assert_eq!(found.unwrap_or_else(|| panic!("{step} in {report}"))["ok"], true, "{report}");
+        }
+        assert!(report["not_proved"].to_string().contains("rotation keys"));
+    }
+    if let Ok(calls) = std::fs::read_to_string(&calls) {
+        let outside: Vec<&str> = calls.lines().filter(|line| line.contains("AF_INET")).collect();
+        assert_eq!(outside, Vec::<&str>::new(), "a drill opened sockets");
+    }
+    assert_eq!(log(&scene.network, did).len(), 1, "the real directory heard nothing");
 }
 
 #[test]

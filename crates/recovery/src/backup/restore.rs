@@ -44,15 +44,15 @@ pub async fn restore(
     progress: &Progress,
 ) -> RecoveryResult<RestoreReport> {
     let from = std::path::absolute(from).map_err(RecoveryError::io("find", from))?;
+    let dir = options.to.as_ref().map(|(dir, _)| dir.clone());
+    if let Some(dir) = &dir {
+        prepare(dir)?;
+    }
     let (manifest, opener) = {
         let (from, opening) = (from.clone(), options.opening.clone());
         blocking(move || open(&from, &opening)).await?
     };
     let opener = std::sync::Arc::new(opener);
-    let dir = options.to.as_ref().map(|(dir, _)| dir.clone());
-    if let Some(dir) = &dir {
-        prepare(dir)?;
-    }
     let counter = progress.begin(Phase::Verify, Unit::Bytes, None, "reading the database");
     let database_bytes = {
         let (from, opener, part) = (from.clone(), std::sync::Arc::clone(&opener), manifest.database.clone());

@@ -23,25 +23,50 @@ use crate::{Recovery, ScratchStore};
 /// The name of the host. Nobody can own it.
 const NAME: &str = "drill.invalid";
 
-/// Time as the archive under test tells it.
-struct Same(Archive);
+/// The time of somebody else.
+struct Same(Arc<dyn p2pds_host::Clock>);
 
 impl Clock for Same {
     fn now_micros(&self) -> u64 {
-        u64::try_from(self.0.now()).unwrap_or(0)
+        u64::try_from(self.0.now_micros()).unwrap_or(0)
     }
 }
 
 /// What a drill promotes into.
-pub(super) struct Scratch {
-    pub(super) host: Host,
-    pub(super) archive: Archive,
-    pub(super) recovery: Recovery,
+pub(crate) struct Scratch {
+    pub(crate) host: Host,
+    pub(crate) archive: Archive,
+    pub(crate) recovery: Recovery,
 }
 
 impl Scratch {
-    /// Opens one in a directory that does not exist yet.
+    /// Opens one in a directory that does not exist yet, with the time and the limits of the archive that is drilled.
     pub(super) fn open(open: &ScratchStore, of: &Archive, dir: &Path) -> RecoveryResult<Self> {
+        let time = of.clone();
+        let config = ArchiveConfig {
+            keep_free: of.config().keep_free,
+            tool: of.config().tool.clone(),
+            ..ArchiveConfig::default()
+        };
+        Self::with(open, Arc::new(move || time.now()), config, dir)
+    }
+
+    /// The same at any time.
+    #[cfg(test)]
+    pub(crate) fn open_at(
+        open: &ScratchStore,
+        clock: impl p2pds_host::Clock,
+        dir: &Path,
+    ) -> RecoveryResult<Self> {
+        Self::with(open, Arc::new(clock), ArchiveConfig { keep_free: 0, ..ArchiveConfig::default() }, dir)
+    }
+
+    fn with(
+        open: &ScratchStore,
+        clock: Arc<dyn p2pds_host::Clock>,
+        config: ArchiveConfig,
+        dir: &Path,
+    ) -> RecoveryResult<Self> {
         std::fs::create_dir_all(dir).map_err(RecoveryError::io("create", dir))?;
         let store = open(dir)?;
         let said = |kind, words: String| RecoveryError::Said { kind, words };
@@ -56,18 +81,11 @@ impl Scratch {
             net: net.clone(),
             directory: Arc::clone(&directory),
             data_dir: dir.to_owned(),
-            clock: Arc::new(Same(of.clone())),
-        };
-        let config = ArchiveConfig {
-            keep_free: of.config().keep_free,
-            tool: of.config().tool.clone(),
-            ..ArchiveConfig::default()
+            clock: Arc::new(Same(Arc::clone(&clock))),
         };
         let archive = Archive::new(deps, config);
         let keys = Keys::in_memory().map_err(|error| said(error.kind(), error.to_string()))?;
         let reading = Reading::new(Arc::clone(&store), blobs.clone());
-        let time = of.clone();
-        let clock: Arc<dyn p2pds_host::Clock> = Arc::new(move || time.now());
         let deps = HostDeps { store, blobs, net, directory, reading, clock, keys: Arc::new(keys) };
         let host = Host::new(deps, config_of(dir)?);
         let recovery = Recovery::new(archive.clone());
@@ -102,11 +120,11 @@ fn config_of(dir: &Path) -> RecoveryResult<HostConfig> {
 
 /// A PLC directory in memory, with the rules of the real one. The key that stands in for the user's own cannot continue
 /// the real log; so it begins one with the same content, the stand-in in the place of the first rotation key.
-pub(super) struct Pretended(Mutex<Arc<Log>>);
+pub(crate) struct Pretended(Mutex<Arc<Log>>);
 
 impl Pretended {
     /// The directory, and the key that stands in.
-    pub(super) fn new(data: &Data, now: i64) -> Result<(Self, PrivateKey), String> {
+    pub(crate) fn new(data: &Data, now: i64) -> Result<(Self, PrivateKey), String> {
         let mut secret = [0_u8; 32];
         getrandom::fill(&mut secret).map_err(|error| error.to_string())?;
         let key = PrivateKey::from_entropy(Curve::K256, secret);
@@ -126,7 +144,7 @@ impl Pretended {
     }
 
     /// The log as it is now.
-    pub(super) fn now(&self) -> Arc<Log> {
+    pub(crate) fn now(&self) -> Arc<Log> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
