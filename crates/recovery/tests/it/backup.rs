@@ -94,8 +94,11 @@ async fn what_comes_back_is_what_went_in() {
         assert_eq!((made.blobs, made.new_blobs, made.missing.len()), (3, 3, 0));
         assert!(made.keys);
         assert!(!node.dir.path().join("backup").exists(), "the copy in between is gone");
-        let checked = read(&out, None, opening.clone()).await.unwrap();
-        assert_eq!((checked.blobs, checked.data_dir), (3, None));
+        if number < 2 {
+            // Stretching a passphrase takes its time.
+            let checked = read(&out, None, opening.clone()).await.unwrap();
+            assert_eq!((checked.blobs, checked.data_dir), (3, None));
+        }
 
         let new = node.dir.path().with_extension(format!("new{number}"));
         let restored = read(&out, Some(&new), opening.clone()).await.unwrap();
