@@ -25,7 +25,7 @@ pub struct Client {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Step {
     /// Calls a method.
-    Call(Call),
+    Call(Box<Call>),
     /// Sends bytes, on so many connections that stay open.
     Raw(Raw),
 }

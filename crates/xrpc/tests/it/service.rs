@@ -7,13 +7,17 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, header};
 use p2pds_crypto::jwt::sign;
 use p2pds_crypto::{Curve, PrivateKey, PublicKey, Signer};
+use p2pds_directory::DirectoryConfig;
+use p2pds_host::keys::Keys;
+use p2pds_host::{Host, HostDeps};
+use p2pds_net::{Client, NetConfig};
 use p2pds_syntax::Did;
 use p2pds_testkit::directory::Directory;
 use p2pds_testkit::madeup::MadeUp;
 use p2pds_xrpc::{Auth, Method, Xrpc, XrpcConfig, XrpcError, authenticate, method};
 use serde_json::{Value, json};
 
-use crate::hosting::{Node, did};
+use crate::hosting::{Node, config, did};
 
 const CREATE: &str = "com.atproto.server.createAccount";
 
@@ -116,6 +120,67 @@ async fn what_does_not_resolve_is_refused() {
         let refused =
             shown(&door, create, &token(&node, &key, CREATE, json!({ "iss": issuer }))).await.unwrap_err();
         assert!([401, 502].contains(&refused.status.as_u16()), "{issuer}: {refused:?}");
+    }
+}
+
+/// Whoever shows a token makes this host look up its issuer: nothing on this machine or its network is asked for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_here_is_reached_by_an_issuer() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let node = Node::new();
+    let net = Client::new(NetConfig::default()).unwrap();
+    let plc = DirectoryConfig { plc_url: format!("http://127.0.0.1:{port}"), ..DirectoryConfig::default() };
+    let time = std::sync::Arc::clone(&node.clock);
+    let host = Host::new(
+        HostDeps {
+            store: node.store.clone(),
+            blobs: node.host.blobs().clone(),
+            directory: std::sync::Arc::new(p2pds_directory::Directory::new(
+                net.clone(),
+                node.store.clone(),
+                plc,
+            )),
+            net,
+            reading: node.host.reading().clone(),
+            clock: std::sync::Arc::new(move || time.load(Ordering::Relaxed)),
+            keys: std::sync::Arc::new(Keys::in_memory().unwrap()),
+        },
+        config(),
+    );
+    let door = Xrpc::new(host.reading().clone(), XrpcConfig::default()).with_host(Some(host.clone()));
+    let key = PrivateKey::from_entropy(Curve::K256, [3; 32]);
+    let hosts = [
+        "127.0.0.1",
+        "localhost",
+        "localhost.",
+        "0x7f.1",
+        "0x7f000001",
+        "2130706433",
+        "017700000001",
+        "127.1",
+        "0.0.0.0",
+        "0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[fe80::1]",
+        "[fd00::1]",
+        "[64:ff9b::7f00:1]",
+        "127.0.0.1.nip.io.invalid",
+        "metadata.google.internal",
+    ];
+    let names = hosts.iter().flat_map(|host| [format!("did:web:{host}"), format!("did:web:{host}%3A{port}")]);
+    let create = method(CREATE).unwrap();
+    for issuer in names.chain(["did:plc:aaaaaaaaaaaaaaaaaaaaaaaa".to_owned()]) {
+        let given = token(&node, &key, CREATE, json!({ "iss": issuer }));
+        assert!(shown(&door, create, &given).await.is_err(), "{issuer}");
+        assert!(listener.accept().is_err(), "{issuer} led here");
     }
 }
 
