@@ -24,6 +24,7 @@ use p2pds_syntax::{Nsid, Rkey};
 use crate::jobs::Job;
 use crate::{Host, HostResult};
 use cache::{Cache, Found};
+pub use fetch::proved;
 
 /// The longest that a write waits for a schema that is not known yet.
 pub const PATIENCE: Duration = Duration::from_millis(250);

@@ -114,8 +114,12 @@ fn named(name: &str, records: &[String]) -> Result<Did, String> {
 
 const SIGNATURE: &str = "the signature";
 
-/// Reads a schema out of its proof.
-fn proved(did: &Did, nsid: &Nsid, key: &p2pds_crypto::PublicKey, car: &[u8]) -> Result<Document, String> {
+/// Reads a schema out of its proof, the answer of `com.atproto.sync.getRecord`: the commit must be signed by the
+/// account's key, and the record must be in its tree under the schema's name.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn proved(did: &Did, nsid: &Nsid, key: &p2pds_crypto::PublicKey, car: &[u8]) -> Result<Document, String> {
     let broken = |error: &dyn std::fmt::Display| format!("the proof is broken: {error}");
     let limits = CarLimits::DEFAULT.with_total(MOST_BYTES);
     let reader = SliceReader::new(car, limits).map_err(|e| broken(&e))?;
