@@ -251,7 +251,7 @@ impl Host {
                 let endpoint = data.services.get("atproto_pds").map(|service| service.endpoint.clone());
                 (endpoint, data.signing_key().map(str::to_owned))
             }
-            _ if self.serves_document_of(did) => return Ok(()),
+            _ if self.is_own_web(did) => return Ok(()),
             _ => {
                 self.directory().forget(&AtIdentifier::Did(did.clone()));
                 let found = self.directory().resolve(&AtIdentifier::Did(did.clone())).await;

@@ -17,16 +17,21 @@ impl Host {
         name.trim_end_matches('.').to_ascii_lowercase()
     }
 
-    /// Whether the document of a did:web is served by this host: it is this host's own name, the single user's, or the
-    /// name of one of its handles.
-    pub(crate) fn serves_document_of(&self, did: &Did) -> bool {
-        if did.method() != DidMethod::Web {
-            return false;
-        }
-        let name = did.identifier().split("%3A").next().unwrap_or_default().to_ascii_lowercase();
+    /// Whether a did:web is this host's own name, with its port, or the single user's: settings say that its document is
+    /// served here, so nobody else is asked.
+    pub(crate) fn is_own_web(&self, did: &Did) -> bool {
+        let url = &self.config().public_url;
+        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let own = format!("did:web:{}", authority.to_ascii_lowercase().replace(':', "%3A"));
         let single = self.config().single_user.as_ref().is_some_and(|single| single.did == *did);
-        let under = Handle::parse(&name).is_ok_and(|name| self.is_own_handle(&name));
-        *did == self.config().service_did || name == self.config().hostname || single || under
+        did.method() == DidMethod::Web && (did.as_str() == own || *did == self.config().service_did || single)
+    }
+
+    /// Whether the document of a did:web is served by this host when its name leads here: its own, or one under its
+    /// handle domains.
+    pub(crate) fn serves_document_of(&self, did: &Did) -> bool {
+        let under = || Handle::parse(did.identifier()).is_ok_and(|name| self.is_own_handle(&name));
+        self.is_own_web(did) || (did.method() == DidMethod::Web && under())
     }
 
     /// `/.well-known/atproto-did`: whose handle the name is, by which the request came.
