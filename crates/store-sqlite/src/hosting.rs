@@ -8,3 +8,4 @@ mod links;
 mod listing;
 mod login;
 mod reserved;
+mod served;

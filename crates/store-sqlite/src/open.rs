@@ -228,6 +228,29 @@ mod tests {
         assert_eq!(rows, [[1, 1, 2, 5, 7], [1, 2, 1, 6, 6], [2, 1, 1, 9, 9]]);
     }
 
+    /// A data directory of before hosting takes events and logins once it is opened.
+    #[test]
+    fn hosting_is_added_by_its_migrations() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+        for sql in &MIGRATIONS[..6] {
+            old.execute_batch(sql).unwrap();
+        }
+        old.execute_batch(
+            "PRAGMA user_version=6; INSERT INTO account VALUES
+               (1, 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', 'a.example', NULL, 0, 0, 0, 0, NULL, 5, NULL, NULL, NULL, NULL, NULL,
+                0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, NULL);",
+        )
+        .unwrap();
+        drop(old);
+        let conn = writer(dir.path(), &Options::default()).unwrap();
+        let one = |sql: &str| conn.query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!(one("PRAGMA user_version"), i64::from(latest()));
+        assert_eq!((one("SELECT hosted FROM account"), one("SELECT count(*) FROM login")), (0, 0));
+        assert_eq!(one("SELECT events + bytes FROM event_total WHERE id = 1"), 0);
+        assert_eq!(crate::read::events::check(&conn).unwrap(), Vec::<String>::new());
+    }
+
     #[test]
     fn pragmas_that_only_creation_can_set_are_set() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! Records: by path, by page in tree order, as of a rev, all versions of one.
 
 use p2pds_ipld::Cid;
+use p2pds_store::hosting::Newest;
 use p2pds_store::{RecordRow, RecordsQuery, RepoId, RowPage, StoreError};
 use p2pds_syntax::{Did, RecordPath, Tid};
 use rusqlite::types::ValueRef;
@@ -9,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::repo::owner;
 use super::walk::{Gather, walk};
 use crate::body::{unpack, unpack_into};
-use crate::codes::{past_owner, read_cid, read_tid};
+use crate::codes::{len, past_owner, read_cid, read_tid, tid};
 use crate::fault::Outcome;
 
 /// A stored body, checked: block and whether it is damaged.
@@ -38,6 +39,38 @@ pub(crate) fn one(conn: &Connection, repo: RepoId, key: &RecordPath) -> Outcome<
     let name = format!("{}/", key.collection());
     let mut rows = select.query(params![repo.0, account, name, key.rkey()])?;
     rows.next()?.map(|r| row(key.clone(), r, true)).transpose()
+}
+
+/// The newest records of a collection; `None` when the repo has another rev.
+pub(crate) fn newest(conn: &Connection, q: &Newest) -> Outcome<Option<Vec<RecordRow>>> {
+    let account = owner(conn, q.repo)?;
+    let mut select = conn.prepare_cached(
+        "SELECT rkey, since, cid, body FROM record WHERE repo = ?1
+           AND coll = (SELECT id FROM collection WHERE account = ?2 AND name = ?3) AND (?4 IS NULL OR rkey < ?4)
+         ORDER BY rkey DESC LIMIT ?5",
+    )?;
+    let name = format!("{}/", q.collection);
+    let (mut found, mut bytes) = (Vec::with_capacity(q.limit.min(100)), 0_usize);
+    {
+        let mut rows = select.query(params![q.repo.0, account, name, q.before, len(q.limit)])?;
+        while let Some(r) = rows.next()? {
+            let rkey = r.get_ref(0)?.as_str().map_err(|e| StoreError::Damaged(e.to_string()))?;
+            let key = RecordPath::parse(&format!("{name}{rkey}"))
+                .map_err(|e| StoreError::Damaged(format!("a stored record key: {e}")))?;
+            let record = row(key, r, true)?;
+            bytes = bytes.saturating_add(record.body.as_ref().map_or(0, Vec::len));
+            found.push(record);
+            if bytes >= q.max_bytes {
+                break;
+            }
+        }
+    }
+    // Looked at afterwards: revs only grow, so that nothing changed before.
+    let rev: Option<i64> = conn
+        .prepare_cached("SELECT rev FROM repo WHERE id = ?1 AND role < 2")?
+        .query_row([q.repo.0], |r| r.get(0))
+        .optional()?;
+    Ok((rev == Some(tid(q.at))).then_some(found))
 }
 
 /// A page of records.

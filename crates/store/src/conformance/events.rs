@@ -285,6 +285,10 @@ fn a_purge_leaves_only_the_word_that_it_is_gone(factory: Factory<'_>) {
             rig.emit(emit(n, at));
         }
     }
+    // More bytes than one step takes.
+    for at in 30..37 {
+        rig.emit(Unit::Emit(event(&did(1), EventKind::Commit, at, 1 << 20)));
+    }
     let others: Vec<_> = rig.events().into_iter().filter(|e| e.did == did(0)).collect();
     let seq = rig.emit(Unit::Emit(event(&did(1), EventKind::Account, 50, 3)));
     block_on(crate::view::purge(&*rig.store, &did(1), "its owner deleted it", 9)).unwrap();
