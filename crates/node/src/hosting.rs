@@ -82,17 +82,15 @@ pub async fn open(config: &Config, dir: &Path, parts: Parts) -> anyhow::Result<O
 pub async fn next(store: &Arc<dyn Store>, host: &Host, program: &str) -> anyhow::Result<String> {
     let config = host.config();
     let domain = config.handle_domains.first().map_or(".example.com", String::as_str);
+    let line = |command: &str, what: &str| format!("{program} {command:<25}   {what}");
     let first = match (store.logins(None, 1).await?.is_empty(), config.invite_required) {
         (true, _) => {
-            format!("{program} account create you{domain} --email YOU@EXAMPLE.COM   the first account")
+            line(&format!("account create you{domain} --email YOU@EXAMPLE.COM"), "the first account")
         }
-        (false, true) => {
-            format!("{program} invite create                   a code with which somebody signs up")
-        }
-        (false, false) => format!("{program} account list                    who is hosted here"),
+        (false, true) => line("invite create", "a code with which somebody signs up"),
+        (false, false) => line("account list", "who is hosted here"),
     };
-    let second =
-        format!("{program} doctor                          what does not work yet, and how to mend it");
+    let second = line("doctor", "what does not work yet, and how to mend it");
     Ok(format!("{first}\n\x20            {second}"))
 }
 

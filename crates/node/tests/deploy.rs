@@ -130,7 +130,10 @@ fn caddy_accepts_its_examples_and_passes_requests_on() {
         // Without certificates: the sites by plain HTTP, all other lines stay.
         let text = read(name)
             .replace("{\n\ton_demand_tls", "{\n\tadmin off\n\ton_demand_tls")
-            .replace("archive.example.com {", &format!("{{\n\tadmin off\n}}\nhttp://archive.example.com:{port} {{"))
+            .replace(
+                "archive.example.com {",
+                &format!("{{\n\tadmin off\n}}\nhttp://archive.example.com:{port} {{"),
+            )
             .replace("pds.example.com, *.pds", &format!("http://pds.example.com:{port}, http://*.pds"))
             .replace("*.pds.example.com {", &format!("*.pds.example.com:{port} {{"))
             .replace("\ttls {\n\t\ton_demand\n\t}\n", "")

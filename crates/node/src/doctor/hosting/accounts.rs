@@ -22,7 +22,7 @@ pub(super) async fn all(config: &Config, host: &Host) -> Vec<Check> {
     let active: Vec<&Login> =
         logins.iter().filter(|login| login.deactivated_at.is_none() && login.takedown.is_none()).collect();
     if active.is_empty() {
-        let first = "no account is hosted yet: `p2pds account create HANDLE --email ADDRESS`";
+        let first = "no active account is hosted: `p2pds account create HANDLE --email ADDRESS` makes one";
         return vec![Check::skipped("handles", first)];
     }
     vec![handles(config, host, &active).await, identities(host, &active).await]
