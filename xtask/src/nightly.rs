@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 13] = [
+const PROOFS: [Proof; 14] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -44,6 +44,11 @@ const PROOFS: [Proof; 13] = [
         name: "kills of the store while it gives event numbers",
         test: "events",
         counts: &[("P2PDS_EVENT_KILLS", 500)],
+    },
+    Proof {
+        name: "kills of a promotion beside the reference PLC directory",
+        test: "host_promote",
+        counts: &[("P2PDS_PROMOTE_KILLS", 200)],
     },
     Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
     Proof {

@@ -270,7 +270,9 @@ fn killed_at_any_moment_it_ends_in_the_same_state() {
             break running.wait(Duration::from_secs(60)).unwrap().expect(0).unwrap();
         }
         running.kill().unwrap();
-        (wait, kills) = (wait + 5 + wait * need::count("P2PDS_PROMOTE_GROWTH", 30) / 100, kills + 1);
+        // Each time a little later; more kills, smaller steps.
+        let step = 5 + wait * 240 / (100 * need::count("P2PDS_PROMOTE_KILLS", 8));
+        (wait, kills) = (wait + step, kills + 1);
     };
     println!("killed {kills} times");
     assert!(kills >= 3, "killed {kills} times: {ended}");
