@@ -276,7 +276,8 @@ fn a_submitted_operation_must_make_the_account_usable_here() {
     let operation = here.check(&here.signed(here.good())).unwrap();
     assert!(super::sign::check_next(&here.log, &operation, NOW).is_ok());
     let other = key(3).public_key();
-    let cases: [(&str, fn(&mut Data, &p2pds_crypto::PublicKey)); 6] = [
+    type Spoil = fn(&mut Data, &p2pds_crypto::PublicKey);
+    let cases: [(&str, Spoil); 6] = [
         ("rotation key", |data, other| data.rotation_keys = vec![other.to_did_key()]),
         ("endpoint", |data, _| data.set_pds("https://pds.example.com/")),
         ("type", |data, _| data.services.values_mut().for_each(|s| s.kind = "Other".into())),
