@@ -1,6 +1,7 @@
 //! Lists of an account: records newest key first, blobs, what is known of it.
 
 use p2pds_ipld::Cid;
+use p2pds_store::hosting::Newest;
 use p2pds_store::{BlobFilter, BlobRow, BlobState, RecordRow, RecordsQuery};
 use p2pds_syntax::{Did, Nsid, RecordPath, Tid};
 
@@ -119,6 +120,19 @@ impl Reading {
         beyond: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<RecordRow>, bool), Refusal> {
+        let newest = Newest {
+            repo: seen.repo.id,
+            at: seen.head.rev,
+            collection: collection.clone(),
+            before: beyond.map(str::to_owned),
+            limit,
+            max_bytes: PAGE_BYTES,
+        };
+        if let Some(rows) = self.store.newest(newest).await? {
+            let full = rows.len() >= limit || bytes(&rows) >= PAGE_BYTES;
+            return Ok((rows, full));
+        }
+        // The head has moved since it was looked at: what it was is put together from the history.
         let until =
             beyond.map_or_else(|| end_of(collection), |rkey| format!("{collection}/{rkey}").into_bytes());
         let keys = self.last_keys(seen, format!("{collection}/").as_bytes(), &until, limit).await?;

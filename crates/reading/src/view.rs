@@ -54,10 +54,39 @@ impl Reading {
     /// # Errors
     /// [`Refusal`].
     pub async fn head(&self, viewer: Viewer, did: &Did) -> Result<(Account, Head), Refusal> {
-        let account = self.account(viewer, did).await?;
-        let repo = self.store.live_repo(did).await?.ok_or_else(|| Refusal::Nothing(did.clone()))?;
+        let (account, repo) = self.live(viewer, did).await?;
         let head = repo.head.ok_or_else(|| Refusal::Nothing(did.clone()))?;
         Ok((account, head))
+    }
+
+    /// An account that this viewer may read, and its live repo, in one look.
+    async fn live(&self, viewer: Viewer, did: &Did) -> Result<(Account, Repo), Refusal> {
+        let found = self.store.served(did).await?;
+        let (account, repo) = found.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
+        self.judge(viewer, &account).await?;
+        Ok((account, repo.ok_or_else(|| Refusal::Nothing(did.clone()))?))
+    }
+
+    /// One record of an account that this viewer may read, without a look at the tree.
+    ///
+    /// # Errors
+    /// [`Refusal`]; damaged bytes are never given out.
+    pub async fn current_record(
+        &self,
+        viewer: Viewer,
+        did: &Did,
+        path: &RecordPath,
+    ) -> Result<(Account, Head, RecordRow), Refusal> {
+        let found = self.store.served_record(did, path).await?;
+        let (account, repo, row) = found.ok_or_else(|| Refusal::NoAccount(did.clone()))?;
+        self.judge(viewer, &account).await?;
+        let head = repo.and_then(|repo| repo.head).ok_or_else(|| Refusal::Nothing(did.clone()))?;
+        let row = row.ok_or_else(|| Refusal::NoRecord { did: did.clone(), path: path.clone() })?;
+        self.not_blocked(viewer, &row.cid).await?;
+        if row.damaged {
+            return Err(Refusal::Damaged { did: did.clone(), what: format!("record {path}") });
+        }
+        Ok((account, head, row))
     }
 
     /// Whether this viewer may read an account, by what is stored of it and what its owner declared.
@@ -88,8 +117,7 @@ impl Reading {
     }
 
     async fn view_once(&self, viewer: Viewer, did: &Did) -> Result<View, Refusal> {
-        let account = self.account(viewer, did).await?;
-        let repo = self.store.live_repo(did).await?.ok_or_else(|| Refusal::Nothing(did.clone()))?;
+        let (account, repo) = self.live(viewer, did).await?;
         let head = repo.head.clone().ok_or_else(|| Refusal::Nothing(did.clone()))?;
         let spine = match self.shared.spines.get(repo.id, head.rev) {
             Some(spine) if spine.root() == head.data => spine,

@@ -8,6 +8,7 @@ mod links;
 mod listing;
 mod login;
 mod reserved;
+mod served;
 
 pub use accounts::{
     AccountsApplied, AccountsStore, AccountsUnit, AppPasswordRow, AuditRow, EmailTokenRow, InviteOrder,
@@ -19,6 +20,7 @@ pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
 pub use reserved::{ReservedKey, ReservedStore, ReservedUnit};
+pub use served::{Newest, ServedStore};
 
 use p2pds_syntax::Did;
 
@@ -75,7 +77,15 @@ impl HostingUnit {
 
 /// All that a store reads for hosted accounts: the parts' traits together.
 pub trait HostingStore:
-    EventStore + CopyStore + LoginStore + AccountsStore + LinkStore + ReservedStore + ListingStore + BlobsStore
+    EventStore
+    + CopyStore
+    + LoginStore
+    + AccountsStore
+    + LinkStore
+    + ReservedStore
+    + ListingStore
+    + BlobsStore
+    + ServedStore
 {
 }
 
@@ -87,7 +97,8 @@ impl<
         + LinkStore
         + ReservedStore
         + ListingStore
-        + BlobsStore,
+        + BlobsStore
+        + ServedStore,
 > HostingStore for T
 {
 }

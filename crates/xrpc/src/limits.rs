@@ -27,6 +27,8 @@ const REPOS_EACH: u32 = 4;
 const HEAVY: usize = 32;
 /// Other expensive requests at a time of one caller.
 const HEAVY_EACH: u32 = 8;
+/// Requests that cost a page of records or a proof at a time, of all.
+const USUAL: usize = 256;
 /// An expensive request waits this long for its turn.
 const TURN: Duration = Duration::from_secs(5);
 
@@ -51,6 +53,7 @@ pub struct Limits {
     callers: Callers,
     repos: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    usual: Arc<Semaphore>,
 }
 
 /// How much is left for a caller.
@@ -118,6 +121,7 @@ impl Limits {
             callers: Callers::default(),
             repos: Arc::new(Semaphore::new(REPOS)),
             heavy: Arc::new(Semaphore::new(HEAVY)),
+            usual: Arc::new(Semaphore::new(USUAL)),
         }
     }
 
@@ -217,6 +221,19 @@ impl Limits {
         let place = tokio::time::timeout(TURN, Arc::clone(&self.heavy).acquire_owned()).await;
         let place = place.ok().and_then(Result::ok).ok_or_else(busy)?;
         self.hold(asked.from, Sort::Heavy, place).ok_or_else(busy)
+    }
+
+    /// A place for a request that costs a page of records or a proof: others wait for it, nobody is turned away for
+    /// having several.
+    ///
+    /// # Errors
+    /// None came free.
+    pub async fn usual(&self) -> Result<OwnedSemaphorePermit, XrpcError> {
+        let place = tokio::time::timeout(TURN, Arc::clone(&self.usual).acquire_owned()).await;
+        place.ok().and_then(Result::ok).ok_or_else(|| {
+            metrics::counter!("p2pds_serving_limited_total", "limit" => "usual").increment(1);
+            XrpcError::too_many(1, "too many such requests at a time; try again later")
+        })
     }
 
     fn hold(&self, address: IpAddr, sort: Sort, place: OwnedSemaphorePermit) -> Option<Held> {

@@ -227,7 +227,11 @@ pub const CATALOGUE: &[Metric] = &[
         "Streams that ended: `gone`, `closed`, `stopping`, `trouble`, `protocol`, or the protocol's error, such as `ConsumerTooSlow`.",
     ),
     gauge("p2pds_firehose_consumers", &[], "Consumers of the firehose that listen now."),
-    counter("p2pds_firehose_forgotten_total", &[], "Events forgotten because their time was over, or for want of space."),
+    counter(
+        "p2pds_firehose_forgotten_total",
+        &[],
+        "Events forgotten because their time was over, or for want of space.",
+    ),
     counter("p2pds_firehose_frames_total", &[], "Events sent to consumers of the firehose."),
     gauge("p2pds_firehose_seq", &[], "Number of the newest event."),
     gauge("p2pds_firehose_stored_bytes", &[], "Bytes of the events that are kept."),
@@ -275,7 +279,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "p2pds_serving_limited_total",
         &["limit"],
-        "Requests refused for a limit: `requests`, `unknown` (CIDs), `repos`, `heavy` (at a time), or a rule of single methods such as `login` or `writes`.",
+        "Requests refused for a limit: `requests`, `unknown` (CIDs), `repos`, `heavy` and `usual` (at a time), or a rule of single methods such as `login` or `writes`.",
     ),
 ];
 

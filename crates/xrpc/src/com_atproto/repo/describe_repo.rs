@@ -16,7 +16,7 @@ use crate::reply;
 /// Answers it.
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
     let did = account(&door, &asked.params.at_identifier("repo")?).await?;
-    let _held = door.limits.heavy(&asked).await?;
+    let _held = door.limits.usual().await?;
     let known = door.reading.describe(asked.viewer, &did).await?;
     let document = match &door.host {
         // Its document changes here, and is asked for when it is old.

@@ -32,9 +32,9 @@ pub async fn handle(
 async fn here(door: &Xrpc, asked: &Asked) -> Result<Response, XrpcError> {
     let did = account(door, &asked.params.at_identifier("repo")?).await?;
     let (path, wanted) = (path(asked)?, asked.params.cid("cid")?);
-    let seen = door.reading.view(asked.viewer, &did).await?;
     let none = || XrpcError::absent("RecordNotFound", format!("Could not locate record: at://{did}/{path}"));
-    let row = door.reading.served_record(asked.viewer, &seen, &path).await.map_err(|refusal| {
+    let found = door.reading.current_record(asked.viewer, &did, &path).await;
+    let (account, head, row) = found.map_err(|refusal| {
         let error = XrpcError::from(refusal);
         if error.name == "BlockNotFound" { none() } else { error }
     })?;
@@ -46,5 +46,5 @@ async fn here(door: &Xrpc, asked: &Asked) -> Result<Response, XrpcError> {
     {
         return Err(none());
     }
-    Ok(reply::json(&seen, view(&did, &row).ok_or_else(none)?))
+    Ok(reply::json_of(&account, head.rev, view(&did, &row).ok_or_else(none)?))
 }
