@@ -1,8 +1,8 @@
 //! Accepting connections, with named limits and an orderly end.
 //!
 //! Nobody waits for a place: a caller with too many connections is turned away at once, and when all places are taken
-//! the connection that has been idle for longest makes room. So thousands of connections that say nothing keep nobody
-//! out who has a question.
+//! the connection that has been idle for longest makes room, or else one whose request is still arriving. So thousands
+//! of connections that say nothing keep nobody out who has a question.
 
 mod patient;
 mod places;
@@ -81,9 +81,10 @@ async fn one(stream: TcpStream, address: IpAddr, router: Router, place: Place, m
     let routes = TowerToHyperService::new(router);
     let activity = place.activity();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (routes, busy) = (routes.clone(), activity.begin());
+        let (routes, busy, activity) = (routes.clone(), activity.begin(), activity.clone());
         async move {
-            let mut request: Request = request.map(Body::new);
+            let mut request: Request =
+                request.map(|body| Body::new(places::Arriving::new(Body::new(body), &activity)));
             request.extensions_mut().insert(PeerAddress(address));
             let response: Response = routes.call(request).await?;
             // Busy until the last byte of the answer is handed over.

@@ -20,6 +20,8 @@ pub const MAX_OF_ONE: usize = 64;
 struct Line {
     /// Requests that are being answered.
     busy: Arc<AtomicUsize>,
+    /// Those of them whose body is still to come.
+    arriving: Arc<AtomicUsize>,
     /// Told when the connection is to make room.
     wanted: Arc<Notify>,
 }
@@ -49,7 +51,12 @@ impl Places {
             }
             if table.lines.len() >= MAX_CONNECTIONS {
                 let idle = |line: &Line| line.busy.load(Ordering::Acquire) == 0;
-                let oldest = table.lines.iter().find(|(_, line)| idle(line)).map(|(number, _)| *number)?;
+                // Bodies that never end would hold all places otherwise; the oldest of them gives way last.
+                let arriving = |line: &Line| line.arriving.load(Ordering::Acquire) > 0;
+                let mut lines = table.lines.iter();
+                let found = lines.find(|(_, line)| idle(line));
+                let found = found.or_else(|| table.lines.iter().find(|(_, line)| arriving(line)));
+                let oldest = found.map(|(number, _)| *number)?;
                 // Its own end then frees its count.
                 table.lines.remove(&oldest).inspect(|line| line.wanted.notify_one());
             }
@@ -81,7 +88,7 @@ impl Place {
 
     /// Where requests are noted.
     pub fn activity(&self) -> Activity {
-        Activity(Arc::clone(&self.line.busy))
+        Activity { busy: Arc::clone(&self.line.busy), arriving: Arc::clone(&self.line.arriving) }
     }
 }
 
@@ -101,13 +108,22 @@ impl Drop for Place {
 
 /// Counts the requests of a connection.
 #[derive(Debug, Clone)]
-pub struct Activity(Arc<AtomicUsize>);
+pub struct Activity {
+    busy: Arc<AtomicUsize>,
+    arriving: Arc<AtomicUsize>,
+}
 
 impl Activity {
     /// A request begins.
     pub fn begin(&self) -> Busy {
-        self.0.fetch_add(1, Ordering::AcqRel);
-        Busy(Arc::clone(&self.0))
+        self.busy.fetch_add(1, Ordering::AcqRel);
+        Busy(Arc::clone(&self.busy))
+    }
+
+    /// The body of a request begins to come.
+    pub fn arrives(&self) -> Busy {
+        self.arriving.fetch_add(1, Ordering::AcqRel);
+        Busy(Arc::clone(&self.arriving))
     }
 }
 
@@ -118,6 +134,45 @@ pub struct Busy(Arc<AtomicUsize>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A request's body, which is arriving until its last byte is here or nobody wants it.
+#[derive(Debug)]
+pub struct Arriving {
+    body: Body,
+    coming: Option<Busy>,
+}
+
+impl Arriving {
+    /// The same body.
+    pub fn new(body: Body, activity: &Activity) -> Self {
+        let coming = (!body.is_end_stream()).then(|| activity.arrives());
+        Self { body, coming }
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
+            self.coming = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -174,6 +229,22 @@ mod tests {
         drop(held);
         assert!(Places::take(&places, address(1), false).is_some());
         assert!(places.0.lock().unwrap().of.is_empty());
+    }
+
+    #[tokio::test]
+    async fn bodies_that_never_end_make_room_when_nobody_is_idle() {
+        let places = Arc::new(Places::default());
+        let held: Vec<_> = (0..MAX_CONNECTIONS)
+            .map(|n| Places::take(&places, address(u32::try_from(n).unwrap()), false).unwrap())
+            .collect();
+        let busy: Vec<_> = held.iter().map(|place| place.activity().begin()).collect();
+        assert!(Places::take(&places, address(9_999_999), false).is_none(), "all are being answered");
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let coming = Arriving::new(body, &held[7].activity());
+        let none = Arriving::new(Body::empty(), &held[3].activity());
+        let new = Places::take(&places, address(9_999_999), false).unwrap();
+        held[7].wanted().await;
+        drop((coming, none, new, busy));
     }
 
     #[tokio::test]
