@@ -1,5 +1,6 @@
 //! Commands about hosted accounts, invites, mail and moderation.
 
+mod lines;
 mod secret;
 mod subject;
 
@@ -14,6 +15,7 @@ use crate::node::engine::Engine;
 use crate::operator::Failure;
 use crate::operator::answer::Answer;
 
+pub use lines::{AuditLine, Done, HostedDetails, HostedLine, InviteLine, Made, MailLine, MailText};
 pub use secret::Secret;
 
 /// Lines of a list.
@@ -139,139 +141,6 @@ pub enum Ask {
         /// Where to.
         address: String,
     },
-}
-
-/// A hosted account in a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct HostedLine {
-    /// DID.
-    pub did: String,
-    /// Handle.
-    pub handle: Option<String>,
-    /// Address.
-    pub email: Option<String>,
-    /// Whether that is confirmed.
-    pub email_confirmed: bool,
-    /// `active`, `deactivated` or `takendown`.
-    pub status: String,
-    /// When it was made, microseconds since 1970.
-    pub created_at: i64,
-    /// When it will be deleted.
-    pub delete_after: Option<i64>,
-    /// Records.
-    pub records: u64,
-    /// Bytes of its records and blobs.
-    pub bytes: u64,
-}
-
-/// A hosted account in detail.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct HostedDetails {
-    /// As in a list.
-    #[serde(flatten)]
-    pub line: HostedLine,
-    /// The takedown's reference.
-    pub takedown: Option<String>,
-    /// Its signing key as did:key.
-    pub signing_key: String,
-    /// Sessions that go on.
-    pub sessions: usize,
-    /// Names of its app passwords.
-    pub app_passwords: Vec<String>,
-    /// Who invited it.
-    pub invited_by: Option<String>,
-    /// Codes that it may give away.
-    pub invites: Vec<InviteLine>,
-    /// Whether it gets no more of them.
-    pub invites_disabled: bool,
-    /// What of it is taken down.
-    pub hidden: Vec<String>,
-}
-
-/// An account that was made, or got a new password.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Made {
-    /// DID.
-    pub did: String,
-    /// Handle.
-    pub handle: String,
-    /// The password, if it was made here: told this once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password: Option<Secret>,
-}
-
-/// An invite code.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct InviteLine {
-    /// The code.
-    pub code: String,
-    /// For how many accounts it is good.
-    pub uses: u32,
-    /// How many used it.
-    pub used: u32,
-    /// Switched off.
-    pub disabled: bool,
-    /// Whose it is.
-    pub owner: String,
-    /// When it was made.
-    pub created_at: i64,
-}
-
-/// A mail that waits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MailLine {
-    /// Its number.
-    pub id: i64,
-    /// Where it goes.
-    pub to: String,
-    /// What kind it is.
-    pub kind: String,
-    /// When it was written.
-    pub created_at: i64,
-    /// How often it was tried.
-    pub tries: u32,
-    /// `waiting`, `for the operator`, `given up`.
-    pub state: String,
-    /// Why the last try failed.
-    pub last_error: Option<String>,
-}
-
-/// A mail with its text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MailText {
-    /// As in the list.
-    #[serde(flatten)]
-    pub line: MailLine,
-    /// Its subject.
-    pub subject: String,
-    /// Its text.
-    pub text: Secret,
-}
-
-/// One act.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct AuditLine {
-    /// When.
-    pub at: i64,
-    /// Who.
-    pub who: String,
-    /// What.
-    pub what: String,
-    /// To whom.
-    pub did: Option<String>,
-    /// To what of it.
-    pub subject: String,
-    /// How.
-    pub detail: String,
-}
-
-/// Something was done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Done {
-    /// To what.
-    pub subject: String,
-    /// What, in words.
-    pub done: String,
 }
 
 impl From<HostError> for Failure {
