@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 14] = [
+const PROOFS: [Proof; 15] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -37,6 +37,11 @@ const PROOFS: [Proof; 14] = [
         name: "kills of a node that follows the reference PDS live",
         test: "live_kills",
         counts: &[("P2PDS_LIVE_KILLS", 1_000)],
+    },
+    Proof {
+        name: "consumers of the firehose that do not read",
+        test: "host_firehose",
+        counts: &[("P2PDS_STALLED", 1_000), ("P2PDS_OLD_CURSORS", 200), ("P2PDS_STALLED_EVENTS", 5_000)],
     },
     Proof { name: "half-open connections", test: "serving", counts: &[("P2PDS_HALF_OPEN", 5_000)] },
     Proof { name: "deep check under SIGKILL", test: "upkeep", counts: &[("P2PDS_SCRUB_KILLS", 20)] },

@@ -157,7 +157,15 @@ impl Relay {
         let log = self.log();
         let bad = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR"));
         let away = ["dialing failed", "host connection failed", "websocket", "EOF"];
-        bad.filter(|line| !away.iter().any(|word| line.contains(word))).map(str::to_owned).collect()
+        // After a reconnection it asks for its last event once more, and drops it.
+        let twice = |line: &&str| {
+            serde_json::from_str::<Value>(line)
+                .is_ok_and(|said| said["rev"].is_string() && said["rev"] == said["prevRev"])
+        };
+        bad.filter(|line| !away.iter().any(|word| line.contains(word)))
+            .filter(|line| !twice(line))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// What it says of the host.

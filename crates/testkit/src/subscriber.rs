@@ -19,6 +19,8 @@ pub struct Subscriber {
     pub closed: Option<u16>,
     /// Number of the last event.
     pub seq: u64,
+    /// The pieces of a message so far.
+    begun: Vec<u8>,
 }
 
 impl Subscriber {
@@ -72,7 +74,7 @@ impl Subscriber {
             stream.read_exact(&mut body)?;
             bail!("{} {}", answer.lines().next().unwrap_or_default(), String::from_utf8_lossy(&body));
         }
-        Ok(Self { stream, closed: None, seq: 0 })
+        Ok(Self { stream, closed: None, seq: 0, begun: Vec::new() })
     }
 
     /// The next message; `None` after a goodbye, or when the connection ended. Pings are answered.
@@ -105,7 +107,11 @@ impl Subscriber {
             let mut payload = vec![0; usize::try_from(length)?];
             self.stream.read_exact(&mut payload)?;
             match head[0] {
-                0x82 => {
+                // Relays send messages in pieces.
+                0x01 | 0x02 => self.begun = payload,
+                0x00 => self.begun.extend(payload),
+                0x82 | 0x80 => {
+                    let payload = [std::mem::take(&mut self.begun), payload].concat();
                     if let Ok(Some(seq)) = decode(&payload).map(|frame| frame.seq()) {
                         self.seq = seq;
                     }

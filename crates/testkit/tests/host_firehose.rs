@@ -279,3 +279,63 @@ fn cursors_and_consumers_of_every_kind() {
     assert_eq!(back.seq, 12, "no number twice, none left out");
     host.stop().unwrap();
 }
+
+/// Memory of the node's own, in bytes.
+fn memory(host: &Hosted) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid().unwrap())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn consumers_that_do_not_read_cost_little_and_hold_nobody_up() {
+    let Some(network) = network() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("PDS_MAX_SUBSCRIPTION_BUFFER", "20")];
+    let mut host = Hosted::start(&network, &dir.path().join("data"), &settings).unwrap();
+    let alice = host.sign_up(&network, "alice-stalled").unwrap();
+    let record = |n: u64| json!({"$type": lives::THING, "n": n, "text": "x".repeat(40_000)});
+    for n in 0..50 {
+        alice.create(lives::THING, &record(n)).unwrap();
+    }
+    let before = memory(&host);
+    let (stalled, old) = (need::count("P2PDS_STALLED", 60), need::count("P2PDS_OLD_CURSORS", 20));
+    let mut live = Subscriber::open(&host.url, None).unwrap();
+    let mut idle = Vec::new();
+    for n in 0..stalled + old {
+        let cursor = (n >= stalled).then_some("0");
+        idle.push(Subscriber::open(&host.url, cursor).unwrap());
+    }
+    let (mut slowest, mut most) = (std::time::Duration::ZERO, 0);
+    for n in 0..need::count("P2PDS_STALLED_EVENTS", 200) {
+        let written = alice.create(lives::THING, &record(n)).unwrap();
+        let answered = std::time::Instant::now();
+        let frame = live.next().unwrap().expect("the one who reads is not held up");
+        slowest = slowest.max(answered.elapsed());
+        let Frame::Commit(frame) = decode(&frame).unwrap() else { panic!("a commit") };
+        assert!(written.uri.ends_with(frame.event.ops[0].path.as_str()));
+        most = most.max(memory(&host));
+    }
+    let grown = most.saturating_sub(before);
+    println!(
+        "{stalled} stalled and {old} old consumers: {} KiB more, a frame after {slowest:?} at most",
+        grown >> 10
+    );
+    assert!(grown < 64 << 20, "{grown} bytes");
+    // Whoever begins to read finds everything in order, whether he was sent away meanwhile or not.
+    for stream in idle.iter_mut().skip(usize::try_from(stalled).unwrap()) {
+        let mut last = 0;
+        while let Ok(Some(bytes)) = stream.next() {
+            let Some(seq) = decode(&bytes).unwrap().seq() else { break };
+            assert!(seq == last + 1, "{seq} after {last}");
+            last = seq;
+            if seq == live.seq {
+                break;
+            }
+        }
+        assert!(last > 0);
+    }
+    drop(idle);
+    let ended = host.stop().unwrap();
+    assert!(!ended.stderr.contains("panicked"), "{ended}");
+}

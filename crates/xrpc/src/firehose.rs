@@ -8,6 +8,7 @@
 //! Bounds, for each consumer: two pages on the way, one frame when it takes nothing for a second. For all together:
 //! [`MOST_SOCKETS`], and the memory for stored pages of [`p2pds_host::firehose`].
 
+mod feed;
 mod handshake;
 mod inbound;
 mod outbound;

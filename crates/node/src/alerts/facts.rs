@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use p2pds_archive::schedule;
+use p2pds_archive::{Condition, schedule};
 use p2pds_store::{AfterFinding, Finding, Origin};
 use p2pds_syntax::Did;
 
@@ -68,7 +68,8 @@ impl Gatherer {
         }
         let store = &self.engine.store;
         let stats = store.stats().await?;
-        let conditions = self.engine.archive.conditions().all();
+        let mut conditions = self.engine.archive.conditions().all();
+        conditions.extend(self.relays().await?);
         self.spoken.extend(conditions.iter().map(|condition| Key {
             kind: condition.kind.clone(),
             did: None,
@@ -96,6 +97,25 @@ impl Gatherer {
         };
         let faults = derive::faults(&facts, &self.limits);
         Ok((faults, self.unknown()))
+    }
+
+    /// Whether relays follow the accounts that are hosted here, as far as they were asked.
+    async fn relays(&self) -> anyhow::Result<Vec<Condition>> {
+        let Some(host) = &self.engine.host else { return Ok(Vec::new()) };
+        let relays = host.relays().await?.into_iter();
+        let looked_at = relays.filter(|relay| relay.notes.checked_at.is_some());
+        let detail = |why: String| {
+            format!(
+                "the relay {why}; what is posted here is not seen elsewhere. `p2pds doctor` looks at what relays need"
+            )
+        };
+        Ok(looked_at
+            .map(|relay| Condition {
+                kind: "relay-lost".to_owned(),
+                subject: relay.relay,
+                detail: relay.notes.lost_at.and(relay.last_error).map(detail),
+            })
+            .collect())
     }
 
     /// Whoever raises a condition says within minutes of the start whether it holds; until then its alert stays.

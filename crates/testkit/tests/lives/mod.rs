@@ -7,7 +7,7 @@ use p2pds_testkit::oracle::{Account, Network, Options, POST, Write, bulk_key, im
 use serde_json::{Value, json};
 
 /// A collection that nobody knows.
-const THING: &str = "com.example.thing";
+pub const THING: &str = "com.example.thing";
 
 /// A PLC directory and a name server.
 pub fn network() -> Option<Network> {
