@@ -44,6 +44,8 @@ const WORK: &str = "backup";
 const VERBATIM: &str = "verbatim";
 /// Directory of the node's keys.
 const KEYS: &str = "keys";
+/// What is left free beside the copy, for the node that goes on writing.
+const SPARE: u64 = 64 << 20;
 /// The marker of a directory in which a backup is being made for the first time.
 const BEGUN: &str = ".p2pds-backup";
 
@@ -111,6 +113,7 @@ impl Recovery {
     ) -> RecoveryResult<BackupReport> {
         let begun = Instant::now();
         let store = self.archive().store();
+        self.room(store.stats().await?.db_bytes)?;
         let counter = progress.begin(Phase::Export, Unit::Bytes, None, "copying the database");
         let copy = {
             let work = work.to_owned();
@@ -159,6 +162,19 @@ impl Recovery {
             sealed: options.sealing.word().to_owned(),
             milliseconds: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+
+    /// Whether a second database fits beside the first for a while.
+    fn room(&self, need: u64) -> RecoveryResult<()> {
+        let dir = self.archive().data_dir();
+        let need = need.saturating_add(SPARE);
+        match p2pds_blobs::space(dir) {
+            Ok(space) if space.free < need => {
+                Err(RecoveryError::NoRoom { dir: dir.to_owned(), need, free: space.free })
+            }
+            // A disk that does not say how much is free says it when it is full.
+            _ => Ok(()),
+        }
     }
 
     /// How many accounts are hosted here.
