@@ -21,7 +21,6 @@ const FILES: u64 = 16_384;
 ///
 /// # Errors
 /// Settings that do not go together.
-#[must_use]
 pub fn door(engine: &Engine) -> Result<Arc<Xrpc>, Failure> {
     let settings = XrpcConfig { archive_only: engine.host.is_none(), ..settings(&engine.config)? };
     Ok(Arc::new(Xrpc::new(engine.reading.clone(), settings).with_host(engine.host.clone())))
