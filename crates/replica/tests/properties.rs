@@ -97,8 +97,11 @@ fn follow<'a>(frames: impl IntoIterator<Item = &'a Vec<u8>>, fetched: Option<Hea
     state
 }
 
+/// Kind, number, text, blocks, operations, and whether what may be missing is there.
+type Numbered = (u8, u64, String, Vec<u8>, Vec<(u8, String)>, bool);
+
 /// A frame of any kind that has a number, with fields of any size.
-fn numbered() -> impl Strategy<Value = (u8, u64, String, Vec<u8>, Vec<(u8, String)>, bool)> {
+fn numbered() -> impl Strategy<Value = Numbered> {
     let ops = prop::collection::vec((0u8..3, "[a-z0-9]{1,40}"), 0..200);
     let blocks = prop::collection::vec(any::<u8>(), 0..2_000);
     (0u8..4, 0..=MAX_SEQ, "[ -~]{0,80}", blocks, ops, any::<bool>())
