@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 15] = [
+const SIDEWAYS: [(&str, &str, &str); 16] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
@@ -30,6 +30,7 @@ const SIDEWAYS: [(&str, &str, &str); 15] = [
     ("host", "directory", "a sign-in from elsewhere is checked against its identity"),
     ("host", "reading", "an account reads its own data as everybody reads"),
     ("recovery", "host", "promotion makes an archived account a hosted one"),
+    ("recovery", "directory", "a drill has an identity cache of its own, which asks nobody"),
     ("recovery", "archive", "a drill proves what the archive holds"),
     ("recovery", "reading", "an export reads as everybody reads"),
     ("p2pds", "xrpc", "the node mounts the public door"),
