@@ -85,7 +85,8 @@ fn field(lexicons: &mut Lexicons, id: &str, name: &str, line: &str) -> Result<()
 /// A type that is the whole text.
 fn one(text: &str) -> Result<Value, String> {
     let (schema, rest) = kind(text)?;
-    if rest.trim().is_empty() { Ok(schema) } else { Err(format!("{rest:?} after a type")) }
+    let rest = rest.trim();
+    if rest.is_empty() { Ok(schema) } else { Err(format!("{rest:?} after a type")) }
 }
 
 /// The type at the front of the text, and what follows it.
