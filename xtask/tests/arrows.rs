@@ -43,7 +43,8 @@ const RESERVED: [(&str, &[&str]); 10] = [
     ("libp2p", &["net-libp2p"]),
     ("iroh", &["net-iroh"]),
     ("object_store", &["blobs"]),
-    ("reqwest", &["net"]),
+    // `blobs` hands it to object_store: the S3 service is the operator's own, and may have a private address.
+    ("reqwest", &["net", "blobs"]),
     ("hickory-resolver", &["net"]),
     ("tokio-tungstenite", &["net"]),
     ("axum", &["p2pds", "xrpc", "web"]),

@@ -205,7 +205,7 @@ impl Host {
                 tracing::info!(event = "host.single-user", %did, handle = %single.handle, "the account is here");
             }
             Err(error) => tracing::warn!(
-                event = "host.single-user", %did, handle = %single.handle, key = login.signing_did_key, %error,
+                event = "host.single-user-away", %did, handle = %single.handle, key = login.signing_did_key, %error,
                 "the account is here and not active, because its document does not point here yet: put this key and \
                  this host's address into it, then call com.atproto.server.activateAccount with AUTH_TOKEN",
             ),

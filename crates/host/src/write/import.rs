@@ -340,7 +340,7 @@ fn moved(error: StoreError) -> HostError {
 /// Drops a repo that nobody sees. What is left after a crash is dropped by the job.
 async fn drop_repo(store: &dyn Store, did: &Did, repo: RepoId) {
     if let Err(error) = view::drop_repo(store, did, repo).await {
-        tracing::warn!(event = "host.import-left", %did, %error, "rows of an import are left and are dropped later");
+        tracing::warn!(event = "host.import-kept", %did, %error, "rows of an import are left and are dropped later");
     }
 }
 
