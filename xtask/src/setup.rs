@@ -37,6 +37,12 @@ impl Tools {
             command.env("P2PDS_ORACLE", oracle);
         }
         command.env("P2PDS_BIN", root().join("target/debug/p2pds"));
+        for (name, setting) in [("relay", "P2PDS_RELAY"), ("tap", "P2PDS_TAP")] {
+            let program = root().join(GO_DIR).join(name);
+            if std::env::var_os(setting).is_none() && program.is_file() {
+                command.env(setting, program);
+            }
+        }
     }
 }
 
@@ -88,14 +94,21 @@ fn install_oracle(shared: &std::path::Path) -> Result<Option<PathBuf>> {
     Ok(Some(dir))
 }
 
+/// For the AppView of a whole network. The server itself is not on the path.
+const POSTGRES: (&str, &str, &str) = ("psql", "postgresql", "--version");
+
 /// `strace` for the kill sweeps, `mkfs.ext4` for the power cuts. Their absence is said by the tests themselves.
 fn system_tools() {
-    let missing: Vec<&str> =
-        [("strace", "strace", "-V"), ("mkfs.ext4", "e2fsprogs", "-V"), ("python3", "python3", "-V")]
-            .into_iter()
-            .filter(|(program, _, flag)| !have(program, &[flag]))
-            .map(|(_, package, _)| package)
-            .collect();
+    let missing: Vec<&str> = [
+        ("strace", "strace", "-V"),
+        ("mkfs.ext4", "e2fsprogs", "-V"),
+        ("python3", "python3", "-V"),
+        POSTGRES,
+    ]
+    .into_iter()
+    .filter(|(program, _, flag)| !have(program, &[flag]))
+    .map(|(_, package, _)| package)
+    .collect();
     if missing.is_empty() {
         return;
     }
@@ -108,13 +121,20 @@ fn system_tools() {
 }
 
 /// Programs of others, written in Go, that tests run beside ours: name and module.
-const GO_TOOLS: &[(&str, &str)] = &[("versitygw", "github.com/versity/versitygw/cmd/versitygw@v1.8.0")];
+const GO_TOOLS: &[(&str, &str)] = &[
+    ("relay", "github.com/bluesky-social/indigo/cmd/relay@v0.0.0-20260605210604-af2fec94f34c"),
+    ("tap", "github.com/bluesky-social/indigo/cmd/tap@v0.0.0-20260605210604-af2fec94f34c"),
+    ("versitygw", "github.com/versity/versitygw/cmd/versitygw@v1.8.0"),
+];
+
+/// Where they are built.
+const GO_DIR: &str = "target/go-tools";
 
 /// Builds them into `target/go-tools` where Go is; costs nothing the second time. The tests say when one is not there.
 fn go_tools() {
-    let dir = root().join("target/go-tools");
+    let dir = root().join(GO_DIR);
     for (name, module) in GO_TOOLS {
-        if dir.join(name).is_file() || have(name, &["--version"]) || !have("go", &["version"]) {
+        if dir.join(name).is_file() || !have("go", &["version"]) {
             continue;
         }
         let _ = step(name, command("go").arg("install").arg(module).env("GOBIN", &dir));

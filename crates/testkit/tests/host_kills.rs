@@ -99,7 +99,7 @@ impl Writer {
 
     fn create(&self, account: &Account, n: u64) -> anyhow::Result<()> {
         let rkey = format!("k{n}");
-        self.asked(&[rkey.clone()], false);
+        self.asked(std::slice::from_ref(&rkey), false);
         let body = json!({"repo": account.did, "collection": POST, "rkey": rkey, "validate": false,
                           "record": post_record(&format!("number {n}"))});
         let answer = account.call("com.atproto.repo.createRecord", &body)?;
@@ -120,7 +120,7 @@ impl Writer {
 
     fn put(&self, account: &Account, n: u64) -> anyhow::Result<()> {
         let Some(rkey) = self.known(n) else { return Ok(()) };
-        self.asked(&[rkey.clone()], false);
+        self.asked(std::slice::from_ref(&rkey), false);
         let body = json!({"repo": account.did, "collection": POST, "rkey": rkey, "validate": false,
                           "record": post_record(&format!("changed {n}"))});
         let answer = account.call("com.atproto.repo.putRecord", &body)?;
@@ -131,7 +131,7 @@ impl Writer {
 
     fn delete(&self, account: &Account, n: u64) -> anyhow::Result<()> {
         let Some(rkey) = self.known(n) else { return Ok(()) };
-        self.asked(&[rkey.clone()], true);
+        self.asked(std::slice::from_ref(&rkey), true);
         let body = json!({"repo": account.did, "collection": POST, "rkey": rkey});
         let answer = account.call("com.atproto.repo.deleteRecord", &body)?;
         self.answered(&rkey, None);
@@ -164,7 +164,7 @@ impl Writer {
         record["embed"] =
             json!({"$type": "app.bsky.embed.images", "images": [{"alt": "noise", "image": blob}]});
         let rkey = format!("i{n}");
-        self.asked(&[rkey.clone()], false);
+        self.asked(std::slice::from_ref(&rkey), false);
         let body = json!({"repo": account.did, "collection": POST, "rkey": rkey, "validate": false, "record": record});
         let answer = account.call("com.atproto.repo.createRecord", &body)?;
         self.answered(&rkey, answer["cid"].as_str());

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::http;
+use p2pds_testkit::indigo::Relay;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, dying_with_parent, image, node, post_record};
 use p2pds_testkit::postgres::Postgres;
@@ -91,13 +92,18 @@ fn a_post_goes_out_and_comes_back() {
     let Some(postgres) = Postgres::start().unwrap() else { return };
     let dir = tempfile::tempdir().unwrap();
     let mut host = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
-    let appview = AppView::start(dir.path(), &network.plc, &host.url, &host.url, &postgres);
+    let relay = Relay::start(dir.path(), &network.plc, &host.url).unwrap();
+    let stream = relay.as_ref().map_or(&host.url, |relay| &relay.url);
+    let appview = AppView::start(dir.path(), &network.plc, stream, &host.url, &postgres);
     host.stop().unwrap();
     host.program = host.program.with_env([
         ("PDS_BSKY_APP_VIEW_URL".to_owned(), appview.url.clone()),
         ("PDS_BSKY_APP_VIEW_DID".to_owned(), appview.did.clone()),
     ]);
     host.begin().unwrap();
+    if let Some(relay) = &relay {
+        relay.connected(2).unwrap();
+    }
     let alice = host.sign_up(&network, "alice-network").unwrap();
     let bob = host.sign_up(&network, "bob-network").unwrap();
     bob.create(POST, &post_record("a word from bob")).unwrap();
@@ -180,6 +186,9 @@ fn a_post_goes_out_and_comes_back() {
     drop(appview);
     let answer = get(&alice, "app.bsky.feed.getTimeline", "", &[]);
     assert_eq!((answer.status, answer.json().unwrap()["error"].as_str()), (502, Some("UpstreamFailure")));
+    if let Some(relay) = &relay {
+        assert_eq!(relay.complaints(), Vec::<String>::new());
+    }
     let ended = host.stop().unwrap();
     assert!(!ended.stderr.contains("panicked"), "{ended}");
 }
