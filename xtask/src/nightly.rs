@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 15] = [
+const PROOFS: [Proof; 18] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -42,6 +42,13 @@ const PROOFS: [Proof; 15] = [
         name: "consumers of the firehose that do not read",
         test: "host_firehose",
         counts: &[("P2PDS_STALLED", 1_000), ("P2PDS_OLD_CURSORS", 200), ("P2PDS_STALLED_EVENTS", 5_000)],
+    },
+    Proof { name: "a host under SIGKILL", test: "host_kills", counts: &[("P2PDS_HOST_KILLS", 10_000)] },
+    Proof { name: "idle hosted accounts", test: "host_many", counts: &[("P2PDS_HOST_ACCOUNTS", 10_000)] },
+    Proof {
+        name: "writes beside an import",
+        test: "host_import_beside",
+        counts: &[("P2PDS_HOST_IMPORT", 2_000_000)],
     },
     Proof { name: "half-open connections", test: "serving", counts: &[("P2PDS_HALF_OPEN", 5_000)] },
     Proof { name: "deep check under SIGKILL", test: "upkeep", counts: &[("P2PDS_SCRUB_KILLS", 20)] },
