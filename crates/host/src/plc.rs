@@ -151,6 +151,13 @@ impl Host {
             }
         };
         self.directory().forget(&AtIdentifier::Did(did.clone()));
+        // The stored log is what verifying and promoting go by; of a new identity it is fetched by the node's own job.
+        if outcome.is_ok() && operation.prev().is_some() {
+            let known = self.directory().log_now(did).await;
+            if let Err(error) = known {
+                tracing::debug!(event = "plc.not-read", %did, %error, "the log could not be read back now; a job does it later");
+            }
+        }
         match &outcome {
             Ok(()) => {
                 tracing::info!(event = "plc.submitted", %did, cid = %operation.cid(), "the directory has an operation");

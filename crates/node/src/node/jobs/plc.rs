@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use p2pds_archive::Progress;
-use p2pds_archive::schedule::{Need, Rule};
+use p2pds_archive::schedule::{Level, Need, Rule};
 use p2pds_store::Account;
 use p2pds_syntax::DidMethod;
 
@@ -30,6 +30,10 @@ impl Job for Plc {
         Rule { every: self.every, parallel: 2, per_host: 2, ..Rule::default() }
     }
 
+    fn hosted(&self) -> bool {
+        true
+    }
+
     async fn account(&self, engine: &Engine, account: &Account, _now: i64) -> anyhow::Result<Option<Need>> {
         // A paused account is watched as well: that nothing is fetched of it protects nobody.
         let last = match account.did.method() {
@@ -42,6 +46,14 @@ impl Job for Plc {
 
     async fn act(&self, engine: &Engine, task: &Task, _progress: &Progress) -> Result<(), Trouble> {
         if let Task::Account(account, _) = task {
+            // Of accounts hosted here most operations are this node's own: the log is kept, and no alarm is raised.
+            if account.hosted {
+                let Some(host) = &engine.host else { return Ok(()) };
+                let words =
+                    |error: p2pds_directory::DirectoryError| Trouble::new(Level::Host, error.to_string());
+                host.directory().refresh(&account.did).await.map_err(words)?;
+                return Ok(());
+            }
             engine.archive.watch(&account.did, &self.mirrors).await?;
         }
         Ok(())
