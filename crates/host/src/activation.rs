@@ -235,7 +235,10 @@ impl Host {
         }
         let signer: Arc<dyn Signer> = Arc::new(key);
         let announce = if active { Announce::Both } else { Announce::Nothing };
-        let how = EmptyCommit { signer: Some(signer), before, announce, after: Vec::new() };
+        // What a restored backup said of its old key is over.
+        let settled =
+            Unit::ResolveFindings { did: did.clone(), kind: "signing-key".to_owned(), subject: None };
+        let how = EmptyCommit { signer: Some(signer), before, announce, after: vec![settled] };
         self.empty_commit_held(&mut held, did, how).await?;
         self.directory().forget(&AtIdentifier::Did(did.clone()));
         tracing::warn!(event = "host.key-rotated", %did, key = kept.did_key, "an account signs with a new key");

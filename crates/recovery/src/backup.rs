@@ -33,7 +33,7 @@ use crate::error::{RecoveryError, RecoveryResult};
 use crate::folder::blocking;
 use manifest::{HEADER, Header, Manifest, Part};
 pub use report::{BackupReport, RestoreReport};
-pub use restore::{RestoreOptions, restore};
+pub use restore::{RestoreOptions, is_half_restored, restore};
 pub use restored::{RESTORED, after_restore, before_all, is_restored};
 use seal::Sealer;
 pub use seal::{Opening, Passphrase, Sealing};

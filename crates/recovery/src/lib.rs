@@ -39,7 +39,7 @@ use p2pds_store::{Store, StoreResult};
 
 pub use backup::{
     BackupOptions, BackupReport, Opening, Passphrase, RESTORED, RestoreOptions, RestoreReport, Sealing,
-    after_restore, before_all, is_restored, restore,
+    after_restore, before_all, is_half_restored, is_restored, restore,
 };
 pub use error::{RecoveryError, RecoveryResult};
 pub use export::ExportOptions;

@@ -19,7 +19,7 @@ pub fn confirm(yes: bool, question: &str, word: &str) -> Result<(), Stopped> {
         writeln!(err, "{question}")?;
         return Err(Stopped::usage(
             "this erases data and nobody is there to ask",
-            "add --yes if that is what you want; --dry-run shows what would go",
+            "add --yes if that is what you want",
         ));
     }
     write!(err, "{question}\nType {word} to go on, anything else to leave everything as it is: ")?;

@@ -63,6 +63,11 @@ impl Engine {
     /// The database is damaged, newer than this program, or the disk fails.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let dir = config.data_dir();
+        if p2pds_recovery::is_half_restored(&dir) {
+            let words = format!("{} holds a restore that did not finish, and no node's data", dir.display());
+            let hint = "remove that directory, and run `p2pds restore` again into a new one";
+            return Err(Failure::new("conflict", words).hint(hint).into());
+        }
         let store = open_store(dir.clone()).await?;
         p2pds_recovery::before_all(&dir, &*store).await.map_err(Failure::from)?;
         // A data directory that was there before may be open to others: what lies in it is not.

@@ -22,6 +22,12 @@ use crate::folder::blocking;
 /// The database while it is being written: a directory that was not finished is no data directory.
 const UNFINISHED: &str = "restoring.sqlite";
 
+/// Whether a restore into this directory was interrupted: what lies there is no node's data.
+#[must_use]
+pub fn is_half_restored(dir: &Path) -> bool {
+    dir.join(UNFINISHED).exists()
+}
+
 /// Where a backup is restored to.
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {

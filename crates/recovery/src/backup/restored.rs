@@ -10,12 +10,15 @@ use std::path::Path;
 
 use p2pds_host::Host;
 use p2pds_host::write::{Announce, EmptyCommit};
-use p2pds_store::{Jump, Store, Unit};
+use p2pds_store::{Finding, Jump, Login, Store, Unit};
 use p2pds_syntax::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use super::{said, sync_dir};
 use crate::error::{RecoveryError, RecoveryResult};
+
+/// Kind of the finding about an account whose key the backup does not have.
+const OTHER_KEY: &str = "signing-key";
 
 /// The file that says that a data directory was restored and not started since.
 pub const RESTORED: &str = "restored.json";
@@ -53,6 +56,36 @@ pub async fn before_all(dir: &Path, store: &dyn Store) -> RecoveryResult<()> {
     Ok(())
 }
 
+/// The key that the identity names now, when that is another one than the backup has: the key was changed after the
+/// backup was made. An identity that cannot be asked for now is taken to be as it was.
+async fn other_key(host: &Host, login: &Login) -> Option<String> {
+    let found = host.directory().refresh(&login.did).await.ok()?;
+    let named = found.signing_key?.to_did_key();
+    (named != login.signing_did_key).then_some(named)
+}
+
+/// Says it where an operator looks: what this account signs now is believed by nobody.
+async fn name_key(store: &dyn Store, host: &Host, login: &Login, why: &str) -> RecoveryResult<()> {
+    let did = &login.did;
+    let detail = format!(
+        "{why}: nobody believes what it signs here, or it cannot sign. If this node is its host, run `p2pds account \
+         rotate-key {did}`"
+    );
+    tracing::error!(event = "backup.other-key", %did, "{detail}");
+    let at = host.now();
+    store
+        .apply(Unit::PutFinding(Finding {
+            did: did.clone(),
+            kind: OTHER_KEY.to_owned(),
+            subject: String::new(),
+            detail,
+            first_at: at,
+            last_at: at,
+        }))
+        .await?;
+    Ok(())
+}
+
 /// Makes a restored data directory fit to be heard of again. To be called before anything else writes; done again when
 /// it was interrupted. Answers how many accounts have a new commit. Changes nothing when the directory was not
 /// restored, or was started since.
@@ -81,14 +114,32 @@ pub async fn after_restore(dir: &Path, store: &dyn Store, host: Option<&Host>) -
             if store.live_repo(&login.did).await?.is_none() {
                 continue;
             }
+            if let Some(key) = other_key(host, login).await {
+                let why = format!(
+                    "its identity names the signing key {key}, and this backup is from before that key"
+                );
+                name_key(store, host, login, &why).await?;
+                continue;
+            }
             let how = EmptyCommit { announce: Announce::Sync, ..EmptyCommit::default() };
-            host.empty_commit(&login.did, how).await.map_err(|error| {
-                said(
-                    error.kind,
-                    format!("{}: no new commit could be signed after the restore: {error}", login.did),
-                )
-            })?;
-            done = done.saturating_add(1);
+            match host.empty_commit(&login.did, how).await {
+                Ok(_) => done = done.saturating_add(1),
+                // A backup without keys: everything can be read, and each account needs a new key to write.
+                Err(error) if error.kind == ErrorKind::Corrupt => {
+                    name_key(
+                        store,
+                        host,
+                        login,
+                        "its signing key was not in the backup, or node.key is another one",
+                    )
+                    .await?;
+                }
+                Err(error) => {
+                    let words =
+                        format!("{}: no new commit could be signed after the restore: {error}", login.did);
+                    return Err(said(error.kind, words));
+                }
+            }
         }
     }
     let marker = dir.join(RESTORED);
