@@ -284,6 +284,10 @@ fn media_type(text: &str) -> HostResult<String> {
     let token = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
     };
+    // What the lexicon says of the method, taken at its word: the first bytes decide.
+    if bare == "*/*" {
+        return Ok("application/octet-stream".to_owned());
+    }
     let fits = bare.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub));
     if !fits || bare.len() > MAX_MIME {
         return Err(HostError::named(
@@ -340,7 +344,7 @@ mod tests {
             ("", None),
             ("image", None),
             ("image/", None),
-            ("*/*", None),
+            ("*/*", Some("application/octet-stream")),
             ("image/png\r\nx: y", None),
             ("text/html, text/plain", None),
             (&format!("image/{}", "x".repeat(200)), None),

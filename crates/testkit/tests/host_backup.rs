@@ -146,3 +146,44 @@ fn a_restored_node_goes_on_and_is_followed() {
     let frames = told(&restored, before, &alice);
     assert_eq!(frames.iter().map(|told| (told.kind, told.seq)).collect::<Vec<_>>(), [("commit", before + 1)]);
 }
+
+#[test]
+fn without_its_keys_a_restored_node_reads_and_gets_new_ones() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let mut old = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let carol = old.sign_up(&network, "carol-backup").unwrap();
+    let kept = carol.create(POST, &post_record("before the backup")).unwrap();
+    old.program.ok(&["backup".to_owned(), path("out")]).unwrap();
+    old.stop().unwrap().expect(0).unwrap();
+    let port: u16 = old.url.rsplit(':').next().unwrap().parse().unwrap();
+    let mut restored = Hosted::prepare(&network, &dir.path().join("new"), port, &[]).unwrap();
+    restored.program.ok(&["restore".to_owned(), path("out")]).unwrap();
+
+    // What is missing is said, and what to do about it; then the node starts.
+    let refused = restored.program.run(&["serve"]).unwrap();
+    assert!(refused.code == Some(1) && refused.stderr.contains("node.key"), "{refused}");
+    let keys = dir.path().join("new/keys");
+    std::fs::create_dir_all(&keys).unwrap();
+    std::fs::write(keys.join("node.key"), "5e".repeat(32)).unwrap();
+    restored.begin().unwrap();
+    let query = [("repo", carol.did.as_str()), ("collection", POST), ("rkey", kept.rkey())];
+    assert!(carol.query("com.atproto.repo.getRecord", &query).is_ok(), "everything can be read");
+    let shown = restored.program.json(&["archive", "show", &carol.did]).unwrap().to_string();
+    assert!(shown.contains("rotate-key"), "{shown}");
+    let carol = restored.sign_in("carol-backup.test").unwrap();
+    assert!(carol.create(POST, &post_record("with no key")).is_err());
+    restored.program.ok(&["account", "rotate-key", &carol.did]).unwrap();
+    carol.create(POST, &post_record("with a new key")).unwrap();
+    let shown = restored.program.json(&["archive", "show", &carol.did]).unwrap().to_string();
+    assert!(!shown.contains("rotate-key"), "{shown}");
+
+    // A restore that was cut off is no node's data.
+    let half = dir.path().join("half");
+    std::fs::create_dir_all(&half).unwrap();
+    std::fs::write(half.join("restoring.sqlite"), "cut off").unwrap();
+    let refused = restored.program.at(&half).run(&["archive", "list"]).unwrap();
+    assert!(refused.code != Some(0) && !half.join("p2pds.sqlite").exists(), "{refused}");
+    restored.stop().unwrap();
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use p2pds_ipld::Cid;
 use p2pds_store::hosting::{AccountsUnit, HostingUnit, TakedownRow};
@@ -12,6 +13,9 @@ use super::audit::{Act, By};
 use crate::error::{HostError, HostResult};
 use crate::events::{self, Said};
 use crate::host::Host;
+
+/// A deactivated account is never deleted by itself sooner: it needs neither password nor a code by mail.
+pub const LEAST_DELETE_AFTER: Duration = Duration::from_secs(3 * 86_400);
 
 /// What a moderator acts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +71,15 @@ fn absent(what: &str) -> HostError {
 }
 
 impl Host {
-    /// Switches an account off at its owner's wish; it may be deleted by itself later.
+    /// Switches an account off at its owner's wish; it may be deleted by itself later, but never so soon that whoever
+    /// stole a session could make it happen before its owner comes by.
     ///
     /// # Errors
     /// The account is gone; the store.
     pub async fn deactivate_account(&self, did: &Did, delete_after: Option<i64>) -> HostResult<()> {
         let login = self.own_login(did).await?;
+        let least = i64::try_from(LEAST_DELETE_AFTER.as_micros()).unwrap_or(i64::MAX);
+        let delete_after = delete_after.map(|at| at.max(self.now().saturating_add(least)));
         let patch = LoginPatch {
             deactivated_at: Some(Some(login.deactivated_at.unwrap_or_else(|| self.now()))),
             delete_after: Some(delete_after),
