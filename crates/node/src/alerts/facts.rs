@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use p2pds_archive::{Condition, schedule};
-use p2pds_store::{AfterFinding, Finding, Origin};
+use p2pds_store::{AccountStatus, AfterFinding, Finding, Origin};
 use p2pds_syntax::Did;
 
 use super::MOST;
@@ -139,7 +139,8 @@ impl Gatherer {
             all.extend(page.into_iter().filter(|account| !account.purging).map(|account| AccountFacts {
                 name: account.handle.clone().unwrap_or_else(|| account.did.to_string()),
                 host: account.pds.as_deref().map(schedule::host_of),
-                status: account.status,
+                // Of accounts hosted here it is the operator's or the owner's own doing.
+                status: if account.hosted { AccountStatus::Active } else { account.status },
                 followed: account.origin == Origin::Network && !account.paused && !account.hosted,
                 current_at: account.last_sync_at.unwrap_or(account.added_at),
                 error: account.last_sync_error,

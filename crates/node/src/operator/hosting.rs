@@ -201,6 +201,10 @@ pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
             Ok(Answer::Invites(rows.iter().map(invite).collect()))
         }
         Ask::DisableInvite { code } => {
+            if host.store().invite(&code).await?.is_none() {
+                let words = format!("there is no invite code {code}; `p2pds invite list` shows all");
+                return Err(Failure::new("notfound", words));
+            }
             host.disable_invites(&by, vec![code.clone()], Vec::new()).await?;
             Ok(Answer::HostingDone(Done {
                 subject: code,

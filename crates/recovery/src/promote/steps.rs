@@ -44,6 +44,7 @@ impl Promotion<'_> {
         key: Option<&RotationKey>,
     ) -> RecoveryResult<Journal> {
         let (did, now) = (&plan.did, self.host.now());
+        let email = self.fit_email(options.email.as_deref().unwrap_or_default()).await?;
         let signing = self.host.keys().new_signing_key().map_err(p2pds_host::HostError::from)?;
         let sealed = self.host.keys().wrap(&signing, did).map_err(p2pds_host::HostError::from)?;
         let public = signing.public_key();
@@ -55,12 +56,26 @@ impl Promotion<'_> {
             }
             _ => None,
         };
-        let email = options.email.as_deref().unwrap_or_default().trim().to_lowercase();
         let name = public.to_did_key();
         let journal = Journal::new(did.clone(), &sealed, name, operation.as_ref(), handle, email, now);
         self.host.store().apply(journal.put(now)?).await?;
         self.note(&journal, "decided, and signed");
         Ok(journal)
+    }
+
+    /// The address, if it is one and nobody else's here; looked at before anything is signed.
+    async fn fit_email(&self, text: &str) -> RecoveryResult<String> {
+        if text.trim().is_empty() {
+            return Ok(String::new());
+        }
+        let refused = &self.host.config().accounts.refused_email_domains;
+        let email = p2pds_host::accounts::fit_email(text, refused)?;
+        if self.host.store().login_by_email(&email).await?.is_some() {
+            let words =
+                format!("the address {email} belongs to another account here: name another one with --email");
+            return Err(p2pds_host::HostError::invalid(words).into());
+        }
+        Ok(email)
     }
 
     fn sign(
