@@ -24,7 +24,8 @@ use crate::report::{Check, CheckName, CheckResult, VerifyOptions, VerifyReport};
 use crate::words::plural;
 
 impl Archive {
-    /// Checks all that is stored of an account and, if wished, mends damage from the source.
+    /// Checks all that is stored of an account and, if wished, mends damage from the source. Of an account that is hosted
+    /// here the caller sees to it that nobody writes meanwhile.
     ///
     /// # Errors
     /// [`ArchiveError::NotArchived`], a store that cannot be read at all. Damage is not an error: it is the answer.
@@ -41,7 +42,8 @@ impl Archive {
         let account = inner.account(did).await?;
         let mut checks = inner.examine(&account, options, &progress).await?;
         let found_damage = checks.iter().any(|check| check.result == CheckResult::Damaged);
-        if found_damage && options.repair {
+        // What is hosted here has no other source: asking its host would be asking ourselves.
+        if found_damage && options.repair && !account.hosted {
             progress.warn(Phase::Repair, "damage was found; mending it from the source");
             let trouble = inner.mend(&account, &checks, &progress).await?;
             let again = inner.examine(&inner.account(did).await?, options, &progress).await?;

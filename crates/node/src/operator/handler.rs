@@ -10,6 +10,7 @@ use p2pds_archive::{ArchiveError, Progress, VerifyOptions, VerifyReport};
 use p2pds_reading::Refusal;
 use p2pds_recovery::RecoveryError;
 use p2pds_store::StoreError;
+use p2pds_syntax::Did;
 use tokio::sync::mpsc;
 
 use crate::doctor::{self, Check};
@@ -209,9 +210,25 @@ async fn verify(
     };
     let mut reports = Vec::new();
     for did in dids {
-        reports.push(engine.archive.verify(&did, options, progress).await?);
+        reports.push(verify_one(engine, &did, options, progress).await?);
     }
     Ok(reports)
+}
+
+/// Verifies one account; writes to one that is hosted here wait for the end of it.
+async fn verify_one(
+    engine: &Engine,
+    did: &Did,
+    options: VerifyOptions,
+    progress: &Progress,
+) -> Result<VerifyReport, Failure> {
+    let hosted = engine.store.account(did).await?.is_some_and(|account| account.hosted);
+    let Some(host) = engine.host.as_ref().filter(|_| hosted) else {
+        return Ok(engine.archive.verify(did, options, progress).await?);
+    };
+    let lock = host.account_lock(did).await?;
+    let _held = lock.hold().await;
+    Ok(engine.archive.verify(did, options, progress).await?)
 }
 
 async fn pause(engine: &Engine, account: &str, paused: bool) -> Result<Paused, Failure> {

@@ -216,11 +216,12 @@ impl Drill<'_> {
             )
             .await
             .map_err(words)?;
-        Ok(format!(
-            "hosted, at the new revision {}, under a new signing key; the operation was signed by a key made for this drill, \
-             in the place of the first rotation key",
-            done.rev.unwrap_or_default()
-        ))
+        if done.rev.is_none() {
+            return Err(words("the new host signed no commit"));
+        }
+        Ok("hosted, at a new and later revision, under a new signing key; the operation was signed by a key made for this \
+            drill, in the place of the first rotation key"
+            .to_owned())
     }
 
     /// What the new host gives out is the account, signed by its new key.
