@@ -329,7 +329,10 @@ impl Drill<'_> {
         let options = WriteOptions { validate: Validate::Skip, ..WriteOptions::default() };
         let written = host.write(self.did, vec![write], options).await;
         let written = written.map_err(|error| format!("writing: {error}"))?;
-        Ok(format!("a password was set, a session opened, a record written (revision {})", written.rev))
+        if !written.changed {
+            return Err(words("writing changed nothing"));
+        }
+        Ok("a password was set, a session opened, a record written".to_owned())
     }
 }
 
