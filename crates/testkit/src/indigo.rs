@@ -256,6 +256,15 @@ impl Tap {
         http::request("GET", &format!("{}/info/{did}", self.url), &[], None)?.json()
     }
 
+    /// Waits until it has fetched the account and follows it. Before that, a host that goes away makes it wait for minutes.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn active(&self, did: &str) -> Result<()> {
+        until("tap's fetching", || Ok((self.info(did)?["state"] == "active").then_some(())))
+            .with_context(|| self.log())
+    }
+
     /// What it has said.
     #[must_use]
     pub fn log(&self) -> String {

@@ -61,6 +61,9 @@ fn the_relay_repeats_every_event_and_tap_holds_every_record() {
     let alice = lives(&host, &network);
     let carol = host.sign_up(&network, "carol-relay").unwrap();
     tap.add(&[&alice.did, &carol.did]).unwrap();
+    for account in [&alice, &carol] {
+        tap.active(&account.did).unwrap();
+    }
     carol.bulk("relay", 250).unwrap();
     // The node ends and comes back; is killed and comes back; the relay does the same.
     host.stop().unwrap();
@@ -102,13 +105,56 @@ fn the_relay_repeats_every_event_and_tap_holds_every_record() {
     assert_eq!(status["status"], "active", "{status}");
 
     // Record for record.
-    for account in [&alice, &carol] {
-        let account = host.sign_in(&account.did).unwrap();
-        let truth = account.truth().unwrap();
-        same(&mut told, &tap, &account.did, &truth.records);
-    }
+    let mut compare = |host: &Hosted, lost: Option<&Written>| {
+        for account in [&alice, &carol] {
+            let mut records = host.sign_in(&account.did).unwrap().truth().unwrap().records;
+            if let Some(lost) = lost.filter(|lost| lost.uri.contains(&account.did)) {
+                records.insert(format!("{POST}/{}", lost.rkey()), lost.cid.clone());
+            }
+            same(&mut told, &tap, &account.did, &records);
+        }
+    };
+    compare(&host, None);
+
+    // A new signing key; and the node is lost and restored, with what it had written since the backup.
+    let after = last_number(&host, &mark);
+    host.program.ok(&["account", "rotate-key", &carol.did]).unwrap();
+    carol.create(POST, &post_record("with a new key")).unwrap();
+    let out = dir.path().join("backup").display().to_string();
+    host.program.ok(&["backup", &out, "--with-keys", "--plain-keys"]).unwrap();
+    let lost = carol.create(POST, &post_record("lost with the node")).unwrap();
+    let (mut sent, mut repeated) = (Vec::new(), Vec::new());
+    until(&mut Subscriber::open(&host.url, Some(&after)).unwrap(), &lost, &mut sent);
+    let seen = last_number(&host, &lost);
+    until(&mut heard, &lost, &mut repeated);
     let ended = host.stop().unwrap();
     assert!(!ended.stderr.contains("panicked"), "{ended}");
+    let port = host.url.rsplit(':').next().unwrap().parse().unwrap();
+    let mut host = Hosted::prepare(&network, &dir.path().join("restored"), port, &[]).unwrap();
+    host.program.ok(&["restore", &out]).unwrap();
+    host.begin().unwrap();
+    let carol = host.sign_in(&carol.did).unwrap();
+    let mark = carol.create(POST, &post_record("after the restore")).unwrap();
+    until(&mut Subscriber::open(&host.url, Some(&seen)).unwrap(), &mark, &mut sent);
+    // The relay handles accounts side by side: theirs come in any order.
+    while repeated.len() < sent.len() {
+        repeated.push(heard.next().unwrap().expect("the stream goes on"));
+    }
+    let (sent, repeated) = (by_account(&sent), by_account(&repeated));
+    assert!(sent[&carol.did].iter().any(|words| words.starts_with("sync")), "{sent:?}");
+    assert_eq!(sent, repeated, "{}", relay.log());
+    assert_eq!(relay.complaints(), Vec::<String>::new());
+    // Fetching anew after a `#sync`, tap takes what is there and forgets nothing that is not there any more.
+    compare(&host, Some(&lost));
+    let ended = host.stop().unwrap();
+    assert!(!ended.stderr.contains("panicked"), "{ended}");
+}
+
+/// The number of the event about this record.
+fn last_number(host: &Hosted, written: &Written) -> String {
+    let mut stream = Subscriber::open(&host.url, Some("0")).unwrap();
+    until(&mut stream, written, &mut Vec::new());
+    stream.seq.to_string()
 }
 
 /// Reads events, whose numbers are the stream's own, up to the one about this record.
