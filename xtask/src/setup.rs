@@ -37,7 +37,7 @@ impl Tools {
             command.env("P2PDS_ORACLE", oracle);
         }
         command.env("P2PDS_BIN", root().join("target/debug/p2pds"));
-        for (name, setting) in [("relay", "P2PDS_RELAY"), ("tap", "P2PDS_TAP")] {
+        for (name, setting) in [("relay", "P2PDS_RELAY"), ("tap", "P2PDS_TAP"), ("goat", "P2PDS_GOAT")] {
             let program = root().join(GO_DIR).join(name);
             if std::env::var_os(setting).is_none() && program.is_file() {
                 command.env(setting, program);
@@ -124,6 +124,8 @@ fn system_tools() {
 const GO_TOOLS: &[(&str, &str)] = &[
     ("relay", "github.com/bluesky-social/indigo/cmd/relay@v0.0.0-20260605210604-af2fec94f34c"),
     ("tap", "github.com/bluesky-social/indigo/cmd/tap@v0.0.0-20260605210604-af2fec94f34c"),
+    // The last state of the module before goat became a module of its own.
+    ("goat", "github.com/bluesky-social/indigo/cmd/goat@v0.0.0-20251003000214-3259b215110e"),
     ("versitygw", "github.com/versity/versitygw/cmd/versitygw@v1.8.0"),
 ];
 

@@ -20,6 +20,7 @@ pub mod directory;
 pub mod disk;
 pub mod dns;
 pub mod exported;
+pub mod goat;
 pub mod hosted;
 pub mod hostile;
 pub mod http;

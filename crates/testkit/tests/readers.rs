@@ -14,6 +14,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use p2pds_testkit::goat::Goat;
 use p2pds_testkit::http;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, Truth, car_blocks, image, node, post_record};
@@ -129,26 +130,12 @@ fn directory(network: &Network, account: &Account, host: &str) -> String {
     url
 }
 
-/// Reads the account with `goat`, where it is installed (or named by `P2PDS_GOAT`).
+/// Reads the account with `goat`, to which the directory names the archive as the account's host.
 fn goat(network: &Network, node: &Served, account: &Account, truth: &Truth) {
-    let goat = std::env::var("P2PDS_GOAT").unwrap_or_else(|_| "goat".to_owned());
-    if !need::have(&goat, "--help") {
-        return need::skip("goat is not installed", false);
-    }
-    let (dir, plc) = (tempfile::tempdir().unwrap(), directory(network, account, &node.url));
-    let run = |args: &[&str]| {
-        let output = Command::new(&goat)
-            .args(["--plc-host", &plc])
-            .args(args)
-            .current_dir(dir.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "goat {args:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let Some(goat) = Goat::new(network, &directory(network, account, &node.url)).unwrap() else { return };
+    let run = |args: &[&str]| goat.ok(args).unwrap();
     run(&["repo", "export", "-o", "repo.car", &account.did]);
-    let car = std::fs::read(dir.path().join("repo.car")).unwrap();
+    let car = std::fs::read(goat.dir().join("repo.car")).unwrap();
     assert_eq!(car_blocks(&car).unwrap(), (truth.commit.clone(), truth.blocks.clone()));
     let listed = run(&["repo", "ls", "repo.car"]);
     assert_eq!(listed.lines().count(), truth.records.len(), "{listed}");
@@ -166,7 +153,7 @@ fn goat(network: &Network, node: &Served, account: &Account, truth: &Truth) {
     );
     run(&["blob", "export", "-o", "blobs", &account.did]);
     for (cid, bytes) in &truth.blobs {
-        let found = std::fs::read_dir(dir.path().join("blobs")).unwrap().map(|entry| entry.unwrap().path());
+        let found = std::fs::read_dir(goat.dir().join("blobs")).unwrap().map(|entry| entry.unwrap().path());
         let file = found.into_iter().find(|path| path.to_string_lossy().contains(cid)).unwrap();
         assert_eq!(&std::fs::read(file).unwrap(), bytes);
     }
