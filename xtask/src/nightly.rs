@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 18] = [
+const PROOFS: [Proof; 19] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -63,6 +63,7 @@ const PROOFS: [Proof; 18] = [
         counts: &[("P2PDS_PROMOTE_KILLS", 200)],
     },
     Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
+    Proof { name: "power cuts of a host", test: "host_powercut", counts: &[("P2PDS_HOST_POWERCUTS", 200)] },
     Proof {
         name: "a kill at every Nth system call of ten operations",
         test: "syscall_kills",

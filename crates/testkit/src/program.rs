@@ -287,11 +287,12 @@ impl Running {
     /// SIGTERM; then as [`wait`](Self::wait).
     ///
     /// # Errors
-    /// It does not end within `limit` of its start.
+    /// It does not end within `limit`.
     pub fn terminate(self, limit: Duration) -> Result<Outcome> {
         let pid =
             i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).context("pid")?;
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let limit = limit.saturating_add(self.started.elapsed());
         self.wait(limit)
     }
 
