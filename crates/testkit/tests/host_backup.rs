@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use p2pds_replica::{Frame, decode};
+use p2pds_testkit::bucket::S3Server;
 use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, image, post_record};
 use p2pds_testkit::subscriber::Subscriber;
@@ -186,4 +187,110 @@ fn without_its_keys_a_restored_node_reads_and_gets_new_ones() {
     let refused = restored.program.at(&half).run(&["archive", "list"]).unwrap();
     assert!(refused.code != Some(0) && !half.join("p2pds.sqlite").exists(), "{refused}");
     restored.stop().unwrap();
+}
+
+/// The settings by which a node keeps its blobs in a server's bucket.
+fn in_bucket(server: &S3Server) -> Vec<(&'static str, String)> {
+    [
+        ("PDS_BLOBSTORE_S3_BUCKET", S3Server::BUCKET),
+        ("PDS_BLOBSTORE_S3_ENDPOINT", &server.url()),
+        ("PDS_BLOBSTORE_S3_FORCE_PATH_STYLE", "true"),
+        ("PDS_BLOBSTORE_S3_ACCESS_KEY_ID", S3Server::ACCESS_KEY),
+        ("PDS_BLOBSTORE_S3_SECRET_ACCESS_KEY", S3Server::SECRET),
+        ("PDS_BLOBSTORE_S3_UPLOAD_TIMEOUT_MS", "2000"),
+        ("PDS_BLOBSTORE_S3_REQUEST_TIMEOUT_MS", "2000"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
+}
+
+/// Files anywhere under a directory.
+fn files(dir: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let count = |path: &Path| if path.is_dir() { files(path) } else { 1 };
+    entries.map(|entry| count(&entry.unwrap().path())).sum()
+}
+
+/// Uploads a blob of any size and names it in a record: its CID.
+fn keep(account: &Account, bytes: &[u8]) -> String {
+    let answer = account.upload("com.atproto.repo.uploadBlob", "image/png", bytes).unwrap();
+    let blob = serde_json::from_slice::<serde_json::Value>(&answer).unwrap()["blob"].clone();
+    let record = serde_json::json!({ "$type": "com.example.file", "file": blob });
+    account.create("com.example.file", &record).unwrap();
+    blob["ref"]["$link"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn blobs_in_a_bucket_go_out_and_come_back_into_a_bucket_or_onto_a_disk() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let Some(mut first) = S3Server::start().unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let host = |at: &str, port: Option<u16>, settings: &[(&'static str, String)]| {
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        match port {
+            None => Hosted::start(&network, &dir.path().join(at), &settings).unwrap(),
+            Some(port) => Hosted::prepare(&network, &dir.path().join(at), port, &settings).unwrap(),
+        }
+    };
+    let mut old = host("data", None, &in_bucket(&first));
+    let port: u16 = old.url.rsplit(':').next().unwrap().parse().unwrap();
+    let dora = old.sign_up(&network, "dora-backup").unwrap();
+    // The second one goes up and comes down in several pieces.
+    let pictures = [image(1, 40_000), image(2, 9 << 20), image(3, 50_000)];
+    let cids = pictures.clone().map(|bytes| keep(&dora, &bytes));
+    let object = |server: &S3Server, cid: &str| server.files().join(format!("blocks/{}/{cid}", dora.did));
+    let backup =
+        |host: &Hosted| host.program.run(&["backup", &path("out"), "--with-keys", "--plain-keys", "--json"]);
+
+    // One that is gone from the bucket is named, and does not keep the others from the backup.
+    let (lost, aside) = (object(&first, &cids[2]), dir.path().join("aside"));
+    std::fs::rename(&lost, &aside).unwrap();
+    let made = backup(&old).unwrap().expect(3).unwrap().json().unwrap();
+    assert_eq!((&made["blobs"], &made["newBlobs"]), (&2.into(), &2.into()));
+    assert_eq!(made["missing"], serde_json::json!([format!("{} {}", dora.did, cids[2])]));
+    std::fs::copy(&aside, &lost).unwrap();
+    let made = backup(&old).unwrap().expect(0).unwrap().json().unwrap();
+    assert_eq!((&made["blobs"], &made["newBlobs"]), (&3.into(), &1.into()));
+
+    // Without the bucket there is no backup of what is new, and the earlier one is as it was.
+    let later: Vec<String> = (10..14).map(|seed| keep(&dora, &image(seed, 20_000))).collect();
+    first.stop();
+    let refused = backup(&old).unwrap();
+    assert_eq!(refused.code, Some(1), "{refused}");
+    for words in ["bucket blobs", "the earlier one", "run it again"] {
+        assert!(refused.stderr.contains(words), "{refused}");
+    }
+    old.stop().unwrap();
+    let checked = old.program.run(&["restore", &path("out"), "--dry-run", "--json"]).unwrap();
+    assert_eq!(checked.expect(0).unwrap().json().unwrap()["blobs"], 3);
+
+    // Not into a bucket that is away; nothing that looks like a node is left.
+    let away = host("away", Some(port), &in_bucket(&first));
+    let refused = away.program.run(&["restore", &path("out")]).unwrap();
+    assert!(refused.code == Some(1) && refused.stderr.contains("bucket blobs"), "{refused}");
+    assert!(away.program.run(&["serve"]).unwrap().code != Some(0));
+
+    let Some(second) = S3Server::start().unwrap() else { return };
+    for (at, settings) in [("bucket", in_bucket(&second)), ("disk", Vec::new())] {
+        let mut restored = host(at, Some(port), &settings);
+        restored.program.ok(&["restore", &path("out")]).unwrap();
+        restored.begin().unwrap();
+        let dora = restored.sign_in(&dora.did).unwrap();
+        for (cid, bytes) in cids.iter().zip(&pictures) {
+            assert!(dora.blob(cid).unwrap() == *bytes, "{at}: {cid}");
+        }
+        let new = keep(&dora, &image(20, 30_000));
+        assert_eq!(dora.blob(&new).unwrap(), image(20, 30_000));
+        assert!(dora.blob(&later[0]).is_err(), "it came after the backup");
+        let here = files(&dir.path().join(at).join("blobs"));
+        if at == "bucket" {
+            assert!(cids.iter().chain([&new]).all(|cid| object(&second, cid).is_file()));
+            assert_eq!(here, 0, "all are in the bucket");
+        } else {
+            assert!(here >= 4, "{here} files on the disk");
+        }
+        restored.stop().unwrap().expect(0).unwrap();
+    }
 }

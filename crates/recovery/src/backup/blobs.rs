@@ -6,12 +6,13 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use p2pds_archive::{Phase, Progress, Unit};
+use p2pds_blobs::BlobError;
 use p2pds_store::CopiedBlob;
 use p2pds_syntax::Did;
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::Part;
-use super::{Place, private_dir, sync_dir};
+use super::{Place, private_dir, said, sync_dir};
 use crate::Recovery;
 use crate::error::{RecoveryError, RecoveryResult};
 use crate::folder::blocking;
@@ -37,7 +38,12 @@ pub(super) struct Written {
     pub(super) missing: Vec<String>,
     /// Names of all.
     pub(super) names: Vec<Name>,
+    /// How often in a row the bucket has failed just now.
+    failures: u32,
 }
+
+/// After how many failures in a row the bucket is taken to be away, and not one blob in it.
+const AWAY: u32 = 3;
 
 /// Most missing blobs that are named.
 const MOST_NAMED: usize = 1_000;
@@ -109,8 +115,11 @@ impl Recovery {
                 return Ok(true);
             }
         }
-        let reader = self.archive().blobs().read(&blob.did, &blob.cid, None).await;
-        let Ok(Some(mut reader)) = reader else { return Ok(false) };
+        let mut reader = match self.archive().blobs().read(&blob.did, &blob.cid, None).await {
+            Ok(Some(reader)) => reader,
+            Ok(None) => return Ok(false),
+            Err(error) => return written.failed(error),
+        };
         let mut out = {
             let (sealer, path) = (place.sealer.clone(), path.clone());
             blocking(move || {
@@ -120,7 +129,12 @@ impl Recovery {
             .await?
         };
         let (mut sha, mut size) = (Sha256::new(), 0_u64);
-        while let Ok(Some(piece)) = reader.chunk().await {
+        let ended = loop {
+            let piece = match reader.chunk().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
             sha.update(&piece);
             size = size.saturating_add(piece.len() as u64);
             let path = path.clone();
@@ -129,7 +143,12 @@ impl Recovery {
                 Ok(out)
             })
             .await?;
+        };
+        if let Err(error) = ended {
+            out.abandon();
+            return written.failed(error);
         }
+        written.failures = 0;
         if sha.finalize().as_slice() != blob.cid.digest() {
             out.abandon();
             return Ok(false);
@@ -142,6 +161,23 @@ impl Recovery {
         written.new = written.new.saturating_add(1);
         written.bytes = written.bytes.saturating_add(size);
         Ok(true)
+    }
+}
+
+impl Written {
+    /// A blob could not be read: `false`, unless the whole bucket is away. Then a backup without its blobs would stand in
+    /// the place of one that has them.
+    fn failed(&mut self, error: BlobError) -> RecoveryResult<bool> {
+        let BlobError::Remote { .. } = error else { return Ok(false) };
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < AWAY {
+            return Ok(false);
+        }
+        let words = format!(
+            "{error}; after {AWAY} blobs in a row that could not be read the backup has stopped, and the earlier one \
+             there is as it was: run it again when the bucket answers"
+        );
+        Err(said(error.kind(), words))
     }
 }
 
