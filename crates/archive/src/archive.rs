@@ -147,6 +147,12 @@ impl Archive {
         self.0.locks.try_enter(did)
     }
 
+    /// An account has become one that is hosted here, or an archived one again: live following hears of it at once. The
+    /// caller holds the account.
+    pub fn changed_hands(&self, did: &Did) {
+        self.0.live.let_go(did);
+    }
+
     /// Which archived account a name (handle or DID) means. Handles are looked up here first, so that this works
     /// without a network.
     ///

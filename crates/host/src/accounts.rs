@@ -20,7 +20,7 @@ pub use audit::{Act, By};
 
 pub use config::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
 pub use email::fit_email;
-pub use erase::EraseJob;
+pub use erase::{Deleted, EraseJob};
 pub use info::AccountInfo;
 pub use invites::{ADMIN, AccountCodes, MOST_CODES};
 pub use log_in::{AccountView, Credentials, INVALID_HANDLE, LoggedIn, status_word};

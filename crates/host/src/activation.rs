@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use p2pds_crypto::{PrivateKey, PublicKey, Signer};
 use p2pds_store::hosting::{HostingUnit, LoginPatch, ReservedKey, ReservedUnit};
-use p2pds_store::{AccountPatch, AccountStatus, Unit};
+use p2pds_store::{AccountPatch, AccountStatus, Origin, Unit, VerifiedState};
 use p2pds_syntax::{AtIdentifier, Did, DidMethod, ErrorKind};
 use serde::Serialize;
 
@@ -60,6 +60,7 @@ impl Host {
             ));
         }
         self.check_points_here(&login).await?;
+        let moved = self.end_moving(did).await?;
         let now = self.now();
         let handle = self.handle_of(did).await?;
         let login_patch =
@@ -68,6 +69,8 @@ impl Host {
             status: Some(AccountStatus::Active),
             status_at: Some(now),
             pds: Some(Some(self.config().public_url.clone())),
+            origin: moved.is_some().then_some(Origin::Network),
+            verified: moved.is_some().then_some(VerifiedState::Verified),
             ..AccountPatch::default()
         };
         let before = vec![
@@ -76,7 +79,8 @@ impl Host {
             events::account(did, Said::Active, now)?,
             events::identity(did, handle.as_ref(), now)?,
         ];
-        let how = EmptyCommit { before, announce: Announce::Both, ..EmptyCommit::default() };
+        let after = moved.into_iter().collect();
+        let how = EmptyCommit { before, announce: Announce::Both, after, ..EmptyCommit::default() };
         self.empty_commit(did, how).await?;
         self.forget_account(did).await;
         self.directory().forget(&AtIdentifier::Did(did.clone()));

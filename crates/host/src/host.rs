@@ -1,6 +1,6 @@
 //! The host: what its parts share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use p2pds_blobs::Blobs;
 use p2pds_directory::Directory;
@@ -16,6 +16,7 @@ use crate::firehose::Firehose;
 use crate::handles::Claims;
 use crate::keys::Keys;
 use crate::lexicons::Lexicons;
+use crate::moving::ArchiveSide;
 use crate::relay::Outbound;
 use crate::service_auth::ServiceAuth;
 use crate::write::Writes;
@@ -54,6 +55,7 @@ struct Inner {
     writes: Writes,
     service_auth: ServiceAuth,
     handle_claims: Claims,
+    archive: OnceLock<Arc<dyn ArchiveSide>>,
 }
 
 impl std::fmt::Debug for Host {
@@ -77,6 +79,7 @@ impl Host {
             writes: Writes::default(),
             service_auth: ServiceAuth::default(),
             handle_claims: Claims::default(),
+            archive: OnceLock::new(),
         }))
     }
 
@@ -100,6 +103,10 @@ impl Host {
 
     pub(crate) fn handle_claims(&self) -> &Claims {
         &self.0.handle_claims
+    }
+
+    pub(crate) fn archive_side(&self) -> &OnceLock<Arc<dyn ArchiveSide>> {
+        &self.0.archive
     }
 
     pub(crate) fn writes(&self) -> &Writes {

@@ -183,6 +183,11 @@ async fn a_whole_repo_moves_in() {
 
     let again = mover.import(repo.car(None)).await.unwrap();
     assert!(!again.changed && again.rev == imported.rev, "the same repo again changes nothing");
+    let whole = repo.car(None);
+    let (refused, _) = name(mover.import(whole[..whole.len() - 1].to_vec()).await);
+    assert_eq!(refused, "InvalidRequest", "cut off, though all of it is here");
+    let part = mover.import(repo.car(Some(&repo))).await.unwrap();
+    assert!(!part.changed, "a part of what is here");
 
     // The follow that came is known: a newer one takes its place.
     mover.patch(LoginPatch { deactivated_at: Some(None), ..LoginPatch::default() });

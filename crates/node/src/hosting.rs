@@ -1,8 +1,11 @@
 //! Hosting accounts: whether the settings want it, what they say about it, and the host that this makes.
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use p2pds_archive::Archive;
 use p2pds_blobs::{Blobs, Bucket};
 use p2pds_directory::Directory;
 use p2pds_host::accounts::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
@@ -11,7 +14,7 @@ use p2pds_host::firehose::FirehoseConfig;
 use p2pds_host::keys::{DIRECTORY, Fresh, GivenKeys, Keys};
 use p2pds_host::relay::RelayConfig;
 use p2pds_host::relay::pace::PaceConfig;
-use p2pds_host::{Host, HostConfig, HostDeps, SingleUser};
+use p2pds_host::{ArchiveSide, Host, HostConfig, HostDeps, SingleUser};
 use p2pds_net::Client;
 use p2pds_reading::Reading;
 use p2pds_store::Store;
@@ -45,6 +48,20 @@ pub struct Parts {
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+/// The archive of this node, as the host sees it.
+pub struct ArchiveBeside(pub Archive);
+
+#[async_trait]
+impl ArchiveSide for ArchiveBeside {
+    async fn hold(&self, did: &Did) -> Box<dyn Any + Send> {
+        Box::new(self.0.hold(did).await)
+    }
+
+    fn changed_hands(&self, did: &Did) {
+        self.0.changed_hands(did);
     }
 }
 

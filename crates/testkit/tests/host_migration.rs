@@ -14,13 +14,18 @@ use std::path::Path;
 use std::process::Command;
 
 use p2pds_testkit::hosted::{Hosted, PASSWORD};
+use p2pds_testkit::http::request;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, image, node, post_record};
 use serde_json::{Value, json};
 
 /// What the accounts have before they move.
 fn busy(account: &Account) {
-    account.bulk("move", 450).unwrap();
+    has(account, 450);
+}
+
+fn has(account: &Account, records: usize) {
+    account.bulk("move", records).unwrap();
     for seed in 0..3 {
         account.post_image(&image(seed, 30_000)).unwrap();
     }
@@ -51,11 +56,11 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// What holds after a move, whichever way it went.
-fn moved(network: &Network, seen: &Value, to: &str) {
+/// What holds after a move, whichever way it went. `blobs` had to be uploaded.
+fn moved(network: &Network, seen: &Value, to: &str, blobs: u64) {
     assert_eq!(seen["refused"], "AuthenticationRequired", "without service auth: {}", seen["refused"]);
     assert_ne!(seen["early"], "accepted", "activated before its document says so");
-    assert_eq!(seen["blobs"], 3);
+    assert_eq!(seen["blobs"], blobs);
     assert_eq!(seen["between"]["activated"], false);
     assert_eq!(seen["between"]["validDid"], false);
     assert_eq!(seen["between"]["indexedRecords"], seen["before"]["indexedRecords"]);
@@ -99,12 +104,102 @@ fn accounts_move_here_and_away_with_the_ordinary_client() {
         })
     };
     let seen = migrate(dir.path(), &given(&coming, reference, &hosted.url, "hunter22"));
-    moved(&network, &seen, &hosted.url);
+    moved(&network, &seen, &hosted.url, 3);
     // What the reference leaves as it is: the head is our own commit, under our key, and its rev is higher.
     assert!(seen["head"]["rev"].as_str() > seen["between"]["repoRev"].as_str());
 
     let going = hosted.sign_up(&network, "going-p2pds").unwrap();
     busy(&going);
     let seen = migrate(dir.path(), &given(&going, &hosted.url, reference, PASSWORD));
-    moved(&network, &seen, reference);
+    moved(&network, &seen, reference, 3);
+
+    archived_here(&network, &hosted, dir.path(), given);
+    given_up(&network, &hosted);
+}
+
+/// Somebody whose account this node has archived moves here in the same way: what is archived stays, and need not be sent
+/// again.
+fn archived_here(
+    network: &Network,
+    hosted: &Hosted,
+    dir: &Path,
+    given: impl Fn(&Account, &str, &str, &str) -> Value,
+) {
+    let account = network.account(0, "known-p2pds", None).unwrap();
+    has(&account, 40);
+    let did = account.did.as_str();
+    hosted.program.ok(&["archive", "add", did]).unwrap();
+    let (_, archived) = account.latest_commit().unwrap();
+    // What the archive has not seen when the move begins comes with the repo.
+    account.create(POST, &post_record("not archived yet")).unwrap();
+
+    let seen = migrate(dir, &given(&account, &network.pdses[0].url, &hosted.url, "hunter22"));
+    moved(network, &seen, &hosted.url, 0);
+    assert!(seen["head"]["rev"].as_str() > Some(archived.as_str()));
+
+    let history = hosted.program.json(&["history", did, "--prove", "all"]).unwrap();
+    let revs = history["revisions"].as_array().unwrap();
+    assert!(revs.iter().any(|line| line["rev"] == archived.as_str()), "{history}");
+    let refused = hosted.program.run(&["archive", "sync", did]).unwrap();
+    assert!(refused.stderr.contains("hosted by this node"), "{refused}");
+    let workers = hosted.program.json(&["workers"]).unwrap().to_string();
+    assert!(!workers.contains(did), "nothing goes on with it: {workers}");
+}
+
+/// Somebody who may speak for an archived account at its old host begins to move it here and does not go on: the archive
+/// has it again, with all that it had, and follows its host as before.
+fn given_up(network: &Network, hosted: &Hosted) {
+    let account = network.account(0, "undecided-p2pds", None).unwrap();
+    has(&account, 20);
+    let did = account.did.as_str();
+    hosted.program.ok(&["archive", "add", did]).unwrap();
+    let (_, archived) = account.latest_commit().unwrap();
+    account.create(POST, &post_record("before the move")).unwrap();
+
+    let described = format!("{}/xrpc/com.atproto.server.describeServer", hosted.url);
+    let server = request("GET", &described, &[], None).unwrap().json().unwrap();
+    let lxm = ("lxm", "com.atproto.server.createAccount");
+    let aud = server["did"].as_str().unwrap();
+    let auth = account.query("com.atproto.server.getServiceAuth", &[("aud", aud), lxm]).unwrap();
+    let asked = json!({
+        "did": did, "handle": account.handle, "email": "undecided@mail.test", "password": "another-password",
+    });
+    let bearer = format!("Bearer {}", auth["token"].as_str().unwrap());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let url = format!("{}/xrpc/com.atproto.server.createAccount", hosted.url);
+    let made = request("POST", &url, &headers, Some(asked.to_string().as_bytes())).unwrap().json().unwrap();
+    let moving = Account::from_session(&hosted.url, &made).unwrap();
+    let car = account.repo_car(None).unwrap();
+    moving.upload("com.atproto.repo.importRepo", "application/vnd.ipld.car", &car).unwrap();
+    let refused = hosted.program.run(&["archive", "sync", did]).unwrap();
+    assert!(refused.stderr.contains("hosted by this node"), "{refused}");
+
+    let said = hosted.program.ok(&["account", "delete", did, "--yes"]).unwrap();
+    assert!(said.to_string().contains("archived account again"), "{said}");
+    assert!(moving.query("com.atproto.server.getSession", &[]).is_err(), "its session is over");
+    // Its host has written nothing since, so that its head is older than the one that was made here.
+    current(hosted, &account);
+    account.create(POST, &post_record("after the move")).unwrap();
+    current(hosted, &account);
+
+    // What was made here meanwhile is history by a key that the identity never named; what was archived is as it was.
+    let proved =
+        hosted.program.run(&["history", did, "--prove", "all", "--json"]).unwrap().expect(3).unwrap();
+    let history = proved.json().unwrap();
+    assert_eq!(history["failed"], 2, "{history}");
+    let revs = history["revisions"].as_array().unwrap();
+    let kept = revs.iter().find(|line| line["rev"] == archived.as_str()).unwrap();
+    assert_eq!(kept["proof"]["ok"], true, "{kept}");
+    let alerts = hosted.program.run(&["alerts", "--json"]).unwrap();
+    assert!(!alerts.to_string().contains(did), "{alerts}");
+}
+
+/// The archive has what the account's host has.
+fn current(hosted: &Hosted, account: &Account) {
+    let did = account.did.as_str();
+    hosted.program.ok(&["archive", "sync", did]).unwrap();
+    hosted.program.ok(&["verify", did]).unwrap();
+    let (commit, rev) = account.latest_commit().unwrap();
+    let shown = hosted.program.json(&["archive", "show", did]).unwrap().to_string();
+    assert!(shown.contains(&commit) && shown.contains(&rev), "{commit} {rev} {shown}");
 }

@@ -444,7 +444,9 @@ impl Service {
         if known.is_some() {
             return Ok(known);
         }
-        let Some(account) = self.archive().store().account(&slot.did).await? else { return Ok(None) };
+        let account = self.archive().store().account(&slot.did).await?;
+        // One that is hosted here now is its owner's to write.
+        let Some(account) = account.filter(|account| !account.hosted) else { return Ok(None) };
         let head = self.archive().store().live_repo(&slot.did).await?.and_then(|repo| repo.head);
         Ok(Some(State::new(head.as_ref().map(mark), heard(account.status))))
     }

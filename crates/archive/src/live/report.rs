@@ -59,6 +59,14 @@ impl Attached {
         self.get().is_some_and(|service| service.followed.get(did.as_str()).is_some())
     }
 
+    /// An account is followed or not from now on, which is read anew: what waits of it is forgotten.
+    pub(crate) fn let_go(&self, did: &Did) {
+        if let Some(service) = self.get() {
+            service.followed.retain(|known| known != did.as_str());
+            service.changed.notify_one();
+        }
+    }
+
     /// What was remembered of an account's keys may have changed: they are read again before the next event is judged.
     pub(crate) fn forget_keys(&self, did: &Did) {
         if let Some(slot) = self.get().and_then(|service| service.followed.get(did.as_str())) {

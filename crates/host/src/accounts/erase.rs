@@ -1,7 +1,8 @@
 //! Deleting an account, so that no byte of it is left.
 //!
 //! One batch makes it unreachable and tells the network; what is stored is erased after that, piece by piece, and all
-//! files of the node are searched for it. Cut off anywhere, it goes on from there.
+//! files of the node are searched for it. Cut off anywhere, it goes on from there. An account that this node has archived
+//! and that never was active here goes back to the archive instead, and nothing of it is erased (`moving.rs`).
 
 use std::time::Duration;
 
@@ -20,6 +21,17 @@ use crate::jobs::Job;
 const BASIS: &str = "hosted account deleted by ";
 /// Accounts of one round.
 const ROUND: usize = 50;
+/// What became of an account that was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, and its data is being erased.
+    Erased,
+    /// It had not moved here yet: it is an archived account again, with all that was stored.
+    GivenBack,
+    /// Its owner came back, or set another time, while its deletion was about to begin: nothing was done.
+    NotDue,
+}
+
 /// How often it is looked whether a deletion is due.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -54,25 +66,39 @@ impl Host {
         let login = login.ok_or_else(|| HostError::invalid("account not found"))?;
         self.is_own_password(&login, password, address).await?;
         let take = self.check_email_token(did, TokenPurpose::DeleteAccount, token).await?;
-        self.delete(did, &By::Owner, vec![take]).await
+        self.delete(did, &By::Owner, vec![take]).await.map(|_| ())
     }
 
     /// Deletes an account without asking its owner.
     ///
     /// # Errors
     /// No such account; the store.
-    pub async fn admin_delete_account(&self, by: &By, did: &Did) -> HostResult<()> {
+    pub async fn admin_delete_account(&self, by: &By, did: &Did) -> HostResult<Deleted> {
         let audit =
             self.audit_unit(Act { by, what: "deleteAccount", did: Some(did), subject: "", detail: "" });
         self.delete(did, by, vec![audit]).await
     }
 
-    async fn delete(&self, did: &Did, by: &By, mut units: Vec<Unit>) -> HostResult<()> {
+    async fn delete(&self, did: &Did, by: &By, mut units: Vec<Unit>) -> HostResult<Deleted> {
         let lock = self.account_lock(did).await?;
         let held = lock.hold().await;
         let login = self.store().login(did).await?;
         let login = login
             .ok_or_else(|| HostError::invalid(format!("Account not found: {did} is not hosted here")))?;
+        if *by == By::Node && login.delete_after.is_none_or(|at| at > self.now()) {
+            return Ok(Deleted::NotDue);
+        }
+        if let Some(moving) = self.moving(did).await? {
+            let detail = "it had not moved here yet: it is an archived account again, and nothing was erased";
+            units.push(self.audit_unit(Act { by, what: "giveBack", did: Some(did), subject: "", detail }));
+            self.give_back(&login, &moving, units).await?;
+            drop(held);
+            self.forget_account(did).await;
+            self.sessions_ended(did);
+            self.changed_hands(did);
+            tracing::warn!(event = "host.account-given-back", %did, by = by.as_str(), "an account was not moved here after all; it is an archived one again, and nothing of it was erased");
+            return Ok(Deleted::GivenBack);
+        }
         let now = self.now();
         // One that was brought here and never activated is still another server's: the network never heard of it here.
         let heard_of = login.deactivated_at != Some(login.created_at);
@@ -88,7 +114,7 @@ impl Host {
         self.sessions_ended(did);
         tracing::info!(event = "host.account-deleted", %did, by = by.as_str(), "an account was deleted; its data is being erased");
         self.accounts().erase.notify_one();
-        Ok(())
+        Ok(Deleted::Erased)
     }
 
     /// Erases what is stored of an account whose deletion began.

@@ -3,7 +3,8 @@
 //! With an identity of its own: the identity is noted in the store, published, and then the account is there in one
 //! batch with its repo, its session and its events. Cut off in between, the note says what was begun, and
 //! `unfinished.rs` takes it back. With an identity that exists: its owner proves by service auth that it is his, and the
-//! account waits, deactivated and unheard, until it has moved.
+//! account waits, deactivated and unheard, until it has moved. If this node has archived it, what is archived stays and is
+//! its repo from then on (`moving.rs`).
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -151,20 +152,12 @@ impl Host {
         Ok(Some(Making { names, name: email.to_owned() }))
     }
 
-    /// An identity that is brought along must not be here in any way yet.
+    /// An identity that is brought along must not be hosted here yet.
     async fn is_new_here(&self, did: &Did) -> HostResult<()> {
         if self.store().login(did).await?.is_some() {
             return Err(HostError::named(
                 "InvalidRequest",
                 format!("Account already exists: {did} is hosted here, log in to it"),
-            ));
-        }
-        if self.store().live_repo(did).await?.is_some() {
-            return Err(HostError::named(
-                "IncompatibleDidDoc",
-                format!(
-                    "{did} is archived on this node: its operator makes it a hosted account with `p2pds promote`"
-                ),
             ));
         }
         Ok(())
@@ -221,9 +214,26 @@ impl Host {
         let now = self.now();
         let login = self.new_login(&did, &checked, &key, Some(now))?;
         let session = self.new_session(&did, None, false)?;
-        let mut units =
-            vec![self.new_row(&did, &checked.handle, AccountStatus::Deactivated, now), opened.repo];
-        units.push(Unit::PutLogin(Box::new(login.clone())));
+        // Held until it is done: the archive does nothing with the account meanwhile.
+        let archived = self.archived(&did).await?;
+        self.is_new_here(&did).await?;
+        if archived.is_some() && *by != By::Owner {
+            return Err(HostError::named(
+                "IncompatibleDidDoc",
+                format!(
+                    "{did} is archived on this node: its owner moves it here with a client, or its operator makes it a \
+                     hosted account with `p2pds promote {did}`"
+                ),
+            ));
+        }
+        let mut units = match &archived {
+            Some(archived) => self.moving_in(archived, checked.handle.as_str(), &login, opened.repo)?,
+            None => vec![
+                self.new_row(&did, &checked.handle, AccountStatus::Deactivated, now),
+                opened.repo,
+                Unit::PutLogin(Box::new(login.clone())),
+            ],
+        };
         units.extend(self.invite_unit(&did, &checked));
         units.push(session.unit);
         if let Some(did_key) = taken {
@@ -232,6 +242,11 @@ impl Host {
         }
         units.extend(self.made_by(by, &did));
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(made_not)?;
+        if archived.is_some() {
+            self.forget_account(&did).await;
+            self.changed_hands(&did);
+            tracing::warn!(event = "host.moving-in", %did, handle = %checked.handle, "the owner of an archived account is moving it here; the archive does not follow its old host any more");
+        }
         tracing::info!(event = "host.account-brought", %did, handle = %checked.handle, "an account is being moved here");
         Ok(LoggedIn { account: self.view_of(&login).await?, tokens: session.tokens })
     }

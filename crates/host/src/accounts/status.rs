@@ -80,6 +80,7 @@ impl Host {
         let login = self.own_login(did).await?;
         let least = i64::try_from(LEAST_DELETE_AFTER.as_micros()).unwrap_or(i64::MAX);
         let delete_after = delete_after.map(|at| at.max(self.now().saturating_add(least)));
+        let delete_after = self.no_later_than_its_move(&login, delete_after).await?;
         let patch = LoginPatch {
             deactivated_at: Some(Some(login.deactivated_at.unwrap_or_else(|| self.now()))),
             delete_after: Some(delete_after),

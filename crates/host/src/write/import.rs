@@ -28,7 +28,9 @@ use p2pds_ipld::Cid;
 use p2pds_ipld::car::CarLimits;
 use p2pds_repo::car_in::{ReadError, ReadOptions};
 use p2pds_repo::commit::Commit;
-use p2pds_store::{Applied, Login, Repo, RepoId, Role, Store, StoreError, Unit, view};
+use p2pds_store::{
+    AccountPatch, Applied, Login, Repo, RepoId, Role, Store, StoreError, Unit, VerifiedState, view,
+};
 use p2pds_syntax::{Did, ErrorKind, Tid};
 use tokio::sync::Semaphore;
 
@@ -102,6 +104,8 @@ struct Ground {
     live: Repo,
     signer: Arc<dyn Signer>,
     rev: Tid,
+    /// What a whole file puts right: units for the flip. Empty when what is here is sound.
+    mends: Vec<Unit>,
 }
 
 /// How a file was taken in.
@@ -135,7 +139,9 @@ impl Host {
         let came = blocking(move || whole::peek(&file, limits)).await?;
         let ground = self.ground(did, &came).await?;
         let head = ground.live.head.as_ref().ok_or_else(|| no_repo(did))?;
-        if head.data == came.commit.data {
+        if head.data == came.commit.data && ground.mends.is_empty() {
+            let (file, limits) = (Arc::clone(&spooled), options);
+            blocking(move || whole::read_through(&file, limits)).await?;
             let (commit, rev, records) = (head.commit, head.rev, ground.live.records);
             return Ok(Imported { commit, rev, records, changed: false });
         }
@@ -168,7 +174,28 @@ impl Host {
         let last = live.rev.max(came.commit.rev);
         let rev = self.writes().next_rev(Some(last), now)?;
         let signer = self.signer_of(did, &login)?;
-        Ok(Ground { did: did.clone(), login, live, signer, rev })
+        let mends = self.mends(did).await?;
+        Ok(Ground { did: did.clone(), login, live, signer, rev, mends })
+    }
+
+    /// What is wrong with the repo that is here, and over once a whole one took its place: records whose bytes are
+    /// missing or damaged, a head that nobody vouches for. An account that this node had archived can have that.
+    async fn mends(&self, did: &Did) -> HostResult<Vec<Unit>> {
+        const LOOKED_AT: usize = 10_000;
+        let mut mends = Vec::new();
+        let findings = self.store().findings(did, LOOKED_AT).await?;
+        for kind in ["record-missing", "record-damaged"] {
+            if findings.iter().any(|finding| finding.kind == kind) {
+                let kind = kind.to_owned();
+                mends.push(Unit::ResolveFindings { did: did.clone(), kind, subject: None });
+            }
+        }
+        let account = self.store().account(did).await?;
+        if account.is_some_and(|account| account.verified == VerifiedState::Unverified) {
+            let patch = AccountPatch { verified: Some(VerifiedState::Verified), ..AccountPatch::default() };
+            mends.push(Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) });
+        }
+        Ok(mends)
     }
 
     /// The key of the commit must be one that the identity names, named at the time, or that we signed with.
@@ -250,6 +277,7 @@ impl Host {
         let did = &ground.did;
         let lock = self.account_lock(did).await?;
         let _held = lock.hold().await;
+        self.is_still_ours(ground).await?;
         let (head, told) = self.own_head(ground, staged.root)?;
         let flip = Unit::Flip {
             did: did.clone(),
@@ -260,7 +288,7 @@ impl Host {
             accept_older: false,
             at: self.now(),
         };
-        let units = std::iter::once(flip).chain(told).collect();
+        let units = std::iter::once(flip).chain(ground.mends.clone()).chain(told).collect();
         match self.store().apply(Unit::Batch { did: did.clone(), units }).await {
             Ok(Applied::Batch(done)) => match done.into_iter().next() {
                 Some(Applied::Flipped { replaced }) => Ok((head, replaced)),
@@ -276,11 +304,23 @@ impl Host {
         let did = &ground.did;
         let lock = self.account_lock(did).await?;
         let _held = lock.hold().await;
+        self.is_still_ours(ground).await?;
         let (head, told) = self.own_head(ground, planned.root)?;
         let records = planned.records;
         let units = planned.units(ground, &head, self.now()).into_iter().chain(told).collect();
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(moved)?;
         Ok(Imported { commit: head.commit, rev: head.rev, records, changed: true })
+    }
+
+    /// Reading a file takes its time: the account may be gone by then, an archived one again, or have another key.
+    async fn is_still_ours(&self, ground: &Ground) -> HostResult<()> {
+        let login = self.store().login(&ground.did).await?.ok_or_else(|| no_account(&ground.did))?;
+        if login.created_at == ground.login.created_at
+            && login.signing_did_key == ground.login.signing_did_key
+        {
+            return Ok(());
+        }
+        Err(HostError::named("InvalidSwap", "the account was changed while the import ran; send it again"))
     }
 
     /// Our head over a tree, and what the stream says of it if the account is active.

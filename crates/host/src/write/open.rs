@@ -5,10 +5,10 @@ use std::sync::Arc;
 use p2pds_crypto::Signer;
 use p2pds_ipld::Cid;
 use p2pds_repo::mst::{EMPTY_NODE, empty_root};
-use p2pds_store::{BucketUpdate, Head, Role, Seen, StoreError, Unit, view};
+use p2pds_store::{BucketUpdate, Head, Login, Role, Seen, StoreError, Unit, view};
 use p2pds_syntax::{Did, ErrorKind};
 
-use super::hot::{HeldAccount, Hot, view_error};
+use super::hot::{HeldAccount, Hot, no_repo, view_error};
 use super::seal::sign;
 use super::{ATTEMPTS, Failure, Written};
 use crate::events::{self, CommitWords};
@@ -176,6 +176,25 @@ impl Host {
         let unit = Unit::Batch { did: did.clone(), units };
         self.store().apply(unit).await.map_err(Failure::Store)?;
         Ok(Written { commit: head.commit, rev, changed: true, results: Vec::new() })
+    }
+
+    /// The unit that puts a commit without changes over an account's repo that counts as signed by nobody: the account
+    /// is its old host's again.
+    pub(crate) async fn unvouched_commit(&self, login: &Login) -> HostResult<Unit> {
+        let did = &login.did;
+        let live = self.store().live_repo(did).await?.ok_or_else(|| no_repo(did))?;
+        let before = live.head.as_ref().ok_or_else(|| no_repo(did))?;
+        let rev = self.writes().next_rev(Some(before.rev), self.now())?;
+        let signer = self.signer_of(did, login)?;
+        let (_, head) = sign(did, rev, before.data, &*signer, "")?;
+        Ok(Unit::ApplyCommit {
+            did: did.clone(),
+            expect: before.rev,
+            head: Box::new(head),
+            changes: Vec::new(),
+            buckets: BucketUpdate::Planned(Vec::new()),
+            seen: Seen { at: self.now(), since: Some(before.rev) },
+        })
     }
 
     /// The root of the tree as a block.

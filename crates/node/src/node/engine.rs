@@ -94,6 +94,9 @@ impl Engine {
         let reading = Reading::new(Arc::clone(&store), archive.blobs().clone());
         let parts = Parts { store: Arc::clone(&store), blobs, net, directory, reading: reading.clone() };
         let host = hosting::open(config, &dir, parts).await?;
+        if let Some(host) = &host {
+            host.set_archive(Arc::new(hosting::ArchiveBeside(archive.clone())));
+        }
         p2pds_recovery::after_restore(&dir, &*store, host.as_ref()).await.map_err(Failure::from)?;
         Ok(Self { config: config.clone(), dir, store, archive, recovery, reading, host })
     }

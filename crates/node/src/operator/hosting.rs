@@ -4,7 +4,7 @@ mod lines;
 mod secret;
 mod subject;
 
-use p2pds_host::accounts::{ADMIN, AccountInfo, Act, By, NewAccount, Subject, status_word};
+use p2pds_host::accounts::{ADMIN, AccountInfo, Act, By, Deleted, NewAccount, Subject, status_word};
 use p2pds_host::passwords::random_base32;
 use p2pds_host::{Host, HostError};
 use p2pds_store::hosting::{InviteOrder, InviteRow, MailRow};
@@ -184,7 +184,11 @@ pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
         }
         Ask::DeleteAccount { account } => {
             let did = host.hosted_account(&account).await?;
-            host.admin_delete_account(&by, &did).await?;
+            if host.admin_delete_account(&by, &did).await? == Deleted::GivenBack {
+                let words = "it had not moved here yet: it is an archived account again, with all that was stored of it; \
+                             `p2pds archive remove` erases that";
+                return done(&did, words);
+            }
             host.erase(&did).await?;
             done(&did, "the account was deleted and its data erased; this node's files were searched for it")
         }

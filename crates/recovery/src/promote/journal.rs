@@ -1,15 +1,13 @@
 //! Where a promotion is: one row of the store, written with each step.
 
 use data_encoding::BASE64;
+use p2pds_host::PROMOTION;
 use p2pds_identity::plc::Operation;
 use p2pds_store::{Store, Unit, WorkerRow};
 use p2pds_syntax::Did;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{RecoveryError, RecoveryResult};
-
-/// Beginning of the row's name.
-const NAME: &str = "promote";
 
 /// What was done last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -120,5 +118,5 @@ impl Journal {
 }
 
 fn name(did: &Did) -> String {
-    format!("{NAME}:{did}")
+    format!("{PROMOTION}:{did}")
 }

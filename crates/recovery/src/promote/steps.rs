@@ -158,6 +158,7 @@ impl Promotion<'_> {
             error => error.into(),
         })?;
         self.host.forget_account(did).await;
+        self.archive.changed_hands(did);
         *journal = next;
         self.note(journal, "prepared here, switched off");
         Ok(())
@@ -303,6 +304,7 @@ impl Promotion<'_> {
         ];
         self.host.store().apply(Unit::Batch { did: did.clone(), units }).await?;
         self.host.forget_account(did).await;
+        self.archive.changed_hands(did);
         tracing::info!(event = "recovery.promotion-cancelled", %did, "a promotion was given up");
         Ok(())
     }

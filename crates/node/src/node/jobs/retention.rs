@@ -59,8 +59,13 @@ impl Job for Retention {
         let Task::Account(account, _) = task else { return Ok(()) };
         let retained = engine.archive.retain(&account.did, progress).await?;
         if let Some(host) = engine.host.as_ref().filter(|_| account.hosted && !retained.erased) {
-            let words = |error: p2pds_host::HostError| Trouble::new(Level::Ours, error.to_string());
-            host.forget_unnamed_blobs(&account.did).await.map_err(words)?;
+            // It stays hosted meanwhile: of one that goes back to the archive, files that are being fetched would be
+            // taken for leftovers.
+            let _held = engine.archive.hold(&account.did).await;
+            if engine.store.account(&account.did).await?.is_some_and(|account| account.hosted) {
+                let words = |error: p2pds_host::HostError| Trouble::new(Level::Ours, error.to_string());
+                host.forget_unnamed_blobs(&account.did).await.map_err(words)?;
+            }
         }
         let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         if retained.erased {
