@@ -16,8 +16,8 @@ mod write;
 pub use blob::BlobRef;
 pub use read::Reader;
 pub use value::{Value, decode, encode};
-pub(crate) use walk::odd_cid_len;
 pub use walk::{Item, Limits, is_odd_cid, scan, validate};
+pub(crate) use walk::{head, odd_cid_len, string};
 pub use write::{
     write_array, write_bool, write_bytes, write_head, write_int, write_link, write_map, write_null,
     write_text, write_uint,

@@ -7,8 +7,9 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 use p2pds_syntax::ErrorKind;
 use serde_json::{Map, Number, Value as Json};
 
-use crate::cbor::Value;
+use crate::cbor::{Limits, Value, head, major, string, validate};
 use crate::cid::Cid;
+use crate::error::CborError;
 
 /// Largest integer that every JSON reader keeps exact.
 pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
@@ -88,6 +89,125 @@ fn single(key: &str, text: String) -> Json {
     let mut map = Map::with_capacity(1);
     map.insert(key.to_owned(), Json::String(text));
     Json::Object(map)
+}
+
+/// Writes the JSON form of one block behind what is in `out`: the text of [`to_json`] of what
+/// [`decode`](crate::cbor::decode) gives, without making either.
+///
+/// # Errors
+/// As [`validate`]; nothing is written then.
+pub fn write_json(block: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), CborError> {
+    validate(block, limits)?;
+    let begun = out.len();
+    out.reserve(block.len().saturating_mul(2));
+    let written = item(block, 0, out);
+    if written.is_err() {
+        out.truncate(begun);
+    }
+    written.map(drop)
+}
+
+/// Writes the item at `at` of a block that was validated, which bounds the depth too; gives the offset behind it.
+fn item(block: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, CborError> {
+    let (kind, value, next) = head(block, at)?;
+    match kind {
+        major::UINT => number(i64::try_from(value).unwrap_or(i64::MAX), out),
+        major::NINT => number(!i64::try_from(value).unwrap_or(i64::MAX), out),
+        major::TEXT => return text(block, at, (next, value), out),
+        major::BYTES => {
+            let (bytes, end) = string(block, at, next, value)?;
+            out.extend_from_slice(b"{\"$bytes\":\"");
+            out.extend_from_slice(BASE64_NOPAD.encode(bytes).as_bytes());
+            out.extend_from_slice(b"\"}");
+            return Ok(end);
+        }
+        major::TAG => {
+            let (_, length, body) = head(block, next)?;
+            let (bytes, end) = string(block, at, body, length)?;
+            let cid = bytes.get(1..).unwrap_or_default();
+            out.extend_from_slice(b"{\"$link\":\"");
+            match Cid::from_bytes(cid) {
+                Ok(cid) => out.extend_from_slice(cid.to_string().as_bytes()),
+                Err(_) => out.extend_from_slice(odd_cid_text(cid).as_bytes()),
+            }
+            out.extend_from_slice(b"\"}");
+            return Ok(end);
+        }
+        major::ARRAY => return container(block, next, value, (b'[', b']'), out),
+        major::MAP => return container(block, next, value, (b'{', b'}'), out),
+        _ => out.extend_from_slice(match block.get(at) {
+            Some(0xf4) => b"false",
+            Some(0xf5) => b"true",
+            _ => b"null",
+        }),
+    }
+    Ok(next)
+}
+
+fn container(
+    block: &[u8],
+    mut at: usize,
+    count: u64,
+    (open, close): (u8, u8),
+    out: &mut Vec<u8>,
+) -> Result<usize, CborError> {
+    out.push(open);
+    for n in 0..count {
+        if n > 0 {
+            out.push(b',');
+        }
+        if open == b'{' {
+            let (_, length, next) = head(block, at)?;
+            at = text(block, at, (next, length), out)?;
+            out.push(b':');
+        }
+        at = item(block, at, out)?;
+    }
+    out.push(close);
+    Ok(at)
+}
+
+fn text(
+    block: &[u8],
+    at: usize,
+    (from, length): (usize, u64),
+    out: &mut Vec<u8>,
+) -> Result<usize, CborError> {
+    let (bytes, end) = string(block, at, from, length)?;
+    write_text(bytes, out);
+    Ok(end)
+}
+
+/// Writes UTF-8 as a JSON string.
+pub fn write_text(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut from = 0_usize;
+    for (at, byte) in text.iter().enumerate().filter(|(_, byte)| matches!(byte, 0..0x20 | b'"' | b'\\')) {
+        out.extend_from_slice(text.get(from..at).unwrap_or_default());
+        from = at.saturating_add(1);
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            0x08 => b'b',
+            0x09 => b't',
+            0x0a => b'n',
+            0x0c => b'f',
+            0x0d => b'r',
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(data_encoding::HEXLOWER.encode(&[*byte]).as_bytes());
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', short]);
+    }
+    out.extend_from_slice(text.get(from..).unwrap_or_default());
+    out.push(b'"');
+}
+
+fn number(value: i64, out: &mut Vec<u8>) {
+    // As serde_json writes it.
+    out.extend_from_slice(Number::from(value).to_string().as_bytes());
 }
 
 /// Text of a CID that is not a DASL CID: base58 for version 0, base32 otherwise.
@@ -331,6 +451,16 @@ mod tests {
             to_json(&from_json(&json).unwrap()),
             json!({"b": {"$bytes": "AQI"}, "$type": "a.b.c", "$other": 1})
         );
+    }
+
+    #[test]
+    fn texts_are_escaped_as_serde_json_does() {
+        let odd: String = (0..0x300_u32).filter_map(char::from_u32).collect();
+        for text in [odd.as_str(), "", "plain", "\"", "a\\", "\u{1f600}\n"] {
+            let mut out = Vec::new();
+            write_text(text.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(text).unwrap());
+        }
     }
 
     #[test]

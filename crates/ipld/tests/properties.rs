@@ -9,7 +9,7 @@
 
 use p2pds_ipld::car::{CarLimits, Decoder, SectionCid, SliceReader, write_header, write_section};
 use p2pds_ipld::cbor::{BlobRef, Item, Limits, Value, decode, encode, scan, validate};
-use p2pds_ipld::json::{MAX_SAFE_INTEGER, from_json, to_json};
+use p2pds_ipld::json::{MAX_SAFE_INTEGER, from_json, to_json, write_json};
 use p2pds_ipld::{CborFault, Cid, Codec};
 use proptest::prelude::*;
 
@@ -106,6 +106,9 @@ proptest! {
     #[test]
     fn json_round_trips(value in value()) {
         let json = to_json(&value);
+        let mut written = b"before".to_vec();
+        write_json(&encode(&value), &Limits::RECORD, &mut written).unwrap();
+        prop_assert_eq!(String::from_utf8(written).unwrap(), format!("before{json}"));
         match from_json(&json) {
             Ok(again) => prop_assert_eq!(again, value),
             // Only what JSON has no room for: wide integers, and maps that look like something else.

@@ -27,6 +27,7 @@ mod list;
 mod plc;
 mod refusal;
 mod repo;
+mod runs;
 mod spines;
 mod tree;
 mod view;
@@ -64,6 +65,7 @@ pub struct Reading {
 #[derive(Default)]
 struct Shared {
     spines: spines::Spines,
+    runs: runs::Runs,
     hashed: blob::Hashed,
     index: index::Index,
     index_wanted: tokio::sync::Notify,

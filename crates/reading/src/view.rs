@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use p2pds_ipld::Cid;
-use p2pds_repo::bucket::Spine;
+use p2pds_repo::bucket::{self, RunNodes, Spine};
 use p2pds_repo::mst::Proof;
 use p2pds_store::{Account, Head, RecordRow, RecordsQuery, Repo, view};
 use p2pds_syntax::{Did, RecordPath};
@@ -135,8 +135,7 @@ impl Reading {
     /// # Errors
     /// [`Refusal`].
     pub async fn proof(&self, viewer: Viewer, seen: &View, path: &RecordPath) -> Result<Proved, Refusal> {
-        let proof = view::proof(self.store.as_ref(), &seen.repo, &seen.spine, path.as_bytes()).await;
-        let Proof { value, nodes } = match proof {
+        let Proof { value, nodes } = match self.proof_of(seen, path.as_bytes()).await {
             Ok(proof) => proof,
             Err(error) => return Err(self.moved_or(&seen.repo, &seen.head, error.to_string()).await),
         };
@@ -158,6 +157,26 @@ impl Reading {
             }
         };
         Ok(Proved { commit, nodes, record })
+    }
+
+    /// The nodes on the way to a key; runs that were computed lately are not computed again.
+    async fn proof_of(&self, seen: &View, key: &[u8]) -> Result<Proof, view::ViewError> {
+        let mut runs = Vec::with_capacity(1);
+        for index in seen.spine.touched([key]) {
+            let Some(root) = seen.spine.buckets().get(index).and_then(|bucket| bucket.layer_root) else {
+                continue;
+            };
+            let run = match self.shared.runs.get(root) {
+                Some(run) => run,
+                None => {
+                    let run = view::run_nodes(self.store.as_ref(), &seen.repo, &seen.spine, index).await?;
+                    self.shared.runs.put(root, run)
+                }
+            };
+            runs.push(run);
+        }
+        let runs: Vec<&RunNodes> = runs.iter().map(Arc::as_ref).collect();
+        Ok(bucket::proof_in(&seen.spine, &runs, key)?)
     }
 
     /// The commit block of a view; damaged fields give a refusal, not other bytes.

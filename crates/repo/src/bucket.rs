@@ -49,7 +49,7 @@ use p2pds_ipld::Cid;
 
 pub use build::{BucketBuilder, Built, nodes_of, rebuild};
 pub use mark::mark;
-pub use plan::{MAX_OWN_ENTRIES, Plan, PlanError, plan, preview, proof};
+pub use plan::{MAX_OWN_ENTRIES, Plan, PlanError, RunNodes, plan, preview, proof, proof_in};
 pub use spine::{Lo, Spine, SpineError, touched};
 pub use warm::Warm;
 

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::{NodeMap, Random, Records, cid, mined};
 use p2pds_ipld::Cid;
 use p2pds_repo::bucket::{
-    Bucket, BucketBuilder, BucketChange, PlanError, Spine, SpineError, Warm, is_spine_key, mark, nodes_of,
-    plan, preview, proof, rebuild,
+    Bucket, BucketBuilder, BucketChange, PlanError, RunNodes, Spine, SpineError, Warm, is_spine_key, mark,
+    nodes_of, plan, preview, proof, proof_in, rebuild,
 };
 use p2pds_repo::mst::{InvertError, Op, Tree, check_proof, invert};
 
@@ -187,6 +187,11 @@ fn check_every_cid(spine: &Spine, records: &Records, nodes: &NodeMap) {
     for key in records.keys().take(5).cloned().chain([b"zz/none".to_vec()]) {
         let shown = proof(spine, &load(spine, records, &[&key]), &key).unwrap();
         assert_eq!(shown.value, records.get(&key).copied());
+        let runs: Vec<RunNodes> = load(spine, records, &[&key])
+            .iter()
+            .map(|(index, run)| RunNodes::load(spine, *index, run).unwrap())
+            .collect();
+        assert_eq!(proof_in(spine, &runs.iter().collect::<Vec<_>>(), &key).unwrap(), shown);
         let mut blocks: HashMap<Cid, Vec<u8>> = shown.nodes.into_iter().collect();
         assert_eq!(check_proof(spine.root(), &mut blocks, &key), Ok(shown.value));
     }

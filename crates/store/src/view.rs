@@ -298,6 +298,21 @@ pub async fn proof(store: &dyn Store, repo: &Repo, spine: &Spine, key: &[u8]) ->
     Ok(bucket::proof(spine, &loaded, key)?)
 }
 
+/// The nodes of one bucket's run, computed from its records and checked against the spine.
+///
+/// # Errors
+/// What the store says, or damage.
+pub async fn run_nodes(
+    store: &dyn Store,
+    repo: &Repo,
+    spine: &Spine,
+    index: usize,
+) -> ViewResult<bucket::RunNodes> {
+    let (lo, hi) = spine.range(index).unwrap_or_default();
+    let page = keys_between(store, repo, lo, hi).await?;
+    Ok(bucket::RunNodes::load(spine, index, &listed(&page))?)
+}
+
 /// The block with this CID, if it belongs to the repo's current state: commit, node or record.
 /// 0.2 ms at 200,000 records, 2 ms at 2 million; bound the number of lookups per request.
 ///

@@ -53,7 +53,11 @@ pub fn mirrored_account(mut response: Response, account: &Account) -> Response {
 
 /// A JSON answer about an account whose head has this rev.
 pub fn json_of(account: &Account, rev: Tid, body: Value) -> Response {
-    let mut response = Json(body).into_response();
+    of(account, rev, Json(body).into_response())
+}
+
+/// An answer about an account whose head has this rev.
+pub fn of(account: &Account, rev: Tid, mut response: Response) -> Response {
     if let Some(value) = mirror_of(account, Some(rev.to_string())) {
         response.headers_mut().insert(MIRROR, value);
     }
@@ -63,6 +67,11 @@ pub fn json_of(account: &Account, rev: Tid, body: Value) -> Response {
 /// A JSON answer about an account.
 pub fn json(seen: &View, body: Value) -> Response {
     mirrored(Json(body).into_response(), seen)
+}
+
+/// A JSON answer that was written already.
+pub fn json_text(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
 /// Bytes to be saved, not shown.

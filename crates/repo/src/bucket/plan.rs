@@ -140,6 +140,50 @@ pub fn proof<K: AsRef<[u8]>>(
     Ok(Tree::open(spine.root).proof(&mut source, key)?)
 }
 
+/// The nodes of one bucket's run, for proofs that are asked for again and again. They follow from the run's root alone.
+#[derive(Debug)]
+pub struct RunNodes(Hashed);
+
+impl RunNodes {
+    /// Computes them from the records of a bucket (the one at `lo` first).
+    ///
+    /// # Errors
+    /// They do not give the bucket's root.
+    pub fn load<K: AsRef<[u8]>>(
+        spine: &Spine,
+        index: usize,
+        records: &[(K, Cid)],
+    ) -> Result<Self, PlanError> {
+        let mut nodes = Hashed::default();
+        load_run(spine, index, records, &mut nodes)?;
+        Ok(Self(nodes))
+    }
+
+    /// About how many bytes of memory this takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.size()
+    }
+}
+
+/// As [`proof`], from runs that were loaded before: those of the buckets that [`Spine::touched`] names for the key.
+///
+/// # Errors
+/// A run is missing.
+pub fn proof_in(spine: &Spine, runs: &[&RunNodes], key: &[u8]) -> Result<crate::mst::Proof, PlanError> {
+    struct Kept<'s>(&'s Spine, &'s [&'s RunNodes]);
+    impl Nodes for Kept<'_> {
+        fn get(&mut self, cid: &Cid) -> Option<&[u8]> {
+            self.1.iter().find_map(|run| run.0.get(cid)).or_else(|| self.0.node(cid))
+        }
+
+        fn trusted(&self) -> bool {
+            true
+        }
+    }
+    Ok(Tree::open(spine.root).proof(&mut Kept(spine, runs), key)?)
+}
+
 /// A plan with what it leaves behind.
 pub(super) struct Computed {
     pub(super) plan: Plan,

@@ -34,6 +34,10 @@ impl Hashed {
         self.at.get(cid).and_then(|range| self.bytes.get(range.clone()))
     }
 
+    pub(super) fn size(&self) -> usize {
+        self.bytes.capacity().saturating_add(self.at.capacity().saturating_mul(72))
+    }
+
     /// All nodes.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Cid, &[u8])> {
         self.at.iter().filter_map(|(cid, range)| Some((cid, self.bytes.get(range.clone())?)))

@@ -44,15 +44,27 @@ pub(crate) fn one(conn: &Connection, repo: RepoId, key: &RecordPath) -> Outcome<
 /// The newest records of a collection; `None` when the repo has another rev.
 pub(crate) fn newest(conn: &Connection, q: &Newest) -> Outcome<Option<Vec<RecordRow>>> {
     let account = owner(conn, q.repo)?;
-    let mut select = conn.prepare_cached(
-        "SELECT rkey, since, cid, body FROM record WHERE repo = ?1
-           AND coll = (SELECT id FROM collection WHERE account = ?2 AND name = ?3) AND (?4 IS NULL OR rkey < ?4)
-         ORDER BY rkey DESC LIMIT ?5",
-    )?;
+    // Two statements: a bound that may be missing would not be used as one, and all keys above it read.
+    let mut select = match q.before {
+        None => conn.prepare_cached(
+            "SELECT rkey, since, cid, body FROM record WHERE repo = ?1
+               AND coll = (SELECT id FROM collection WHERE account = ?2 AND name = ?3)
+             ORDER BY rkey DESC LIMIT ?4",
+        )?,
+        Some(_) => conn.prepare_cached(
+            "SELECT rkey, since, cid, body FROM record WHERE repo = ?1
+               AND coll = (SELECT id FROM collection WHERE account = ?2 AND name = ?3) AND rkey < ?5
+             ORDER BY rkey DESC LIMIT ?4",
+        )?,
+    };
     let name = format!("{}/", q.collection);
     let (mut found, mut bytes) = (Vec::with_capacity(q.limit.min(100)), 0_usize);
     {
-        let mut rows = select.query(params![q.repo.0, account, name, q.before, len(q.limit)])?;
+        let limit = len(q.limit);
+        let mut rows = match &q.before {
+            None => select.query(params![q.repo.0, account, name, limit])?,
+            Some(before) => select.query(params![q.repo.0, account, name, limit, before])?,
+        };
         while let Some(r) = rows.next()? {
             let rkey = r.get_ref(0)?.as_str().map_err(|e| StoreError::Damaged(e.to_string()))?;
             let key = RecordPath::parse(&format!("{name}{rkey}"))

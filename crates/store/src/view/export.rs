@@ -15,6 +15,8 @@ type Page = Ahead<'static, StoreResult<RowPage>>;
 /// Rows and bytes of one read.
 const PAGE_ROWS: usize = 4_000;
 const PAGE_BYTES: usize = 1 << 20;
+/// Bytes of the first read and piece, so that a reader need not wait for a whole page; each next one has twice as many.
+const FIRST_BYTES: usize = 64 << 10;
 
 /// Exports a live repo in streamable order, piece by piece.
 ///
@@ -31,6 +33,8 @@ pub struct ExportStream {
     at: usize,
     ahead: Option<Page>,
     out: Vec<u8>,
+    /// Bytes of the next piece.
+    piece: usize,
     /// Records whose blocks are left out.
     left_out: Option<LeftOut>,
 }
@@ -49,7 +53,7 @@ impl ExportStream {
         let export = Export::new(Arc::clone(&spine), &head.commit, &commit, head.data, &mut out)?;
         let mut query = RecordsQuery::all(repo.id);
         query.max_rows = PAGE_ROWS;
-        query.max_bytes = PAGE_BYTES;
+        query.max_bytes = FIRST_BYTES;
         query.at = Some(head.rev);
         let mut stream = Self {
             store,
@@ -60,6 +64,7 @@ impl ExportStream {
             at: 0,
             ahead: None,
             out,
+            piece: FIRST_BYTES,
             left_out: None,
         };
         stream.read_ahead();
@@ -78,6 +83,7 @@ impl ExportStream {
         if let Some(last) = self.pages.back().and_then(RowPage::last_key) {
             self.query.from = last.to_vec();
             self.query.inclusive = false;
+            self.query.max_bytes = self.query.max_bytes.saturating_mul(2).min(PAGE_BYTES);
         }
         let (store, query) = (Arc::clone(&self.store), self.query.clone());
         self.ahead = Some(Ahead::new(Box::pin(async move { store.record_page(query).await })));
@@ -91,7 +97,7 @@ impl ExportStream {
         while !beyond(&self.pages) {
             let Some(page) = self.ahead.take() else { return Ok(()) };
             let page = page.await?;
-            let last = page.len() < PAGE_ROWS && page.body_bytes() < PAGE_BYTES;
+            let last = page.len() < PAGE_ROWS && page.body_bytes() < self.query.max_bytes;
             if !page.is_empty() {
                 self.pages.push_back(page);
             }
@@ -127,7 +133,8 @@ impl ExportStream {
             self.export.rows(&rows, &mut self.out)?;
             self.at = at;
             self.pages.drain(..pages);
-            if self.out.len() >= PAGE_BYTES {
+            if self.out.len() >= self.piece {
+                self.piece = self.piece.saturating_mul(2).min(PAGE_BYTES);
                 return Ok(Some(std::mem::take(&mut self.out)));
             }
         }

@@ -12,11 +12,10 @@ pub mod put_record;
 pub mod upload_blob;
 mod writing;
 
-use p2pds_ipld::cbor::{Limits, decode};
-use p2pds_ipld::json::to_json;
+use p2pds_ipld::cbor::Limits;
+use p2pds_ipld::json::write_json;
 use p2pds_store::RecordRow;
 use p2pds_syntax::{AtIdentifier, Did};
-use serde_json::{Value, json};
 
 use crate::door::Xrpc;
 use crate::error::XrpcError;
@@ -33,10 +32,21 @@ pub(crate) async fn account(door: &Xrpc, name: &AtIdentifier) -> Result<Did, Xrp
     }
 }
 
-/// A record as JSON; `None` when its bytes are not a record of the data model.
-pub(crate) fn view(did: &Did, row: &RecordRow) -> Option<Value> {
-    let value = decode(row.body.as_ref()?, &Limits::RECORD).ok()?;
-    Some(
-        json!({ "uri": format!("at://{did}/{}", row.key), "cid": row.cid.to_string(), "value": to_json(&value) }),
-    )
+/// Writes a record as JSON behind what is in `out`; `false`, and nothing, when its bytes are not a record of the data model.
+pub(crate) fn view(did: &Did, row: &RecordRow, out: &mut Vec<u8>) -> bool {
+    let Some(body) = &row.body else { return false };
+    let begun = out.len();
+    // A DID, a record path and a CID have no character that JSON escapes.
+    for part in
+        ["{\"uri\":\"at://", did.as_str(), "/", row.key.as_str(), "\",\"cid\":\"", &row.cid.to_string()]
+    {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.extend_from_slice(b"\",\"value\":");
+    let written = write_json(body, &Limits::RECORD, out).is_ok();
+    match written {
+        true => out.push(b'}'),
+        false => out.truncate(begun),
+    }
+    written
 }

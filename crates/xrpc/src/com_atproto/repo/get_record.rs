@@ -46,5 +46,9 @@ async fn here(door: &Xrpc, asked: &Asked) -> Result<Response, XrpcError> {
     {
         return Err(none());
     }
-    Ok(reply::json_of(&account, head.rev, view(&did, &row).ok_or_else(none)?))
+    let mut body = Vec::new();
+    if !view(&did, &row, &mut body) {
+        return Err(none());
+    }
+    Ok(reply::of(&account, head.rev, reply::json_text(body)))
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use p2pds_ipld::json::write_text;
 use p2pds_reading::Order;
 use p2pds_syntax::{Nsid, Rkey};
-use serde_json::{Map, Value, json};
 
 use super::{account, view};
 use crate::asked::Asked;
@@ -28,16 +28,29 @@ pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Respo
     let _held = door.limits.usual().await?;
     let seen = door.reading.view(asked.viewer, &did).await?;
     let page = door.reading.list(asked.viewer, &seen, &collection, (cursor, order), limit).await?;
-    let mut records: Vec<Value> = Vec::with_capacity(page.rows.len());
-    for row in &page.rows {
-        let hidden = match &door.host {
-            Some(host) => host.is_taken_down(&did, row.key.as_str()).await?,
-            None => false,
-        };
-        records.extend(view(&did, row).filter(|_| !hidden));
+    let mut body = b"{".to_vec();
+    if let Some(rkey) = &page.next {
+        body.extend_from_slice(b"\"cursor\":");
+        write_text(rkey.as_bytes(), &mut body);
+        body.push(b',');
     }
-    let mut body = Map::new();
-    body.extend(page.next.map(|rkey| ("cursor".to_owned(), json!(rkey))));
-    body.insert("records".to_owned(), records.into());
-    Ok(reply::json(&seen, body.into()))
+    body.extend_from_slice(b"\"records\":[");
+    let mut first = true;
+    for row in &page.rows {
+        if let Some(host) = &door.host
+            && host.is_taken_down(&did, row.key.as_str()).await?
+        {
+            continue;
+        }
+        let begun = body.len();
+        if !first {
+            body.push(b',');
+        }
+        match view(&did, row, &mut body) {
+            true => first = false,
+            false => body.truncate(begun),
+        }
+    }
+    body.extend_from_slice(b"]}");
+    Ok(reply::mirrored(reply::json_text(body), &seen))
 }
