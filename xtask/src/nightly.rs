@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 19] = [
+const PROOFS: [Proof; 20] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -70,6 +70,11 @@ const PROOFS: [Proof; 19] = [
         counts: &[("P2PDS_SYSCALL_KILLS", 4_000)],
     },
     Proof { name: "full disk at each step", test: "disk_full", counts: &[("P2PDS_DISK_STEPS", 200)] },
+    Proof {
+        name: "full disk under a host",
+        test: "host_disk_full",
+        counts: &[("P2PDS_HOST_DISK_STEPS", 200)],
+    },
     Proof {
         name: "each page of a database damaged in turn",
         test: "damaged_pages",

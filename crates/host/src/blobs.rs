@@ -250,9 +250,11 @@ impl BlobUpload {
         let stored = sealed.stored();
         let _held = host.host_blobs().lock(&did, &stored.cid).await;
         let known = host.store().blob(&did, &stored.cid).await?;
-        match known.as_ref().map(|row| &row.state) {
+        let known = known.map(|row| row.state);
+        let here = matches!(known, Some(BlobState::Held | BlobState::Temporary { .. }));
+        match known {
             Some(BlobState::Quarantined { .. }) => return Err(withheld()),
-            Some(BlobState::Held | BlobState::Temporary { .. }) => {}
+            _ if here => {}
             _ => {
                 let totals = host.store().blob_totals(&did).await?;
                 host.may_have(totals.count.saturating_add(1), totals.bytes.saturating_add(stored.size))?;
@@ -269,8 +271,16 @@ impl BlobUpload {
             mime: mime.clone(),
             at: host.now(),
         };
-        if let BlobsApplied::Now(Some(BlobState::Quarantined { .. })) = host.blob_unit(unit).await? {
-            return Err(withheld());
+        match host.blob_unit(unit).await {
+            Ok(BlobsApplied::Now(Some(BlobState::Quarantined { .. }))) => return Err(withheld()),
+            Ok(_) => {}
+            Err(error) => {
+                if error == HostError::disk_full() && !here {
+                    // What was refused must not take up the room that is reserved for deleting.
+                    host.blobs().delete(&did, &stored.cid).await.map_err(|error| refused(error, most))?;
+                }
+                return Err(error);
+            }
         }
         metrics::counter!("p2pds_blob_uploads_total").increment(1);
         metrics::counter!("p2pds_blob_upload_bytes_total").increment(stored.size);
@@ -315,6 +325,10 @@ fn refused(error: BlobError, most: u64) -> HostError {
     match error {
         BlobError::TooLarge { .. } => too_large(most),
         BlobError::Quota { reason } => over_quota(reason),
+        BlobError::DiskFull { .. } => {
+            tracing::warn!(event = "host.disk-full", %error, "an upload was refused: too little room is left");
+            HostError::disk_full()
+        }
         error => {
             let kind = error.kind();
             tracing::error!(event = "host.blobs", %kind, %error, "a blob could not be stored or read");

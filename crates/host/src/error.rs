@@ -60,6 +60,34 @@ impl HostError {
         Self::new(ErrorKind::Unavailable, "UpstreamFailure", message)
     }
 
+    /// Nothing new can be stored: status 503. The operator is told by the store.
+    #[must_use]
+    pub fn disk_full() -> Self {
+        Self {
+            retry_after: Some(60),
+            ..Self::new(
+                ErrorKind::Unavailable,
+                "NotEnoughResources",
+                "this host's disk is full: nothing new can be stored, and this request changed nothing. Reading goes on, \
+                 and accounts can be deactivated and deleted. Try again later: it works again as soon as the operator has \
+                 made room",
+            )
+        }
+    }
+
+    /// Nothing can be stored for a reason that only the operator can mend: status 503.
+    fn cannot_store(error: &StoreError) -> Self {
+        tracing::error!(event = "host.store", kind = %error.kind(), %error, "the store refused");
+        Self {
+            retry_after: Some(60),
+            ..Self::new(
+                ErrorKind::Unavailable,
+                "NotAvailable",
+                "nothing can be stored here now; try again later. The operator's log says why",
+            )
+        }
+    }
+
     /// Kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -70,6 +98,14 @@ impl HostError {
 impl From<StoreError> for HostError {
     fn from(error: StoreError) -> Self {
         let kind = error.kind();
+        match &error {
+            StoreError::DiskFull { .. } => return Self::disk_full(),
+            // Their words are the database's, and name files of this machine.
+            StoreError::Stopped(_) | StoreError::LogFull { .. } | StoreError::Backend { .. } => {
+                return Self::cannot_store(&error);
+            }
+            _ => {}
+        }
         match kind {
             // The caller may try again; the rest is the operator's to see.
             ErrorKind::Conflict | ErrorKind::Limited | ErrorKind::Unavailable => Self {
@@ -84,6 +120,27 @@ impl From<StoreError> for HostError {
                     "this could not be done now; the operator's log says why",
                 )
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_says_of_its_files_stays_here() {
+        let path = "/srv/p2pds/data".to_owned();
+        let cases = [
+            (StoreError::DiskFull { path: path.clone() }, "NotEnoughResources", "disk is full"),
+            (StoreError::Stopped(path.clone()), "NotAvailable", "try again later"),
+            (StoreError::Backend { doing: "open", cause: path }, "NotAvailable", "try again later"),
+            (StoreError::LogFull { bytes: 7, limit: 5 }, "NotAvailable", "try again later"),
+        ];
+        for (error, name, words) in cases {
+            let told = HostError::from(error);
+            assert_eq!((told.kind, told.name, told.retry_after), (ErrorKind::Unavailable, name, Some(60)));
+            assert!(told.message.contains(words) && !told.message.contains("/srv"), "{told}");
         }
     }
 }

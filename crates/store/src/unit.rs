@@ -448,7 +448,7 @@ impl Unit {
             Self::Batch { units, .. } => units.iter().all(Self::frees),
             Self::Hosting(unit) => unit.frees(),
             // Subscribers must hear it.
-            Self::Emit(event) => event.kind == EventKind::Account,
+            Self::Emit(event) => matches!(event.kind, EventKind::Account | EventKind::Identity),
             _ => self.frees_alone(),
         }
     }

@@ -15,7 +15,7 @@ pub const PASSWORD: &str = "hunter22-hosted";
 /// The administrator's password.
 pub const ADMIN: &str = "admin-pass-of-the-tests";
 
-/// A node that hosts accounts. It is ended with the thread that started it, if not before.
+/// A node that hosts accounts. It is ended when it is dropped, and with the thread that started it.
 #[derive(Debug)]
 pub struct Hosted {
     /// `http://localhost:PORT`.
@@ -122,5 +122,13 @@ impl Hosted {
     pub fn sign_in(&self, identifier: &str) -> Result<Account> {
         let body = json!({ "identifier": identifier, "password": PASSWORD });
         Account::from_session(&self.url, &post(&self.url, "com.atproto.server.createSession", None, &body)?)
+    }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.take() {
+            let _ = node.kill();
+        }
     }
 }

@@ -49,8 +49,9 @@ fn until_cut(mut step: impl FnMut() -> Said) {
 
 struct Scene {
     network: Network,
-    disk: PowerDisk,
+    // It ends before its disk is taken away.
     host: Hosted,
+    disk: PowerDisk,
     authors: Vec<Author>,
     lives: Lives,
 }
@@ -66,7 +67,7 @@ impl Scene {
         };
         let authors = (0..3).map(author).collect();
         let lives = Lives::new(&host.url, "life");
-        Some(Self { network, disk, host, authors, lives })
+        Some(Self { network, host, disk, authors, lives })
     }
 
     /// Everybody is busy for so long, then the power is gone; what was heard of it before that.

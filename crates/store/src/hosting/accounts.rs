@@ -403,19 +403,26 @@ impl AccountsUnit {
         }
     }
 
-    /// Whether it frees space or must be known even on a full disk; see [`crate::Unit::frees`].
+    /// Whether it frees space or must be known even on a full disk; see [`crate::Unit::frees`]. Sessions begin and are
+    /// refreshed then as well: without one nobody can read what is his, switch his account off or delete it.
     #[must_use]
     pub fn frees(&self) -> bool {
         matches!(
             self,
-            Self::DropSession { .. }
+            Self::PutSession { .. }
+                | Self::RotateSession(_)
+                | Self::DropSession { .. }
                 | Self::DropSessions { .. }
                 | Self::ForgetExpired { .. }
                 | Self::DropAppPasswords { .. }
                 | Self::DisableInvites { .. }
+                | Self::TryEmailToken { .. }
+                | Self::TakeEmailToken { .. }
                 | Self::DropEmailTokens { .. }
                 | Self::DropMail { .. }
+                | Self::MailTried { .. }
                 | Self::PutTakedown(_)
+                | Self::Audit(_)
                 | Self::DropSignup { .. }
         )
     }

@@ -137,7 +137,7 @@ impl Author {
             5 | 9 => self.batch(gate),
             6 => self.upload(gate),
             7 => self.picture(gate),
-            8 if self.kept.is_none() => self.keep(gate),
+            8 => self.keep(gate),
             10 if self.n % 24 == 10 => self.import(gate),
             _ => self.put(gate),
         }
@@ -236,7 +236,23 @@ impl Author {
         said
     }
 
-    fn keep(&mut self, gate: &Gate) -> Said {
+    /// One request of each kind.
+    pub fn each_kind(&mut self, gate: &Gate) -> Vec<Said> {
+        vec![
+            self.put(gate),
+            self.delete(gate),
+            self.batch(gate),
+            self.upload(gate),
+            self.picture(gate),
+            self.import(gate),
+        ]
+    }
+
+    /// Keeps the repo as it is now, unless one is kept that is not imported yet.
+    pub fn keep(&mut self, gate: &Gate) -> Said {
+        if self.kept.is_some() {
+            return self.put(gate);
+        }
         let car = self.account.repo_car(None);
         gate.counted(|| {
             self.kept = Some((car.unwrap(), self.records.clone()));

@@ -78,6 +78,10 @@ async fn nameless(dir: &Path) -> io::Result<File> {
 }
 
 fn trouble(error: &io::Error) -> HostError {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        tracing::warn!(event = "host.disk-full", %error, "a repo was refused: too little room is left");
+        return HostError::disk_full();
+    }
     tracing::error!(event = "host.import", %error, "an import could not be written to a file");
     HostError::new(
         ErrorKind::Unavailable,
