@@ -44,6 +44,16 @@ pub struct IdentityInfo {
     pub did_doc: Value,
 }
 
+/// Whom a document names for an account.
+struct Named {
+    /// Its host.
+    pds: Option<String>,
+    /// Its signing key, a did:key.
+    key: Option<String>,
+    /// Who may change it; of a did:plc only.
+    rotation_keys: Option<Vec<String>>,
+}
+
 impl Host {
     /// The login of an account that is hosted here.
     ///
@@ -237,48 +247,70 @@ impl Host {
     /// What does not fit, and what to do about it.
     pub async fn check_points_here(&self, login: &Login) -> HostResult<()> {
         let did = &login.did;
-        let (pds, key) = match did.method() {
-            DidMethod::Plc => {
-                let log = self.plc_log_now(did).await?;
-                let data = log.data().unwrap_or_default();
-                let own = self.keys().plc_rotation().public_key().to_did_key();
-                if !data.rotation_keys.contains(&own) {
-                    return Err(HostError::invalid(format!(
-                        "Server rotation key not included in PLC DID data: submit a PLC operation that has {own}, as \
-                         getRecommendedDidCredentials says"
-                    )));
-                }
-                let endpoint = data.services.get("atproto_pds").map(|service| service.endpoint.clone());
-                (endpoint, data.signing_key().map(str::to_owned))
-            }
-            _ if self.is_own_web(did) => return Ok(()),
-            _ => {
-                self.directory().forget(&AtIdentifier::Did(did.clone()));
-                let found = self.directory().resolve(&AtIdentifier::Did(did.clone())).await;
-                let identity = found.map_err(of_directory)?;
-                if let Some(why) = identity.stale {
-                    return Err(HostError::upstream(format!(
-                        "the document of {did} could not be fetched: {why}"
-                    )));
-                }
-                (identity.pds, identity.signing_key.map(|key| key.to_did_key()))
-            }
-        };
-        let url = &self.config().public_url;
-        if pds.as_deref().map(|pds| pds.trim_end_matches('/')) != Some(url.as_str()) {
+        let Some(named) = self.named_in_document(did).await? else { return Ok(()) };
+        let own = self.keys().plc_rotation().public_key().to_did_key();
+        if named.rotation_keys.as_ref().is_some_and(|keys| !keys.contains(&own)) {
             return Err(HostError::invalid(format!(
-                "DID document atproto_pds service endpoint does not match PDS public url: it says {}, {url} is wanted",
-                pds.as_deref().unwrap_or("nothing")
+                "Server rotation key not included in PLC DID data: submit a PLC operation that has {own}, as \
+                 getRecommendedDidCredentials says"
             )));
         }
-        if key.as_deref() != Some(login.signing_did_key.as_str()) {
+        self.check_named(&named, &login.signing_did_key)
+    }
+
+    /// The same without the rotation key: whether the network believes what this host says of an account, signed with
+    /// this key. A document that this host serves itself need not be reached yet.
+    ///
+    /// # Errors
+    /// Kind Unavailable: the identity could not be asked. Else what does not fit.
+    pub async fn check_named_here(&self, did: &Did, did_key: &str) -> HostResult<()> {
+        if self.serves_document_of(did) {
+            return Ok(());
+        }
+        match self.named_in_document(did).await? {
+            Some(named) => self.check_named(&named, did_key),
+            None => Ok(()),
+        }
+    }
+
+    fn check_named(&self, named: &Named, did_key: &str) -> HostResult<()> {
+        let url = &self.config().public_url;
+        if named.pds.as_deref().map(|pds| pds.trim_end_matches('/')) != Some(url.as_str()) {
             return Err(HostError::invalid(format!(
-                "DID document verification method does not match expected signing key: it says {}, {} is wanted",
-                key.as_deref().unwrap_or("nothing"),
-                login.signing_did_key
+                "DID document atproto_pds service endpoint does not match PDS public url: it says {}, {url} is wanted",
+                named.pds.as_deref().unwrap_or("nothing")
+            )));
+        }
+        if named.key.as_deref() != Some(did_key) {
+            return Err(HostError::invalid(format!(
+                "DID document verification method does not match expected signing key: it says {}, {did_key} is wanted",
+                named.key.as_deref().unwrap_or("nothing"),
             )));
         }
         Ok(())
+    }
+
+    /// What the network sees in the document of an account, asked anew; `None` when it is this host's own by its settings.
+    async fn named_in_document(&self, did: &Did) -> HostResult<Option<Named>> {
+        if did.method() == DidMethod::Plc {
+            let data = self.plc_log_now(did).await?.data().unwrap_or_default();
+            return Ok(Some(Named {
+                pds: data.services.get("atproto_pds").map(|service| service.endpoint.clone()),
+                key: data.signing_key().map(str::to_owned),
+                rotation_keys: Some(data.rotation_keys),
+            }));
+        }
+        if self.is_own_web(did) {
+            return Ok(None);
+        }
+        self.directory().forget(&AtIdentifier::Did(did.clone()));
+        let found = self.directory().resolve(&AtIdentifier::Did(did.clone())).await;
+        let identity = found.map_err(of_directory)?;
+        if let Some(why) = identity.stale {
+            return Err(HostError::upstream(format!("the document of {did} could not be fetched: {why}")));
+        }
+        let key = identity.signing_key.map(|key| key.to_did_key());
+        Ok(Some(Named { pds: identity.pds, key, rotation_keys: None }))
     }
 
     /// The document of a hosted did:web that this host serves itself.

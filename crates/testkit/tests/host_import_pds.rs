@@ -250,6 +250,7 @@ fn a_stopped_reference_pds_is_taken_over() {
 
     let copy = copied(&pds.data_dir(), dir.path());
     killed_at_any_moment(&fixture, &copy, dir.path());
+    elsewhere(&fixture, &copy, dir.path());
     damaged(&fixture, &copy, dir.path());
 }
 
@@ -296,6 +297,38 @@ fn killed_at_any_moment(fixture: &Fixture, from: &Path, dir: &Path) {
     same_owners(&node, fixture);
     same_stream(&node, fixture);
     node.stop().unwrap();
+}
+
+/// What the network believes somebody else about is switched off, named, and switched on when it fits.
+fn elsewhere(fixture: &Fixture, from: &Path, dir: &Path) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (data, from) = (dir.join("elsewhere"), text(from));
+    let settings = [("PDS_ADMIN_PASSWORD", "admin-pass")];
+    let mut other = Hosted::prepare(&fixture.network, &data, port, &settings).unwrap();
+    let command = ["import-pds", from.as_str(), "--json"];
+    for more in [&["--dry-run"][..], &[], &[]] {
+        let command = [&command[..], more].concat();
+        let report = other.program.run(&command).unwrap().expect(3).unwrap().json().unwrap();
+        let why = line(&report, &fixture.busy)["elsewhere"].as_str().unwrap();
+        assert!(why.contains(&fixture.network.pdses[0].url), "{why}");
+        assert!(line(&report, &fixture.paused)["elsewhere"].is_null(), "its owner switched it off: {report}");
+    }
+    other.begin().unwrap();
+    let session = log_in(&other.url, &fixture.busy.did, PASSWORD).json().unwrap();
+    assert_eq!(session["active"], false, "{session}");
+    let account = Account::from_session(&other.url, &session).unwrap();
+    assert!(account.create(POST, &post_record("by two hosts")).is_err());
+    other.stop().unwrap();
+
+    let mut node = fresh(fixture, &data);
+    let report = node.program.json(&command[..2]).unwrap();
+    assert_eq!(line(&report, &fixture.busy)["outcome"], "taken", "{report}");
+    assert_eq!(line(&report, &fixture.paused)["outcome"], "already-here", "{report}");
+    node.begin().unwrap();
+    same_repo(&node, fixture);
+    node.stop().unwrap();
+    let report = node.program.json(&command[..2]).unwrap();
+    assert_eq!(line(&report, &fixture.busy)["outcome"], "already-here", "{report}");
 }
 
 /// What is damaged or missing there is named, and keeps nobody else from being taken over.

@@ -7,9 +7,10 @@ use p2pds_crypto::{PrivateKey, Signer as _};
 use p2pds_store::foreign::{ForeignAccount, ForeignRepo};
 use p2pds_store::hosting::{AccountsUnit, AppPasswordRow, PreferenceRow, TakedownRow};
 use p2pds_store::{
-    AccountPatch, AccountStatus, HostingUnit, Login, Origin, Role, StoreError, Unit, WorkerRow,
+    AccountPatch, AccountStatus, HostingUnit, Login, LoginPatch, Origin, Role, StoreError, Unit, WorkerRow,
 };
 use p2pds_syntax::{Did, ErrorKind, Handle};
+use serde::{Deserialize, Serialize};
 
 use super::report::{PdsAccount, PdsOutcome};
 use super::{Taking, WORKER, line_of, micros};
@@ -70,14 +71,15 @@ impl Whose {
         }
     }
 
-    fn login(&self, key: &PrivateKey, wrapped: Vec<u8>) -> Login {
+    /// `off`: since when it is switched off here.
+    fn login(&self, key: &PrivateKey, wrapped: Vec<u8>, off: Option<i64>) -> Login {
         Login {
             did: self.did.clone(),
             email: self.email.clone(),
             email_confirmed_at: self.confirmed_at,
             password: self.password.clone(),
             created_at: self.created_at,
-            deactivated_at: self.deactivated_at,
+            deactivated_at: self.deactivated_at.or(off),
             delete_after: self.delete_after,
             takedown: self.takedown.clone(),
             invites_disabled: self.invites_disabled,
@@ -85,6 +87,38 @@ impl Whose {
             signing_key: wrapped,
             signing_did_key: key.public_key().to_did_key(),
         }
+    }
+}
+
+/// What is noted of an account that is not here completely, or that is switched off because its identity names another
+/// host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Begun {
+    /// When it was switched off here.
+    off: Option<i64>,
+    /// All of it is here.
+    whole: bool,
+}
+
+impl Begun {
+    fn row(&self, did: &Did, now: i64) -> Result<Unit, Failed> {
+        let state = match self.off {
+            Some(_) if self.whole => "taken over and switched off: its identity names another host or key",
+            _ => "being taken over from another server",
+        };
+        let notes = serde_json::to_string(self).map_err(|error| RecoveryError::Bug(error.to_string()))?;
+        Ok(Unit::PutWorker(WorkerRow {
+            name: worker(did),
+            did: Some(did.clone()),
+            state: state.to_owned(),
+            done: 0,
+            total: 0,
+            notes,
+            last_error: None,
+            next_run: None,
+            updated_at: now,
+        }))
     }
 }
 
@@ -136,27 +170,104 @@ impl Taking<'_> {
         line: &mut PdsAccount,
     ) -> Result<PdsOutcome, Failed> {
         let whose = Whose::read(account).map_err(Failed::Alone)?;
+        let did = &whose.did;
         line.status = whose.status().as_str().to_owned();
         let store = self.host.store();
-        let journal = worker(&whose.did);
-        let begun = store.worker(&journal).await?.is_some();
-        let known = store.account(&whose.did).await?;
-        let hosted = known.as_ref().is_some_and(|known| known.hosted);
-        if hosted && !begun {
+        let hosted = store.account(did).await?.is_some_and(|known| known.hosted);
+        let begun = match store.worker(&worker(did)).await? {
+            Some(row) => Some(
+                serde_json::from_str::<Begun>(&row.notes)
+                    .map_err(|error| RecoveryError::Bug(format!("what is noted of {did}: {error}")))?,
+            ),
+            None => None,
+        };
+        let begun = match begun {
+            None if hosted => return Ok(PdsOutcome::AlreadyHere),
+            Some(begun) if hosted && begun.whole => return self.once_more(&whose, &begun, line).await,
+            Some(begun) if hosted => begun,
+            _ => {
+                let key = self.signing_key(did).await?;
+                line.elsewhere = self.elsewhere(&whose, &key).await?;
+                self.take_repo(&whose, &key, line).await?;
+                let off = line.elsewhere.as_ref().map(|_| self.host.now());
+                let begun = Begun { off, whole: false };
+                self.make_hosted(&whose, &key, &begun).await?;
+                begun
+            }
+        };
+        self.host.mark_links(did).await.map_err(RecoveryError::from)?;
+        self.take_blobs(did, line).await?;
+        self.take_app_passwords(did, line).await?;
+        self.take_preferences(did, line).await?;
+        self.take_takedowns(did).await?;
+        match begun.off {
+            None => {
+                store.apply(Unit::DropWorker { name: worker(did) }).await?;
+            }
+            Some(_) => {
+                let begun = Begun { whole: true, ..begun };
+                store.apply(begun.row(did, self.host.now())?).await?;
+                self.once_more(&whose, &begun, line).await?;
+            }
+        }
+        self.count(did, line).await?;
+        Ok(PdsOutcome::Taken)
+    }
+
+    /// Why an active account must not be active here: two hosts would write for it, and the network would believe the
+    /// other one.
+    pub(super) async fn elsewhere(&self, whose: &Whose, key: &PrivateKey) -> Result<Option<String>, Failed> {
+        if whose.status() != AccountStatus::Active {
+            return Ok(None);
+        }
+        match self.host.check_named_here(&whose.did, &key.public_key().to_did_key()).await {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Err(Failed::Alone(format!(
+                "nobody can say whether its identity names this node as its host: {error}; run the command again when that \
+                 answers"
+            ))),
+            Err(error) => Ok(Some(error.message)),
+        }
+    }
+
+    /// An account that was switched off here is looked at again: it is switched on when its identity names this node by
+    /// now. Its owner may have done that already.
+    async fn once_more(
+        &self,
+        whose: &Whose,
+        begun: &Begun,
+        line: &mut PdsAccount,
+    ) -> Result<PdsOutcome, Failed> {
+        let (did, store) = (&whose.did, self.host.store());
+        let over = Unit::DropWorker { name: worker(did) };
+        let Some(login) = store.login(did).await?.filter(|login| login.deactivated_at == begun.off) else {
+            store.apply(over).await?;
+            return Ok(PdsOutcome::AlreadyHere);
+        };
+        line.elsewhere = match self.host.check_named_here(did, &login.signing_did_key).await {
+            Ok(()) => None,
+            Err(error) => Some(error.message),
+        };
+        if line.elsewhere.is_some() {
             return Ok(PdsOutcome::AlreadyHere);
         }
-        if !hosted {
-            let key = self.signing_key(&whose.did).await?;
-            self.take_repo(&whose, &key, line).await?;
-            self.make_hosted(&whose, &key).await?;
-        }
-        self.host.mark_links(&whose.did).await.map_err(RecoveryError::from)?;
-        self.take_blobs(&whose.did, line).await?;
-        self.take_app_passwords(&whose.did, line).await?;
-        self.take_preferences(&whose.did, line).await?;
-        self.take_takedowns(&whose.did).await?;
-        store.apply(Unit::DropWorker { name: journal }).await?;
-        self.count(&whose.did, line).await?;
+        let now = self.host.now();
+        let on = LoginPatch { deactivated_at: Some(None), ..LoginPatch::default() };
+        let pds = Some(Some(self.host.config().public_url.clone()));
+        let patch = AccountPatch {
+            status: Some(AccountStatus::Active),
+            status_at: Some(now),
+            pds,
+            ..AccountPatch::default()
+        };
+        let units = vec![
+            Unit::PatchLogin { did: did.clone(), patch: Box::new(on) },
+            Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) },
+            over,
+        ];
+        store.apply(Unit::Batch { did: did.clone(), units }).await?;
+        self.host.forget_account(did).await;
+        self.count(did, line).await?;
         Ok(PdsOutcome::Taken)
     }
 
@@ -250,7 +361,7 @@ impl Taking<'_> {
     }
 
     /// The one unit from which on it is hosted here.
-    async fn make_hosted(&self, whose: &Whose, key: &PrivateKey) -> Result<(), Failed> {
+    async fn make_hosted(&self, whose: &Whose, key: &PrivateKey, begun: &Begun) -> Result<(), Failed> {
         let did = &whose.did;
         let wrapped = self.host.keys().wrap(key, did).map_err(|error| {
             Failed::With(RecoveryError::Bug(format!("its key could not be sealed: {error}")))
@@ -258,25 +369,15 @@ impl Taking<'_> {
         let patch = AccountPatch {
             handle: Some(whose.handle.as_ref().map(|handle| handle.as_str().to_owned())),
             pds: Some(Some(self.host.config().public_url.clone())),
-            status: Some(whose.status()),
+            status: Some(if begun.off.is_some() { AccountStatus::Deactivated } else { whose.status() }),
             origin: Some(Origin::Network),
             ..AccountPatch::default()
         };
         let units = vec![
             Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) },
             Unit::SetRole { did: did.clone(), role: Role::Hosted },
-            Unit::PutLogin(Box::new(whose.login(key, wrapped))),
-            Unit::PutWorker(WorkerRow {
-                name: worker(did),
-                did: Some(did.clone()),
-                state: "being taken over from another server".to_owned(),
-                done: 0,
-                total: 0,
-                notes: "{}".to_owned(),
-                last_error: None,
-                next_run: None,
-                updated_at: self.host.now(),
-            }),
+            Unit::PutLogin(Box::new(whose.login(key, wrapped, begun.off))),
+            begun.row(did, self.host.now())?,
         ];
         self.host.store().apply(Unit::Batch { did: did.clone(), units }).await?;
         Ok(())

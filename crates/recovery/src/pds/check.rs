@@ -76,6 +76,7 @@ impl Taking<'_> {
         (line.rev, line.commit) = (Some(commit.rev.to_string()), Some(cid.to_string()));
         line.records = found.records;
         line.missing.extend(found.missing);
+        line.elsewhere = self.elsewhere(&whose, &key).await?;
         self.check_rest(&whose, line).await?;
         Ok(PdsOutcome::Ready)
     }

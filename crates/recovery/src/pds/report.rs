@@ -34,6 +34,9 @@ pub struct PdsAccount {
     pub why: Option<String>,
     /// Its state: `active`, `deactivated`, `takendown`.
     pub status: String,
+    /// Why an active account is switched off here: its identity names another host, or another signing key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// Revision of its repo.
     pub rev: Option<String>,
     /// CID of its head.
@@ -109,11 +112,21 @@ impl PdsReport {
         self.with(PdsOutcome::Failed)
     }
 
-    /// The exit status of the command: 0, or 3 when an account failed or something is damaged or missing.
+    /// How many are switched off here, because their identities name another host or key.
+    #[must_use]
+    pub fn elsewhere(&self) -> u64 {
+        self.accounts.iter().filter(|account| account.elsewhere.is_some()).count() as u64
+    }
+
+    /// The exit status of the command: 0, or 3 when an account failed or was switched off, or something is damaged or
+    /// missing.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let whole = |account: &PdsAccount| {
-            account.outcome != PdsOutcome::Failed && account.damaged.is_empty() && account.missing.is_empty()
+            account.outcome != PdsOutcome::Failed
+                && account.elsewhere.is_none()
+                && account.damaged.is_empty()
+                && account.missing.is_empty()
         };
         if self.accounts.iter().all(whole) { 0 } else { 3 }
     }
@@ -148,6 +161,11 @@ impl fmt::Display for PdsAccount {
         if let Some(why) = &self.why {
             write!(f, "\n             - {why}")?;
         }
+        if let Some(why) = &self.elsewhere {
+            let off =
+                if self.outcome == PdsOutcome::Ready { "it will be switched off" } else { "SWITCHED OFF" };
+            write!(f, "\n             - {off}: {why}")?;
+        }
         for (word, list) in [("damaged", &self.damaged), ("missing", &self.missing)] {
             for item in list.iter().take(SHOWN) {
                 write!(f, "\n             - {word}: {item}")?;
@@ -173,9 +191,10 @@ impl fmt::Display for PdsReport {
         if self.dry_run {
             write!(
                 f,
-                "{total} in {}: {} can be taken over, {} cannot. Nothing was changed, here or there",
+                "{total} in {}: {} can be taken over, {} already here, {} cannot. Nothing was changed, here or there",
                 self.dir,
                 count(self.with(PdsOutcome::Ready)),
+                count(self.with(PdsOutcome::AlreadyHere)),
                 count(failed)
             )?;
         } else {
@@ -186,6 +205,17 @@ impl fmt::Display for PdsReport {
                 count(self.with(PdsOutcome::Taken)),
                 count(self.with(PdsOutcome::AlreadyHere)),
                 count(failed)
+            )?;
+        }
+        let elsewhere = self.elsewhere();
+        if elsewhere > 0 {
+            let off = if self.dry_run { "will be" } else { "is" };
+            write!(
+                f,
+                "\n{} of them {off} switched off, because the network takes their words from somewhere else. Where this node \
+                 only has another name than the old server, set PDS_HOSTNAME as it was there and run the command again: what \
+                 fits then is switched on. An account that moved away belongs there: delete it here",
+                count(elsewhere)
             )?;
         }
         if self.invites > 0 {
