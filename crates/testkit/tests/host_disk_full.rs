@@ -96,7 +96,7 @@ impl Scene {
     }
 
     /// Leaves so many KiB, and fills them: with blobs, and what is left then with records.
-    fn fill(&mut self, lives: &mut Lives, kib: u64) {
+    fn fill(&mut self, lives: &mut Lives, uploader: &Account, kib: u64) {
         let on = Gate::open();
         for author in &mut self.authors {
             author.keep(&on);
@@ -109,7 +109,7 @@ impl Scene {
         let refused = |scene: &Self, nsid| count(scene, nsid) > before.get(nsid).copied().unwrap_or_default();
         while !refused(self, "repo.uploadBlob") {
             assert!(begun.elapsed() < Duration::from_secs(120), "the disk is never full");
-            self.large();
+            self.large(uploader);
         }
         self.disk.resize(self.disk.used().unwrap() + kib % 512).unwrap();
         while !refused(self, "repo.createRecord") && !refused(self, "repo.putRecord") {
@@ -126,9 +126,8 @@ impl Scene {
         self.count(vec![said]);
     }
 
-    /// A blob of a megabyte, so that it does not take all day.
-    fn large(&mut self) {
-        let account = &self.authors[0].account;
+    /// A blob of a megabyte, so that it does not take all day; of an account that is deleted in the end.
+    fn large(&mut self, account: &Account) {
         let bytes = image(self.disk.used().unwrap(), 1_000_000);
         let bearer = format!("Bearer {}", account.token());
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "image/png")];
@@ -207,7 +206,7 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
         let leaving = scene.host.sign_up(&scene.network, &format!("leaving{step}-p2pds")).unwrap();
         let taken = scene.host.sign_up(&scene.network, &format!("taken{step}-p2pds")).unwrap();
         taken.bulk("taken", 200).unwrap();
-        scene.fill(&mut lives, random.below(20_000));
+        scene.fill(&mut lives, &taken, random.below(20_000));
         if step % 3 == 2 {
             // It starts on a full disk as well.
             scene.host.kill().unwrap();
@@ -221,7 +220,9 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
         scene.disk.resize(ROOM).unwrap();
         let on = Gate::open();
         for author in &mut scene.authors {
-            let Said::Done(_) = author.put(&on) else { panic!("still refused with space again") };
+            if let Said::Refused(nsid, reply) = author.put(&on) {
+                panic!("{nsid} with space again: {}", String::from_utf8_lossy(&reply.body));
+            }
             author.name_uploads(&on);
         }
         let refused = scene.refused.clone();

@@ -14,13 +14,16 @@ mod lives;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use p2pds_crypto::PublicKey;
 use p2pds_replica::follow::Resync;
 use p2pds_replica::{Context, Decision, Frame, Head, Key, Origin, State, Status, decode, step};
 use p2pds_repo::event::{CommitEvent, prove, read_sync};
+use p2pds_syntax::Datetime;
 use p2pds_testkit::hosted::Hosted;
-use p2pds_testkit::oracle::{Network, POST, dying_with_parent, node, post_record};
+use p2pds_testkit::oracle::{Account, Network, POST, dying_with_parent, node, post_record};
 use p2pds_testkit::subscriber::Subscriber;
 use p2pds_testkit::{http, need};
 use serde_json::{Value, json};
@@ -287,39 +290,98 @@ fn memory(host: &Hosted) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
+/// Reads so many commits and says how long after its event each one came; whoever is sent away comes back with a cursor.
+fn hear(mut live: Subscriber, url: &str, commits: u64) -> (Vec<Duration>, u64) {
+    let (mut took, mut away, mut last) = (Vec::new(), 0, None);
+    while (took.len() as u64) < commits {
+        let Some(bytes) = live.next().unwrap() else {
+            let cursor = last.map(|seq: u64| seq.to_string());
+            live = Subscriber::open(url, Some(cursor.as_deref().expect("something was heard"))).unwrap();
+            away += 1;
+            continue;
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let frame = match decode(&bytes).unwrap() {
+            Frame::Commit(frame) => frame,
+            Frame::Error(error) => {
+                assert_eq!(error.error, "ConsumerTooSlow");
+                continue;
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(last.is_none_or(|last| frame.seq == last + 1), "{} after {last:?}", frame.seq);
+        last = Some(frame.seq);
+        let sent = u64::try_from(Datetime::parse(frame.time).unwrap().unix_micros()).unwrap();
+        took.push(now.saturating_sub(Duration::from_micros(sent)));
+    }
+    (took, away)
+}
+
+/// Writes so many records for many accounts, so many a second in all if the node can do it; how many it were.
+fn offer(writers: &[Account], events: u64, rate: u64, record: impl Fn(u64) -> Value + Sync) -> f64 {
+    let (next, begun) = (AtomicU64::new(0), Instant::now());
+    std::thread::scope(|scope| {
+        for writer in writers {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= events {
+                        return;
+                    }
+                    let due = begun + Duration::from_secs_f64(n as f64 / rate as f64);
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    writer.create(lives::THING, &record(n)).unwrap();
+                }
+            });
+        }
+    });
+    events as f64 / begun.elapsed().as_secs_f64()
+}
+
 #[test]
 fn consumers_that_do_not_read_cost_little_and_hold_nobody_up() {
     let Some(network) = network() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let settings = [("PDS_MAX_SUBSCRIPTION_BUFFER", "20")];
+    let settings = [("PDS_MAX_SUBSCRIPTION_BUFFER", "200")];
     let mut host = Hosted::start(&network, &dir.path().join("data"), &settings).unwrap();
-    let alice = host.sign_up(&network, "alice-stalled").unwrap();
-    let record = |n: u64| json!({"$type": lives::THING, "n": n, "text": "x".repeat(40_000)});
-    for n in 0..50 {
-        alice.create(lives::THING, &record(n)).unwrap();
-    }
+    let writers: Vec<Account> =
+        (0..8).map(|n| host.sign_up(&network, &format!("writer{n}-stalled")).unwrap()).collect();
+    let record = |n: u64| json!({"$type": lives::THING, "n": n, "text": "x".repeat(10_000)});
+    offer(&writers, 200, 500, record);
     let before = memory(&host);
     let (stalled, old) = (need::count("P2PDS_STALLED", 60), need::count("P2PDS_OLD_CURSORS", 20));
-    let mut live = Subscriber::open(&host.url, None).unwrap();
+    let (events, rate) = (need::count("P2PDS_STALLED_EVENTS", 400), need::count("P2PDS_STALLED_RATE", 500));
+    let live: Vec<Subscriber> = (0..4).map(|_| Subscriber::open(&host.url, None).unwrap()).collect();
     let mut idle = Vec::new();
     for n in 0..stalled + old {
         let cursor = (n >= stalled).then_some("0");
         idle.push(Subscriber::open(&host.url, cursor).unwrap());
     }
-    let (mut slowest, mut most) = (std::time::Duration::ZERO, 0);
-    for n in 0..need::count("P2PDS_STALLED_EVENTS", 200) {
-        let written = alice.create(lives::THING, &record(n)).unwrap();
-        let answered = std::time::Instant::now();
-        let frame = live.next().unwrap().expect("the one who reads is not held up");
-        slowest = slowest.max(answered.elapsed());
-        let Frame::Commit(frame) = decode(&frame).unwrap() else { panic!("a commit") };
-        assert!(written.uri.ends_with(frame.event.ops[0].path.as_str()));
-        most = most.max(memory(&host));
-    }
+    let (url, mut most) = (&host.url, 0);
+    let (reached, heard) = std::thread::scope(|scope| {
+        let hands = scope.spawn(|| offer(&writers, events, rate, record));
+        let ears: Vec<_> =
+            live.into_iter().map(|live| scope.spawn(move || hear(live, url, events))).collect();
+        while !ears.iter().all(|ear| ear.is_finished()) {
+            most = most.max(memory(&host));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let heard: Vec<_> =
+            ears.into_iter().map(|ear| ear.join().expect("who reads gets everything")).collect();
+        (hands.join().unwrap(), heard)
+    });
+    let away: u64 = heard.iter().map(|(_, away)| away).sum();
+    let mut took: Vec<Duration> = heard.into_iter().flat_map(|(took, _)| took).collect();
+    took.sort_unstable();
+    let at = |q: usize| took[(took.len() - 1) * q / 100];
     let grown = most.saturating_sub(before);
     println!(
-        "{stalled} stalled and {old} old consumers: {} KiB more, a frame after {slowest:?} at most",
-        grown >> 10
+        "{stalled} stalled and {old} old consumers, {events} events, {rate} a second offered, {reached:.0} written: {} KiB more; 4 who read have \
+         an event after {:?} (p50), {:?} (p99), {:?} at most; {away} times one of them was sent away and came back",
+        grown >> 10,
+        at(50),
+        at(99),
+        at(100)
     );
     assert!(grown < 64 << 20, "{grown} bytes");
     // Whoever begins to read finds everything in order, whether he was sent away meanwhile or not.
@@ -329,7 +391,7 @@ fn consumers_that_do_not_read_cost_little_and_hold_nobody_up() {
             let Some(seq) = decode(&bytes).unwrap().seq() else { break };
             assert!(seq == last + 1, "{seq} after {last}");
             last = seq;
-            if seq == live.seq {
+            if seq == 8 * 4 + 200 + events {
                 break;
             }
         }
@@ -338,4 +400,7 @@ fn consumers_that_do_not_read_cost_little_and_hold_nobody_up() {
     drop(idle);
     let ended = host.stop().unwrap();
     assert!(!ended.stderr.contains("panicked"), "{ended}");
+    let sent_away = ended.stderr.matches("firehose.too-slow").count();
+    println!("{sent_away} were sent away");
+    assert!(sent_away > 0, "too little was written for anybody to be too slow");
 }

@@ -11,13 +11,18 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::madeup::{Content, MadeUp, State};
-use p2pds_testkit::need;
-use p2pds_testkit::oracle::car_blocks;
+use p2pds_testkit::oracle::{Account, Network, Options, POST, car_blocks, post_record};
 use p2pds_testkit::program::{Program, Served};
 use p2pds_testkit::source::Source;
+use p2pds_testkit::{http, need};
+
+/// Thousands of connections, and times that are measured: one after the other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 struct Scene {
     source: Source,
@@ -56,27 +61,40 @@ fn from(address: Ipv4Addr, to: SocketAddr) -> TcpStream {
     TcpStream::from(socket)
 }
 
-#[test]
-fn half_open_connections_keep_nobody_out() {
-    let scene = scene(60, 50);
-    let node = serve(&scene);
-    let to: SocketAddr = node.url.trim_start_matches("http://").parse().unwrap();
-    // Heads that never end, from many addresses: more than there are places in all.
-    let count = u32::try_from(need::count("P2PDS_HALF_OPEN", 2_600)).unwrap();
+/// Whether nothing has come on it, and no end either.
+fn is_open(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    matches!(stream.read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// Heads that never end, from many addresses; `None` (said on standard output) where not enough files may be open.
+fn half_open(count: u64, to: SocketAddr) -> Option<Vec<TcpStream>> {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    if files.maximum.is_some_and(|most| most < u64::from(count) + 200) {
-        return need::skip("too few files may be open", false);
+    if files.maximum.is_some_and(|most| most < 2 * count + 400) {
+        need::skip("too few files may be open", false);
+        return None;
     }
     let raised = rustix::process::Rlimit { current: files.maximum, ..files };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
-    let mut open = Vec::new();
-    for n in 0..count {
-        let [_, _, high, low] = (n / 60 + 2).to_be_bytes();
+    let one = |n: u64| {
+        let [.., high, low] = (n / 60 + 2).to_be_bytes();
         let mut stream = from(Ipv4Addr::new(127, 9, high, low), to);
         let _ =
             stream.write_all(b"GET /xrpc/com.atproto.sync.listRepos HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
-        open.push(stream);
-    }
+        stream
+    };
+    Some((0..count).map(one).collect())
+}
+
+#[test]
+fn half_open_connections_keep_nobody_out() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let scene = scene(60, 50);
+    let node = serve(&scene);
+    let to: SocketAddr = node.url.trim_start_matches("http://").parse().unwrap();
+    // More than there are places in all.
+    let count = need::count("P2PDS_HALF_OPEN", 2_600);
+    let Some(mut open) = half_open(count, to) else { return };
     for _ in 0..5 {
         let begun = Instant::now();
         assert_eq!(node.get("/xrpc/_health").unwrap().status, 200);
@@ -86,24 +104,74 @@ fn half_open_connections_keep_nobody_out() {
     let mine: Vec<TcpStream> = (0..80).map(|_| from(Ipv4Addr::new(127, 8, 8, 8), to)).collect();
     // All of them were accepted before this one is.
     assert_eq!(node.get("/livez").unwrap().status, 200);
-    let turned_away = mine
-        .iter()
-        .filter(|stream| {
-            let mut stream: &TcpStream = stream;
-            stream.set_nonblocking(true).unwrap();
-            !matches!(stream.read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-        })
-        .count();
+    let turned_away = mine.iter().filter(|stream| !is_open(stream)).count();
     assert!((16..80).contains(&turned_away), "{turned_away} of 80 were turned away");
     assert_eq!(node.get("/livez").unwrap().status, 200);
     // Who says nothing for long enough is cut off.
     let mut last = open.pop().unwrap();
-    last.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    last.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     let mut rest = Vec::new();
     let _ = last.read_to_end(&mut rest);
     assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&rest));
     drop((open, mine));
     node.end().unwrap();
+}
+
+/// How long it takes: half of them, and the longest.
+fn say(what: &str, mut took: Vec<Duration>) {
+    took.sort_unstable();
+    println!(
+        "{what}: {} times, p50 {:?}, longest {:?}",
+        took.len(),
+        took[took.len() / 2],
+        took[took.len() - 1]
+    );
+}
+
+/// What the users of a host do all day.
+fn a_day(host: &Hosted, account: &Account, what: &str) {
+    let took = |ask: &dyn Fn()| {
+        let one = || {
+            let begun = Instant::now();
+            ask();
+            begun.elapsed()
+        };
+        (0..20).map(|_| one()).collect()
+    };
+    let written = account.create(POST, &post_record("read again and again")).unwrap();
+    let rkey = written.rkey().to_owned();
+    say(
+        &format!("createRecord {what}"),
+        took(&|| drop(account.create(POST, &post_record("beside them")).unwrap())),
+    );
+    let query = [("repo", account.did.as_str()), ("collection", POST), ("rkey", rkey.as_str())];
+    say(
+        &format!("getRecord {what}"),
+        took(&|| drop(account.query("com.atproto.repo.getRecord", &query).unwrap())),
+    );
+    let health = format!("{}/xrpc/_health", host.url);
+    say(
+        &format!("_health {what}"),
+        took(&|| assert_eq!(http::request("GET", &health, &[], None).unwrap().status, 200)),
+    );
+}
+
+#[test]
+fn half_open_connections_do_not_hold_up_whoever_writes() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let account = host.sign_up(&network, "alice-busy").unwrap();
+    let port = host.url.rsplit(':').next().unwrap().parse().unwrap();
+    a_day(&host, &account, "alone");
+    let count = need::count("P2PDS_HALF_OPEN", 2_600);
+    let Some(open) = half_open(count, SocketAddr::from((Ipv4Addr::LOCALHOST, port))) else { return };
+    a_day(&host, &account, &format!("beside {count} half-open connections"));
+    println!("{} of them are still open", open.iter().filter(|stream| is_open(stream)).count());
+    drop(open);
+    let ended = host.stop().unwrap();
+    assert!(ended.code == Some(0) && !ended.stderr.contains("panicked"), "{ended}");
 }
 
 #[test]
