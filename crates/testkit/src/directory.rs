@@ -262,13 +262,14 @@ fn follow(stream: &TcpStream, shared: &Arc<Shared>, key: &str, cursor: Option<us
     {
         return Ok(());
     }
+    // Whoever sees the stream open may rely on it for everything that comes from now on.
+    let newest = shared.export.lock().expect("not poisoned").len();
     out.write_all(wire::accept(key).as_bytes())?;
     if let Some(lie) = &lie
         && lie.on_stream(stream)?
     {
         return Ok(());
     }
-    let newest = shared.export.lock().expect("not poisoned").len();
     shared.count("/export/stream");
     let mut at = cursor.unwrap_or(newest);
     if at > newest {

@@ -49,6 +49,9 @@ pub struct Following {
     pub tries: u32,
     /// A directory without a stream is asked for one again after this time. Default 1 h.
     pub offer_every: Duration,
+    /// All accounts are looked at, because the export is read from a place other than where it was left, at most once
+    /// in this time; a look that is due sooner waits. Default 5 min.
+    pub look_every: Duration,
 }
 
 impl Default for Following {
@@ -64,6 +67,7 @@ impl Default for Following {
             again_after: Duration::from_secs(60),
             tries: 8,
             offer_every: Duration::from_secs(3_600),
+            look_every: Duration::from_secs(300),
         }
     }
 }
@@ -97,6 +101,9 @@ struct Follower<'a> {
     accounts_at: Option<Instant>,
     wanted: HashMap<Did, Wanted>,
     failures: u32,
+    /// The export is read from a place other than where it was left: every account is to be looked at once.
+    unseen: bool,
+    looked: Option<Instant>,
 }
 
 impl Archive {
@@ -123,6 +130,8 @@ impl Archive {
             accounts_at: None,
             wanted: HashMap::new(),
             failures: 0,
+            unseen: false,
+            looked: None,
         };
         follower.run().await
     }
@@ -142,7 +151,6 @@ impl Follower<'_> {
                         "the directory has not come as far as was read before; every account is looked at anew"
                     );
                     self.place.seq = None;
-                    self.look_at_all();
                 }
                 Ended::Closed(_) | Ended::Net(_) => {}
             }
@@ -163,6 +171,9 @@ impl Follower<'_> {
         };
         tracing::info!(event = "plc.stream-open", directory = self.origin, after = ?self.place.seq, "following the directory's stream");
         self.state("stream");
+        // Looked at before the stream was open, an account could have an operation that neither the look nor the
+        // stream shows.
+        self.unseen |= self.place.seq.is_none();
         let mut ticks = tokio::time::interval(
             self.how.store_every.min(self.how.again_after).min(self.how.accounts_every),
         );
@@ -183,10 +194,8 @@ impl Follower<'_> {
                     }
                     Err(ended) => {
                         tracing::info!(event = "plc.stream-ended", directory = self.origin, reason = %ended, "the directory's stream has ended");
-                        // The three named reasons have their own way on; they too may come again and again.
-                        if !any || matches!(ended, Ended::Closed(_) | Ended::Net(_)) {
-                            self.failed(&ended.to_string()).await?;
-                        }
+                        // Whatever the reason, it may come again and again, and after one message each time.
+                        self.failed(&ended.to_string()).await?;
                         return Ok(ended);
                     }
                 },
@@ -230,7 +239,6 @@ impl Follower<'_> {
             "more of the directory's operations were missed than are read again; every account is looked at instead"
         );
         self.place.seq = None;
-        self.look_at_all();
         Ok(())
     }
 
@@ -243,6 +251,7 @@ impl Follower<'_> {
                 Ok(page) => {
                     self.recovered();
                     self.state("pages");
+                    self.unseen |= self.place.time.is_none();
                     self.place.time = Some(time);
                     for operation in page.operations() {
                         self.take(&operation);
@@ -293,6 +302,7 @@ impl Follower<'_> {
     async fn tend(&mut self) -> ArchiveResult<()> {
         self.read_accounts().await?;
         self.keep_place(false).await?;
+        self.look_at_all();
         let now = Instant::now();
         let due: Vec<Did> = self
             .wanted
@@ -339,7 +349,13 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn look_at_all(&self) {
+    /// Every account is looked at, where that is wanted and was not done just now.
+    fn look_at_all(&mut self) {
+        if !self.unseen || self.looked.is_some_and(|at| at.elapsed() < self.how.look_every) {
+            return;
+        }
+        self.unseen = false;
+        self.looked = Some(Instant::now());
         for did in &self.archived {
             self.inner.wakes.account(self.how.job, did);
         }
