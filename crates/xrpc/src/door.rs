@@ -20,7 +20,7 @@ use crate::by_cid::{ipfs, rasl};
 use crate::config::XrpcConfig;
 use crate::error::XrpcError;
 use crate::firehose::Seats;
-use crate::guard::guard;
+use crate::guard::{guard, nsid_of};
 use crate::limits::{Left, Limits};
 use crate::meter::Meters;
 use crate::reply;
@@ -126,7 +126,10 @@ pub fn router(door: Arc<Xrpc>) -> Router {
     };
     let mut router = Router::new();
     for method in methods() {
-        router = router.route(&format!("/xrpc/{}", method.nsid), guarded((method.route)(), method));
+        let path = format!("/xrpc/{}", method.nsid);
+        router = router
+            .route(&format!("{path}/"), guarded((method.route)(), method))
+            .route(&path, guarded((method.route)(), method));
     }
     router
         .route("/xrpc/{*method}", guarded((UNLISTED.route)(), &UNLISTED))
@@ -148,7 +151,7 @@ async fn around(State(door): State<Arc<Xrpc>>, request: Request, next: Next) -> 
         door.say_untrusted(caller.counted);
     }
     // Whole repos have a count of their own, and peers and the operator's friends none.
-    let free = request.uri().path() == "/xrpc/com.atproto.sync.getRepo"
+    let free = nsid_of(request.uri().path()) == "com.atproto.sync.getRepo"
         || door.is_free(&caller, request.headers())
         || is_peer(&door, request.headers());
     let counted = if free { Ok(None) } else { door.limits.request(caller.counted, Instant::now()) };

@@ -114,9 +114,15 @@ fn served(door: &Xrpc, method: &Method) -> Result<(), XrpcError> {
     Err(XrpcError::not_implemented(why))
 }
 
+/// The method that a path names. A slash behind it is as good as none, as with the reference server.
+pub(crate) fn nsid_of(path: &str) -> &str {
+    let name = path.strip_prefix("/xrpc/").unwrap_or_default();
+    name.strip_suffix('/').unwrap_or(name)
+}
+
 /// What may be passed on: a method's name, and not one of ours in other letters, which others would take for ours.
 fn unlisted(path: &str) -> Result<(), XrpcError> {
-    let name = path.trim_start_matches("/xrpc/");
+    let name = nsid_of(path);
     if Nsid::parse(name).is_ok() && table::method(name).is_none() {
         return Ok(());
     }

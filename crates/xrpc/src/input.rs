@@ -16,6 +16,9 @@ use crate::error::XrpcError;
 
 pub(crate) use bounded::{Bounded, Pace, refused};
 
+/// What some editors and libraries write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The JSON body of a procedure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input<T>(pub T);
@@ -78,7 +81,8 @@ async fn read(request: Request) -> Result<Value, XrpcError> {
     if bytes.is_empty() {
         return Err(XrpcError::invalid("A request body is expected but none was provided"));
     }
-    let value = json::parse(&bytes).map_err(|problem| XrpcError::invalid(problem.to_string()))?;
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    let value = json::parse(text).map_err(|problem| XrpcError::invalid(problem.to_string()))?;
     if value.is_object() {
         return Ok(value);
     }
@@ -112,7 +116,9 @@ mod tests {
     async fn fields_have_names() {
         let whole = given(r#"{"identifier":"a","allowTakendown":true,"more":1}"#).await.unwrap();
         assert_eq!(whole, Given { identifier: "a".to_owned(), allow_takendown: true });
+        assert!(given("\u{feff}{\"identifier\":\"a\"}").await.is_ok(), "a byte order mark");
         for (body, said) in [
+            ("\u{feff}\u{feff}{}", "not well-formed"),
             ("", "expected but none"),
             ("{}", "\"identifier\""),
             ("[]", "must be an object"),

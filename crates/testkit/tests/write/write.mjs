@@ -69,6 +69,9 @@ await step('create of an unknown type, unchecked', 'createRecord', { ...thing, r
 await step('create in no collection', 'createRecord', { ...thing, collection: 'thing' })
 await step('create without a record', 'createRecord', { collection: POST })
 await make('swap of the commit', post('x'), { swapCommit: first.cid, rkey: key(3) })
+await make('swap of the commit, null', post('x'), { swapCommit: null, rkey: key(3) })
+await make('validate, null', post('x'), { validate: null, rkey: key(3) })
+await make('under a key that is null', post('x'), { rkey: null })
 await make('swap with what is no CID', post('x'), { swapCommit: 'abc', rkey: key(3) })
 
 // The data model.
@@ -103,12 +106,15 @@ await put('put that expects what is there', post('put thrice'), { swapRecord: ch
 await put('put that expects nothing, where nothing is', post('x'), { swapRecord: null, rkey: key(5) })
 await put('put that expects something, where nothing is', post('x'), { swapRecord: first.cid, rkey: key(6) })
 await put('put on another commit', post('x'), { swapCommit: first.cid })
+await put('put on a commit of null', post('x'), { swapCommit: null })
 await put('put of a wrong record', { $type: POST, text: 5, createdAt })
 
 // deleteRecord.
 const remove = (name, n, more = {}) => step(name, 'deleteRecord', { collection: POST, rkey: key(n), ...more })
 await remove('delete that expects another', 5, { swapRecord: first.cid })
 await remove('delete on another commit', 5, { swapCommit: first.cid })
+await remove('delete that expects null', 5, { swapRecord: null })
+await remove('delete on a commit of null', 5, { swapCommit: null })
 await remove('delete', 5)
 await remove('delete of nothing', 5)
 await remove('delete of nothing that expects something', 5, { swapRecord: first.cid })
@@ -130,6 +136,8 @@ await apply('a delete of nothing', [{ $type: `${A}#delete`, ...at(8) }])
 await apply('a create where one is', [{ $type: `${A}#create`, ...at(7, post('x')) }])
 await apply('one wrong of two', [{ $type: `${A}#create`, ...at(9, post('x')) }, { $type: `${A}#create`, ...at(10, { text: 1 }) }])
 await apply('on another commit', [{ $type: `${A}#create`, ...at(9, post('x')) }], { swapCommit: first.cid })
+await apply('on a commit of null', [{ $type: `${A}#create`, ...at(9, post('x')) }], { swapCommit: null })
+await apply('under a key that is null', [{ $type: `${A}#create`, ...at(9, post('x')), rkey: null }])
 
 // Who may.
 await make('by handle', post('by handle'), { repo: handle, rkey: key(11) })
@@ -137,6 +145,8 @@ await make('for somebody else', post('x'), { repo: 'did:plc:ewvi7nxzyoun6zhxrhs6
 steps['without a session'] = seen(await send('com.atproto.repo.createRecord', { repo: did, collection: POST, record: post('x') }, { authorization: undefined }))
 steps['as text'] = seen(await send('com.atproto.repo.createRecord', '{}', { 'content-type': 'text/plain' }))
 steps['no JSON'] = seen(await send('com.atproto.repo.createRecord', '{"repo":'))
+steps['behind a byte order mark'] = seen(await send('com.atproto.repo.createRecord', '\ufeff' + JSON.stringify({ repo: did, collection: POST, rkey: key(12), record: post('marked') })))
+steps['with a slash behind the method'] = seen(await send('com.atproto.repo.createRecord/', { repo: did, collection: POST, rkey: key(13), record: post('slash') }))
 await make('too large', post('x'.repeat(1_100_000)))
 
 // The newest of the same subject stays.

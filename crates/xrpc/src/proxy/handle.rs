@@ -19,6 +19,7 @@ use crate::asked::Params;
 use crate::auth::Session;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
+use crate::guard::nsid_of;
 use crate::input::refused;
 
 /// A request that is passed on, taken apart.
@@ -31,7 +32,7 @@ struct Incoming {
 impl Incoming {
     async fn read(request: Request) -> Result<Self, XrpcError> {
         let (parts, body) = request.into_parts();
-        let nsid = parts.uri.path().trim_start_matches("/xrpc/").to_owned();
+        let nsid = nsid_of(parts.uri.path()).to_owned();
         if p2pds_syntax::Nsid::parse(&nsid).is_err() {
             return Err(XrpcError::invalid("the path does not end with the name of a method"));
         }

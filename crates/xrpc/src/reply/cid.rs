@@ -40,22 +40,24 @@ fn part(headers: &HeaderMap, tag: &str, size: u64) -> Part {
     else {
         return Part::Whole;
     };
-    let range = match (first.trim(), last.trim()) {
-        ("", last) => match last.parse::<u64>() {
-            Ok(0) => return Part::Beyond,
-            Ok(count) => size.saturating_sub(count)..size,
-            Err(_) => return Part::Whole,
+    let range = match (number(first), number(last)) {
+        _ if first.trim().is_empty() => match number(last) {
+            Some(0) => return Part::Beyond,
+            Some(count) => size.saturating_sub(count)..size,
+            None => return Part::Whole,
         },
-        (first, "") => match first.parse() {
-            Ok(first) => first..size,
-            Err(_) => return Part::Whole,
-        },
-        (first, last) => match (first.parse::<u64>(), last.parse::<u64>()) {
-            (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size),
-            _ => return Part::Whole,
-        },
+        (Some(first), _) if last.trim().is_empty() => first..size,
+        (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size),
+        _ => return Part::Whole,
     };
     if range.start >= range.end || range.start >= size { Part::Beyond } else { Part::Some(range) }
+}
+
+/// A position; one that no `u64` holds lies behind every blob.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// The blob with the type that its record names.
@@ -156,7 +158,11 @@ mod tests {
             ("lines=0-1", Part::Whole),
             ("bytes=18446744073709551615-", Part::Beyond),
             ("bytes=0-18446744073709551615", Part::Some(0..100)),
-            ("bytes=99999999999999999999-", Part::Whole),
+            ("bytes=99999999999999999999-", Part::Beyond),
+            ("bytes=0-99999999999999999999", Part::Some(0..100)),
+            ("bytes=-99999999999999999999", Part::Some(0..100)),
+            ("bytes=+1-2", Part::Whole),
+            ("bytes=-", Part::Whole),
         ] {
             assert_eq!(part_of(spec, None), wanted, "{spec}");
         }

@@ -8,7 +8,7 @@ use p2pds_syntax::Did;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::writing::{CommitMeta, cid, collection, field, own_repo, parts, record, rkey};
+use super::writing::{CommitMeta, cid, collection, field, given, own_repo, parts, record, rkey};
 use crate::auth::Session;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
@@ -21,8 +21,10 @@ use crate::output::Output;
 #[serde(rename_all = "camelCase")]
 pub struct Asked {
     repo: String,
+    #[serde(default, deserialize_with = "given")]
     validate: Option<bool>,
     writes: Vec<Item>,
+    #[serde(default, deserialize_with = "given")]
     swap_commit: Option<String>,
 }
 
@@ -32,6 +34,7 @@ pub struct Item {
     #[serde(rename = "$type")]
     kind: Option<String>,
     collection: String,
+    #[serde(default, deserialize_with = "given")]
     rkey: Option<String>,
     value: Option<Value>,
 }

@@ -8,7 +8,7 @@ use p2pds_host::write::{Validate, Write, WriteOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::writing::{WroteRecord, cid, collection, own_repo, record, rkey};
+use super::writing::{WroteRecord, cid, collection, given, own_repo, record, rkey};
 use crate::auth::Session;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
@@ -22,9 +22,12 @@ use crate::output::Output;
 pub struct Asked {
     repo: String,
     collection: String,
+    #[serde(default, deserialize_with = "given")]
     rkey: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     validate: Option<bool>,
     record: Value,
+    #[serde(default, deserialize_with = "given")]
     swap_commit: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use p2pds_host::write::{Swap, Write, WriteOptions};
 use serde::{Deserialize, Serialize};
 
-use super::writing::{CommitMeta, cid, collection, own_repo, rkey};
+use super::writing::{CommitMeta, cid, collection, given, own_repo, rkey};
 use crate::auth::Session;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
@@ -21,7 +21,9 @@ pub struct Asked {
     repo: String,
     collection: String,
     rkey: String,
+    #[serde(default, deserialize_with = "given")]
     swap_record: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     swap_commit: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use p2pds_host::write::{Validate, Write, WriteOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::writing::{WroteRecord, cid, collection, nullable, own_repo, record, rkey, swap};
+use super::writing::{WroteRecord, cid, collection, given, nullable, own_repo, record, rkey, swap};
 use crate::auth::Session;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
@@ -23,10 +23,12 @@ pub struct Asked {
     repo: String,
     collection: String,
     rkey: String,
+    #[serde(default, deserialize_with = "given")]
     validate: Option<bool>,
     record: Value,
     #[serde(default, deserialize_with = "nullable")]
     swap_record: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
     swap_commit: Option<String>,
 }
 

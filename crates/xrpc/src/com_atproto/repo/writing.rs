@@ -70,6 +70,11 @@ pub(super) fn swap(text: Option<Option<String>>) -> Result<Swap, XrpcError> {
     })
 }
 
+/// Reads a field that may be left out and may not be null.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
 /// Reads a field so that null and left out stay two things.
 pub(super) fn nullable<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(from).map(Some)
