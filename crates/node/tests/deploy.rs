@@ -20,7 +20,7 @@ use p2pds_testkit::need;
 /// What systemd's own rating of the unit may be at most, in tenths (0 is best, 10 worst).
 const EXPOSURE: u32 = 12;
 /// How long a proxy may take to pass a request on.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The examples of proxies, for archives and for hosts.
 const PROXIES: [&str; 6] = [

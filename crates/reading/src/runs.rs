@@ -10,8 +10,10 @@ use p2pds_repo::mst::Root;
 const MOST_BYTES: usize = 4 << 20;
 
 /// The runs used last, the latest at the back, and their bytes.
+type Kept = (VecDeque<(Root, Arc<RunNodes>)>, usize);
+
 #[derive(Default)]
-pub(crate) struct Runs(Mutex<(VecDeque<(Root, Arc<RunNodes>)>, usize)>);
+pub(crate) struct Runs(Mutex<Kept>);
 
 impl Runs {
     pub fn get(&self, root: Root) -> Option<Arc<RunNodes>> {

@@ -55,7 +55,7 @@ impl S3Server {
         let server = Self { child, address, dir };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
-            ensure!(begun.elapsed() < Duration::from_secs(30), "the S3 server does not listen");
+            ensure!(begun.elapsed() < Duration::from_secs(120), "the S3 server does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(Some(server))

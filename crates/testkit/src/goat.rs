@@ -235,7 +235,7 @@ fn pass_questions(socket: &UdpSocket, to: SocketAddr, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let Ok((length, from)) = socket.recv_from(&mut bytes) else { continue };
         let Ok(own) = UdpSocket::bind("127.0.0.1:0") else { continue };
-        let _ = own.set_read_timeout(Some(Duration::from_secs(2)));
+        let _ = own.set_read_timeout(Some(Duration::from_secs(20)));
         let asked = own.send_to(&bytes[..length], to);
         if let (Ok(_), Ok(length)) = (asked, own.recv(&mut bytes)) {
             let _ = socket.send_to(&bytes[..length], from);

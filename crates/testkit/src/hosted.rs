@@ -29,7 +29,7 @@ impl Hosted {
     /// Starts one on `data`, with the environment that the reference PDS gets too; `settings` are further ones.
     ///
     /// # Errors
-    /// It ends, or is not ready within 30 seconds.
+    /// It ends, or is not ready within two minutes.
     pub fn start(network: &Network, data: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut hosted = Self::prepare(network, data, port, settings)?;
@@ -65,10 +65,10 @@ impl Hosted {
     /// Starts it (again) and waits until it answers.
     ///
     /// # Errors
-    /// It ends, or is not ready within 30 seconds.
+    /// It ends, or is not ready within two minutes.
     pub fn begin(&mut self) -> Result<()> {
         let mut node = self.program.spawn(&["serve"])?;
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         let health = format!("{}/xrpc/_health", self.url);
         while crate::http::request("GET", &health, &[], None).map_or(true, |reply| reply.status != 200) {
             if !node.alive()? {
@@ -92,9 +92,9 @@ impl Hosted {
     /// SIGTERM, and wait for its end.
     ///
     /// # Errors
-    /// It does not run, or does not end within 30 seconds.
+    /// It does not run, or does not end within two minutes.
     pub fn stop(&mut self) -> Result<Outcome> {
-        self.node.take().context("it does not run")?.terminate(Duration::from_secs(30))
+        self.node.take().context("it does not run")?.terminate(Duration::from_secs(120))
     }
 
     /// Its process.

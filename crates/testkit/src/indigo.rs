@@ -15,7 +15,7 @@ use crate::need;
 use crate::oracle::dying_with_parent;
 
 /// How long anything may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program that a variable names; `None` (said on standard output) without it.
 fn program(name: &str, what: &str) -> Option<PathBuf> {

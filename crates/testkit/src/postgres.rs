@@ -66,7 +66,7 @@ impl Postgres {
             .stderr(Stdio::null())
             .spawn()?;
         let mut postgres = Self { server, port, _dir: dir };
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !postgres.create(&createdb)? {
             ensure!(postgres.server.try_wait()?.is_none(), "PostgreSQL ended");
             ensure!(Instant::now() < deadline, "PostgreSQL does not answer");

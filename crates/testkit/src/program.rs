@@ -171,11 +171,11 @@ impl Program {
     /// Starts a node on a free port and waits until commands reach it.
     ///
     /// # Errors
-    /// It ends, or commands do not reach it within 30 seconds.
+    /// It ends, or commands do not reach it within two minutes.
     pub fn serve(&self) -> Result<Running> {
         let mut node = self.spawn(&["serve", "--port", "0"])?;
         let socket = self.data.join("operator.sock");
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             if !node.alive()? {
                 bail!("the node ended: {}", node.kill()?);
@@ -194,7 +194,7 @@ impl Program {
         let port = std::net::TcpListener::bind((host, 0))?.local_addr()?.port();
         let mut node = self.spawn(&["serve", "--bind", host, "--port", &port.to_string()])?;
         let socket = self.data.join("operator.sock");
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             if !node.alive()? {
                 bail!("the node ended: {}", node.kill()?);
@@ -323,12 +323,12 @@ impl Served {
         crate::http::request("GET", &format!("{}{path}", self.url), &[], None)
     }
 
-    /// Asks until the answer has a status, for half a minute at most.
+    /// Asks until the answer has a status, for two minutes at most.
     ///
     /// # Errors
     /// It never had.
     pub fn get_until(&self, path: &str, status: u16) -> Result<crate::http::Reply> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let reply = self.get(path)?;
             if reply.status == status {

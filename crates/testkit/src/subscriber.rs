@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 use p2pds_replica::{Frame, decode};
 
 /// How long a read may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An open stream.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Subscriber {
     /// The next message; `None` after a goodbye, or when the connection ended. Pings are answered.
     ///
     /// # Errors
-    /// What comes is no WebSocket, or nothing comes for half a minute.
+    /// What comes is no WebSocket, or nothing comes for two minutes.
     #[expect(clippy::should_implement_trait, reason = "it fails")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
         loop {

@@ -54,7 +54,7 @@ fn kill_after(program: &Program, args: &[&str], delay: Duration) -> bool {
     let deadline = Instant::now() + delay;
     while Instant::now() < deadline {
         if !running.alive().unwrap() {
-            running.wait(Duration::from_secs(1)).unwrap().expect(0).unwrap();
+            running.wait(Duration::from_secs(60)).unwrap().expect(0).unwrap();
             return true;
         }
         std::thread::sleep(Duration::from_millis(2).min(deadline.saturating_duration_since(Instant::now())));

@@ -58,7 +58,7 @@ fn frames(url: &str, after: i64, until: i64) -> BTreeMap<i64, Vec<u8>> {
         let mut stream = client.ws(&socket, &p2pds_net::WsOptions::default()).await.unwrap();
         let mut found = BTreeMap::new();
         loop {
-            let next = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
+            let next = tokio::time::timeout(Duration::from_secs(120), stream.next()).await;
             let frame = next.expect("the next frame").unwrap().expect("the stream goes on");
             let seq = seq_of(&frame);
             found.insert(seq, frame.to_vec());

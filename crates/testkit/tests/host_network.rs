@@ -96,7 +96,7 @@ fn a_post_goes_out_and_comes_back() {
     let stream = relay.as_ref().map_or(&host.url, |relay| &relay.url);
     let appview = AppView::start(dir.path(), &network.plc, stream, &host.url, &postgres);
     host.stop().unwrap();
-    host.program = host.program.with_env([
+    host.program = host.program.clone().with_env([
         ("PDS_BSKY_APP_VIEW_URL".to_owned(), appview.url.clone()),
         ("PDS_BSKY_APP_VIEW_DID".to_owned(), appview.did.clone()),
     ]);

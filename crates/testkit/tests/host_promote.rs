@@ -75,7 +75,7 @@ fn said(url: &str, did: &str) -> Vec<String> {
         let mut stream = client.ws(&socket, &p2pds_net::WsOptions::default()).await.unwrap();
         let mut kinds = Vec::new();
         loop {
-            let next = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
+            let next = tokio::time::timeout(Duration::from_secs(120), stream.next()).await;
             let frame = next.expect("a frame").unwrap().expect("the stream goes on");
             let mut reader = Reader::new(&frame);
             let limits = Limits { max_len: 8 << 20, ..Limits::STRICT };

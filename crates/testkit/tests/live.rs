@@ -20,7 +20,7 @@ fn until(
     what: &str,
     wanted: impl Fn(&serde_json::Value) -> bool,
 ) -> serde_json::Value {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let shown = program.json(&["archive", "show", did]).unwrap();
         if wanted(&shown) {

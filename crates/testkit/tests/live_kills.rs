@@ -102,7 +102,7 @@ fn stored(program: &Program, did: &str) -> String {
 
 /// Waits until the archive has a revision or a later one.
 fn until(program: &Program, did: &str, rev: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let now = stored(program, did);
         if now.as_str() >= rev {
@@ -155,7 +155,7 @@ fn killed_anywhere_it_catches_up_and_misses_nothing() {
     let mut node = program.serve().unwrap();
     for one in &written {
         program.ok(&["archive", "add", &one.account.did]).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while program.json(&["archive", "show", &one.account.did]).unwrap()["live"]["state"] != "live" {
             assert!(Instant::now() < deadline, "not followed");
             std::thread::sleep(Duration::from_millis(20));

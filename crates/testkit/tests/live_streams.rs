@@ -65,7 +65,7 @@ fn archive_all(program: &Program, host: &Host) {
     for did in host.dids() {
         program.ok(&["archive", "add", &did]).unwrap();
     }
-    until("following", Duration::from_secs(30), || {
+    until("following", Duration::from_secs(120), || {
         let waiting = list(program).iter().filter(|line| line["live"]["state"] == Value::Null).count();
         if waiting == 0 { Ok(()) } else { Err(format!("{waiting} are not followed")) }
     });
@@ -85,14 +85,14 @@ fn a_relay_that_leaves_out_one_event_in_a_hundred_is_named() {
         Program::new(&dir.path().join("data")).unwrap().with_env(host.environment()).with_env(settings);
     let node = program.serve().unwrap();
     archive_all(&program, &host);
-    until("the relay", Duration::from_secs(30), || {
+    until("the relay", Duration::from_secs(120), || {
         let others = list(&program).iter().filter(|line| line["live"]["state"] != "relay").count();
         if others == 0 { Ok(()) } else { Err(format!("{others} are heard elsewhere")) }
     });
     host.prepare(2_000);
     host.behave(vec![Rule::per_mille(10, Behaviour::Drop)]);
     host.run(400.0).join().unwrap();
-    let took = converged(&program, &host, Duration::from_secs(20));
+    let took = converged(&program, &host, Duration::from_secs(120));
     println!("converged {:.1} s after the last event", took.as_secs_f64());
     let named = host
         .dids()
@@ -150,7 +150,7 @@ fn lies_on_a_stream_are_refused_and_named() {
             host.commit(n, Write { creates: 2, updates: 1, deletes: 1 });
         }
     }
-    let took = converged(&program, &host, Duration::from_secs(30));
+    let took = converged(&program, &host, Duration::from_secs(120));
     println!("converged after {:.1} s", took.as_secs_f64());
     let found: Vec<Vec<String>> = host.dids().iter().map(|did| findings(&program, did)).collect();
     for ((lie, _), found) in lies.iter().zip(&found) {
@@ -188,7 +188,7 @@ fn following(
 
 /// Waits until `archive show` has what is wanted.
 fn shown(program: &Program, did: &str, what: &str, wanted: impl Fn(&Value) -> bool) {
-    until(what, Duration::from_secs(20), || {
+    until(what, Duration::from_secs(120), || {
         let shown = show(program, did);
         if wanted(&shown) { Ok(()) } else { Err(format!("{shown:#}")) }
     });
@@ -200,7 +200,7 @@ fn status_key_and_host_changes_are_followed() {
     let other = Host::start(&Plan { seed: 14, accounts: 0, records: 0 }).unwrap();
     let (_dir, program, node) = following(&host, &[]);
     host.post(0);
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
 
     // A status is in force at once, and what was missed while the account was off comes afterwards.
     host.account(0, Some("takendown"));
@@ -208,7 +208,7 @@ fn status_key_and_host_changes_are_followed() {
     host.account(0, None);
     host.post(0);
     shown(&program, &host.did(0), "the status", |shown| shown["status"] == "active");
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
 
     // Identities are looked up once a minute at most; a node that has just begun has not asked yet.
     assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
@@ -218,7 +218,7 @@ fn status_key_and_host_changes_are_followed() {
     let before = show(&program, &host.did(1))["head"]["key"].clone();
     host.rotate(1);
     host.post(1);
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
     let head = &show(&program, &host.did(1))["head"];
     assert_ne!(head["key"], before);
     assert_eq!(head["key"], host.signing_key(1));
@@ -247,7 +247,7 @@ fn a_withdrawn_key_is_refused_as_soon_as_the_log_is_known() {
     let host = Host::start(&Plan { seed: 17, accounts: 2, records: 10 }).unwrap();
     let (_dir, program, node) = following(&host, &[]);
     host.post(1);
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
     let held = show(&program, &host.did(1))["head"]["rev"].clone();
     host.lose_key(1);
     program.ok(&["archive", "sync", &host.did(1)]).unwrap();
@@ -265,7 +265,7 @@ fn streams_that_forget_or_break_are_taken_up_again() {
     let host = Host::start(&Plan { seed: 15, accounts: 4, records: 10 }).unwrap();
     let (_dir, program, node) = following(&host, &[]);
     host.post(0);
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
     // What happens while nobody listens comes later.
     assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
     for n in 0..4 {
@@ -273,7 +273,7 @@ fn streams_that_forget_or_break_are_taken_up_again() {
     }
     let fetched = host.asked("/xrpc/com.atproto.sync.getRepo");
     let node = program.serve().unwrap();
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
     assert_eq!(
         host.asked("/xrpc/com.atproto.sync.getRepo"),
         fetched,
@@ -287,14 +287,14 @@ fn streams_that_forget_or_break_are_taken_up_again() {
     }
     host.forget_before(host.last());
     let node = program.serve().unwrap();
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
     // A host that is away for a while.
     host.close(true);
     host.post(1);
     host.close(false);
     host.hang_up();
     host.post(2);
-    converged(&program, &host, Duration::from_secs(20));
+    converged(&program, &host, Duration::from_secs(120));
     let text = String::from_utf8_lossy(&program.ok(&["workers"]).unwrap().stdout).into_owned();
     assert!(text.contains("live") && text.contains("events/s"), "{text}");
     assert_eq!(node.terminate(Duration::from_secs(300)).unwrap().code, Some(0));
@@ -309,7 +309,7 @@ fn polled_accounts_come_too() {
     for _ in 0..3 {
         host.post(0);
         host.post(1);
-        converged(&program, &host, Duration::from_secs(20));
+        converged(&program, &host, Duration::from_secs(120));
     }
     host.account(1, Some("deactivated"));
     shown(&program, &host.did(1), "the status", |shown| shown["status"] == "deactivated");

@@ -19,7 +19,7 @@ use p2pds_testkit::source::Source;
 fn serve(program: &Program) -> Running {
     let mut node = program.spawn(&["serve", "--port", "0"]).unwrap();
     let socket = program.data().join("operator.sock");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while std::os::unix::net::UnixStream::connect(&socket).is_err() {
         assert!(node.alive().unwrap(), "the node ended: {}", node.kill().unwrap());
         assert!(Instant::now() < deadline, "no operator socket");

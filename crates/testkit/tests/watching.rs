@@ -96,7 +96,7 @@ fn the_metrics_page_reads_and_names_nobody() {
         .with_env([("P2PDS_METRICS_PORT".to_owned(), port.to_string())]);
     let node = program.serve().unwrap();
     program.ok(&["archive", "add", &account.handle]).unwrap();
-    let page = until("a sample after the account came", Duration::from_secs(30), || {
+    let page = until("a sample after the account came", Duration::from_secs(120), || {
         let page = page(&program);
         (samples(&page).get("p2pds_accounts{status=\"active\"}") == Some(&1.0)).then_some(page)
     });
@@ -163,7 +163,7 @@ fn changes_at_the_reference_directory_are_watched_announced_and_acknowledged() {
     assert_eq!(operation["changes"], json!(["handle changed from watched.test to renamed.test"]));
     assert_eq!((&operation["signerPosition"], &operation["signer_position"]), (&Value::Null, &json!(2)));
     assert_eq!(operation["undo"]["keys"], json!([recovery]));
-    let finding = until("the finding", Duration::from_secs(30), || {
+    let finding = until("the finding", Duration::from_secs(120), || {
         let shown = program.json(&["archive", "show", did]).unwrap();
         shown["findings"].as_array().unwrap().iter().find(|f| f["kind"] == "plc-unexpected").cloned()
     });
@@ -181,7 +181,7 @@ fn changes_at_the_reference_directory_are_watched_announced_and_acknowledged() {
     assert!(!shown["findings"].to_string().contains("plc-unexpected"), "{}", shown["findings"]);
     // It offers no stream: its operations are asked for in pages.
     let state = "p2pds_plc_stream_state{state=\"pages\"}";
-    until("pages", Duration::from_secs(30), || {
+    until("pages", Duration::from_secs(120), || {
         (samples(&page(&program)).get(state) == Some(&1.0)).then_some(())
     });
     let ended = node.terminate(Duration::from_secs(60)).unwrap();

@@ -146,7 +146,7 @@ fn a_node_keeps_its_accounts_current() {
     home.env.push(("P2PDS_SYNC_INTERVAL".to_owned(), "1s".to_owned()));
     let node = home.node();
     let wait_for = |rev: &str| {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
         loop {
             let list = home.json(&["archive", "list"]);
             if list[0]["rev"] == rev {

@@ -135,7 +135,7 @@ impl Known {
         rustix::net::connect(&socket, &self.address)?;
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        stream.set_write_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(60)))?;
         Ok(stream)
     }
 }
