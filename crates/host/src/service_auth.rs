@@ -1,8 +1,8 @@
 //! Service auth, both ways: tokens by which an account lets somebody call one method of one service.
 //!
 //! Inbound, [`Host::verify_service`] says whose word a token is. It is pinned to this host (`aud`), to the method
-//! (`lxm`) and to the account's own key, may live for an hour at most, and works once. Outbound, [`Host::service_token`]
-//! makes one with the account's signing key.
+//! (`lxm`) and to the account's own key, may live for an hour at most, and works once, also across restarts. Outbound,
+//! [`Host::service_token`] makes one with the account's signing key.
 //!
 //! Spec: <https://atproto.com/specs/xrpc#inter-service-authentication-jwt>. Stricter than the reference: `typ` is `JWT`
 //! or absent, `kid` names the key that is used, and a token that was seen is refused.
@@ -17,6 +17,8 @@ use p2pds_crypto::PublicKey;
 use p2pds_crypto::jwt::{Algorithm, Claims, JwtError, Unverified};
 use p2pds_directory::Identity;
 use p2pds_identity::DidDocument;
+use p2pds_store::Unit;
+use p2pds_store::hosting::{HostingUnit, SpentUnit};
 use p2pds_syntax::{AtIdentifier, Did, ErrorKind};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -92,8 +94,23 @@ impl Host {
             .text("jti")
             .map_err(bad)?
             .map_or_else(|| HEXLOWER.encode(&Sha256::digest(token.signed().as_bytes())), str::to_owned);
-        self.service_auth().seen.first(&issuer, &id, now, end.saturating_add(SKEW))?;
+        self.spend(&issuer, &id, now, end.saturating_add(SKEW)).await?;
         Ok(ServiceToken { issuer, lxm: lxm.to_owned() })
+    }
+
+    /// Notes a token as used, so that it stays so when this process ends in the next moment.
+    async fn spend(&self, issuer: &Did, id: &str, now: u64, end: u64) -> HostResult<()> {
+        let seen = &self.service_auth().seen;
+        let load = async || {
+            let most = u32::try_from(seen::MOST).unwrap_or(u32::MAX);
+            seen.load(&self.store().spent_tokens(self.now(), most).await?);
+            Ok::<_, HostError>(())
+        };
+        seen.loaded.get_or_try_init(load).await?;
+        let row = seen.first(issuer, id, now, end)?;
+        let unit = HostingUnit::Spent(SpentUnit { row, now: self.now() });
+        self.store().apply(Unit::Hosting(Box::new(unit))).await?;
+        Ok(())
     }
 
     fn seconds(&self) -> u64 {

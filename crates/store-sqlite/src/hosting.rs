@@ -9,3 +9,4 @@ mod listing;
 mod login;
 mod reserved;
 mod served;
+mod spent;

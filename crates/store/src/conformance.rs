@@ -25,6 +25,7 @@ mod model;
 mod purge;
 mod random;
 mod reserved;
+mod spent;
 mod staging;
 mod trees;
 mod watch;
@@ -60,6 +61,7 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     events::run(&factory);
     hosting::run(&factory);
     reserved::run(&factory);
+    spent::run(&factory);
     purge::run(&factory);
     random::run(&factory, 20, 60);
 }

@@ -9,6 +9,7 @@ mod listing;
 mod login;
 mod reserved;
 mod served;
+mod spent;
 
 pub use accounts::{
     AccountsApplied, AccountsStore, AccountsUnit, AppPasswordRow, AuditRow, EmailTokenRow, InviteOrder,
@@ -21,6 +22,7 @@ pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
 pub use reserved::{ReservedKey, ReservedStore, ReservedUnit};
 pub use served::{Newest, ServedStore};
+pub use spent::{SpentStore, SpentToken, SpentUnit};
 
 use p2pds_syntax::Did;
 
@@ -38,6 +40,8 @@ pub enum HostingUnit {
     Links(LinksUnit),
     /// Promised signing keys.
     Reserved(ReservedUnit),
+    /// Used service tokens.
+    Spent(SpentUnit),
 }
 
 impl HostingUnit {
@@ -49,6 +53,7 @@ impl HostingUnit {
             Self::Blobs(unit) => Some(unit.did()),
             Self::Links(unit) => Some(&unit.did),
             Self::Reserved(unit) => unit.did(),
+            Self::Spent(_) => None,
         }
     }
 
@@ -60,6 +65,8 @@ impl HostingUnit {
             Self::Blobs(unit) => unit.frees(),
             Self::Links(unit) => unit.put.is_empty(),
             Self::Reserved(unit) => unit.frees(),
+            // What moderators delete has to go through on a full disk too.
+            Self::Spent(_) => true,
         }
     }
 
@@ -69,7 +76,7 @@ impl HostingUnit {
     /// [`crate::StoreError::InvalidUnit`] with what is wrong.
     pub fn check(&self) -> StoreResult<()> {
         match self {
-            Self::Accounts(_) | Self::Reserved(_) | Self::Blobs(_) => Ok(()),
+            Self::Accounts(_) | Self::Reserved(_) | Self::Blobs(_) | Self::Spent(_) => Ok(()),
             Self::Links(unit) => unit.check(),
         }
     }
@@ -86,6 +93,7 @@ pub trait HostingStore:
     + ListingStore
     + BlobsStore
     + ServedStore
+    + SpentStore
 {
 }
 
@@ -98,7 +106,8 @@ impl<
         + ReservedStore
         + ListingStore
         + BlobsStore
-        + ServedStore,
+        + ServedStore
+        + SpentStore,
 > HostingStore for T
 {
 }

@@ -215,7 +215,7 @@ fn mail_is_read_by_the_operator_and_a_deleted_account_leaves_nothing() {
     assert_eq!(request("GET", &url, &[], None).unwrap().status, 400);
 
     // It is erased in the background; what was stored of it is in no file then.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let canaries: [&[u8]; 6] = [
         canary.as_bytes(),
         b"canary-of-a-preference",
@@ -295,4 +295,40 @@ fn the_command_line_makes_and_keeps_accounts() {
         (acts[0]["what"].as_str(), acts[0]["who"].as_str()),
         (Some("deleteAccount"), Some("operator"))
     );
+}
+
+#[test]
+fn a_service_token_works_once_also_after_a_kill() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut hosted = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let account = hosted.sign_up(&network, "uploading").unwrap();
+    let login = json!({ "identifier": account.handle, "password": PASSWORD });
+    let access =
+        call(&hosted, "createSession", None, Some(&login)).1["accessJwt"].as_str().unwrap().to_owned();
+    let own = request("GET", &format!("{}/xrpc/com.atproto.server.describeServer", hosted.url), &[], None);
+    let own =
+        serde_json::from_slice::<Value>(&own.unwrap().body).unwrap()["did"].as_str().unwrap().to_owned();
+    // For a quarter of an hour: what an app gives a video service.
+    let end = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 900;
+    let query = format!("aud={own}&lxm=com.atproto.repo.uploadBlob&exp={end}");
+    let token = |hosted: &Hosted| {
+        let url = format!("{}/xrpc/com.atproto.server.getServiceAuth?{query}", hosted.url);
+        let reply = request("GET", &url, &[("authorization", &format!("Bearer {access}"))], None).unwrap();
+        serde_json::from_slice::<Value>(&reply.body).unwrap()["token"].as_str().unwrap().to_owned()
+    };
+    let upload = |hosted: &Hosted, token: &str| {
+        let url = format!("{}/xrpc/com.atproto.repo.uploadBlob", hosted.url);
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "image/png")];
+        let reply = request("POST", &url, &headers, Some(&image(7, 2_000))).unwrap();
+        (reply.status, serde_json::from_slice::<Value>(&reply.body).unwrap()["error"].clone())
+    };
+    let (used, other) = (token(&hosted), token(&hosted));
+    assert_eq!(upload(&hosted, &used), (200, Value::Null));
+    assert_eq!(upload(&hosted, &used), (401, json!("BadJwt")), "twice");
+    hosted.kill().unwrap();
+    hosted.begin().unwrap();
+    assert_eq!(upload(&hosted, &used), (401, json!("BadJwt")), "twice, with a restart in between");
+    assert_eq!(upload(&hosted, &other), (200, Value::Null), "made before the restart, not used yet");
 }

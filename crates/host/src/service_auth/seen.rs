@@ -1,41 +1,53 @@
-//! Tokens that were used: each works once. What is remembered is bounded, and when there is no room, nothing new is let in.
+//! Tokens that were used: each works once, also after a restart. What is remembered is bounded, and when there is no
+//! room, nothing new is let in.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
+use p2pds_store::hosting::SpentToken;
 use p2pds_syntax::Did;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 
 use crate::error::{HostError, HostResult};
 
 /// Tokens remembered, of all.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 /// Tokens remembered of one issuer.
 const MOST_OF_ONE: u32 = 2_000;
 
 #[derive(Default)]
 struct Table {
-    /// Hash of issuer and identifier, to the end of the token.
-    tokens: HashMap<u64, u64>,
-    /// Hash of the issuer, to how many of his are in there, and the latest end.
-    issuers: HashMap<u64, (u32, u64)>,
+    /// Digest of issuer and identifier, to the end of the token in seconds.
+    tokens: HashMap<[u8; 16], u64>,
+    /// Digest of the issuer, to how many of his are in there, and the latest end.
+    issuers: HashMap<[u8; 8], (u32, u64)>,
 }
 
 /// The tokens that were used.
 #[derive(Default)]
 pub(super) struct Seen {
-    hasher: RandomState,
+    /// Set when those that were used before this process began are in the table.
+    pub(super) loaded: OnceCell<()>,
     table: Mutex<Table>,
 }
 
 impl Seen {
-    /// Notes a token that ends at `end`.
+    /// Takes up what was used before this process began.
+    pub(super) fn load(&self, rows: &[SpentToken]) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            table.note(row.token, row.issuer, u64::try_from(row.ends_at / 1_000_000).unwrap_or(0));
+        }
+    }
+
+    /// Notes a token that ends at `end`, and gives what has to be stored before it counts.
     ///
     /// # Errors
     /// It was used before; or there are too many to remember it.
-    pub(super) fn first(&self, issuer: &Did, id: &str, now: u64, end: u64) -> HostResult<()> {
-        let (token, whose) =
-            (self.hasher.hash_one((issuer.as_str(), id)), self.hasher.hash_one(issuer.as_str()));
+    pub(super) fn first(&self, issuer: &Did, id: &str, now: u64, end: u64) -> HostResult<SpentToken> {
+        let whose: [u8; 8] = digest(&[issuer.as_str()]);
+        let token: [u8; 16] = digest(&[issuer.as_str(), id]);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if table.tokens.get(&token).is_some_and(|end| *end > now) {
             return Err(HostError::unauthenticated(
@@ -54,12 +66,31 @@ impl Seen {
         if table.tokens.len() >= MOST || of_one >= MOST_OF_ONE {
             return Err(HostError::limited(60, "too many service tokens were used; try again later"));
         }
-        table.tokens.insert(token, end);
-        let (count, latest) = table.issuers.entry(whose).or_default();
+        table.note(token, whose, end);
+        let ends_at = i64::try_from(end).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        Ok(SpentToken { token, issuer: whose, ends_at })
+    }
+}
+
+impl Table {
+    fn note(&mut self, token: [u8; 16], whose: [u8; 8], end: u64) {
+        self.tokens.insert(token, end);
+        let (count, latest) = self.issuers.entry(whose).or_default();
         *count = count.saturating_add(1);
         *latest = end.max(*latest);
-        Ok(())
     }
+}
+
+/// The beginning of a digest of these texts, each with its length.
+fn digest<const N: usize>(texts: &[&str]) -> [u8; N] {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update(text.len().to_be_bytes());
+        digest.update(text.as_bytes());
+    }
+    let mut out = [0; N];
+    out.iter_mut().zip(digest.finalize()).for_each(|(out, byte)| *out = byte);
+    out
 }
 
 #[cfg(test)]
@@ -81,6 +112,17 @@ mod tests {
             seen.first(&did("a"), "1", 160, 260).is_ok(),
             "past its end; its claims are refused elsewhere"
         );
+    }
+
+    #[test]
+    fn what_was_used_before_is_taken_up() {
+        let seen = Seen::default();
+        let row = seen.first(&did("a"), "1", 100, 160).unwrap();
+        let next = Seen::default();
+        next.load(&[row]);
+        assert_eq!(next.first(&did("a"), "1", 159, 160).unwrap_err().name, "BadJwt");
+        assert!(next.first(&did("a"), "2", 159, 160).is_ok());
+        assert!(next.first(&did("b"), "1", 159, 160).is_ok());
     }
 
     #[test]

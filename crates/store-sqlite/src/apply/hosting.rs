@@ -7,6 +7,7 @@ mod invites;
 mod links;
 pub(super) mod login;
 mod reserved;
+mod spent;
 
 use p2pds_store::{Applied, HostingUnit};
 
@@ -41,6 +42,7 @@ impl Apply {
             HostingUnit::Blobs(unit) => self.blobs_unit(unit).map(Applied::Blobs),
             HostingUnit::Links(unit) => self.set_links(unit).map(|()| Applied::Done),
             HostingUnit::Reserved(unit) => self.reserved(unit).map(|()| Applied::Done),
+            HostingUnit::Spent(unit) => self.spent(unit).map(|()| Applied::Done),
         }
     }
 }

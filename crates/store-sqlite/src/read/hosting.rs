@@ -5,3 +5,4 @@ pub(crate) mod links;
 pub(crate) mod listing;
 pub(crate) mod login;
 pub(crate) mod reserved;
+pub(crate) mod spent;
