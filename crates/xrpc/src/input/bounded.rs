@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::StatusCode;
+use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::XrpcError;
@@ -35,6 +37,11 @@ pub(crate) enum Pace {
 /// How long one waits for a body that owes nothing; bytes that came earn no more than this.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How much of a body that nobody wants any more is read all the same, and for how long. While its sender still writes,
+/// closing the connection would take the answer from him.
+const LET_GO: u64 = 16 << 20;
+const LET_GO_FOR: Duration = Duration::from_secs(10);
+
 /// A body with a limit.
 pub(crate) struct Bounded {
     body: Body,
@@ -46,6 +53,8 @@ pub(crate) struct Bounded {
     /// Since when one waits.
     waiting: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Nothing more comes.
+    ended: bool,
 }
 
 impl Bounded {
@@ -55,7 +64,7 @@ impl Bounded {
             Pace::Within(time) => time,
             Pace::PerSecond(_) => GRACE,
         };
-        Self { body, most, left: most, pace, credit, waiting: None, alarm: None }
+        Self { body, most, left: most, pace, credit, waiting: None, alarm: None, ended: false }
     }
 
     /// Something came: the wait is over, and what came earns time. Time that was not spent waiting costs nothing, so
@@ -92,6 +101,7 @@ impl HttpBody for Bounded {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
             Poll::Pending if self.waits(context) => {
+                self.ended = true;
                 return Poll::Ready(Some(Err(axum::Error::new(Ended::TooSlow))));
             }
             Poll::Ready(Some(Ok(frame))) => {
@@ -102,7 +112,8 @@ impl HttpBody for Bounded {
                 };
                 self.left = left;
             }
-            _ => {}
+            Poll::Ready(_) => self.ended = true,
+            Poll::Pending => {}
         }
         polled
     }
@@ -113,6 +124,28 @@ impl HttpBody for Bounded {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        let body = std::mem::take(&mut self.body);
+        if self.ended || body.is_end_stream() || body.size_hint().lower() > LET_GO {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        // Not the supervisor's: it ends with its connection, and soon.
+        runtime.spawn(tokio::time::timeout(LET_GO_FOR, let_go(body)));
+    }
+}
+
+/// Reads what still comes, and forgets it.
+async fn let_go(mut body: Body) {
+    let mut left = LET_GO;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+        let Some(less) = left.checked_sub(length) else { return };
+        left = less;
     }
 }
 
@@ -137,8 +170,10 @@ pub(crate) fn refused(error: &axum::Error) -> XrpcError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures::StreamExt as _;
-    use http_body_util::BodyExt as _;
 
     use super::*;
 
@@ -180,5 +215,26 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
         assert_eq!(got, 50_000);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_wants_is_read_so_that_its_sender_hears_the_answer() {
+        for (pieces, after, wanted) in [(50, 100, 50), (50, 1_000, 10), (50_000, 0, (16 << 20) / 1_000 + 1)] {
+            let read = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&read);
+            let body = Body::from_stream(futures::stream::iter(0..pieces).then(move |_| {
+                let count = Arc::clone(&count);
+                async move {
+                    tokio::time::sleep(Duration::from_millis(after)).await;
+                    count.fetch_add(1, Ordering::Relaxed);
+                    Ok::<_, std::io::Error>(Bytes::from(vec![0; 1_000]))
+                }
+            }));
+            let mut bounded = Bounded::new(body, 1 << 30, Pace::PerSecond(1));
+            bounded.frame().await.unwrap().unwrap();
+            drop(bounded);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let read = read.load(Ordering::Relaxed);
+            assert!(read.abs_diff(wanted) <= 1, "{read} pieces of {pieces} were read, not {wanted}");
+        }
     }
 }
