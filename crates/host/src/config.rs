@@ -35,6 +35,8 @@ pub struct HostConfig {
     pub blobs: BlobsConfig,
     /// Largest repo that may be imported, bytes.
     pub import_limit: u64,
+    /// Largest schema, with its proof, that is fetched to check a record, bytes.
+    pub fetch_limit: u64,
     /// Whether repos may be imported.
     pub imports: bool,
     /// Where what is uploaded lies while it is read.

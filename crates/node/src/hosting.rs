@@ -174,6 +174,7 @@ pub fn host_config(config: &Config) -> Result<HostConfig, Failure> {
             temporary_for: config.blobstore.temporary_for,
         },
         import_limit: Some(hosting.import_limit.0).filter(|limit| *limit > 0).unwrap_or(u64::MAX),
+        fetch_limit: config.services.fetch_limit.0,
         imports: hosting.imports,
         // The caller knows the data directory.
         spool: std::path::PathBuf::new(),

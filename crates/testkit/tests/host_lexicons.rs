@@ -43,7 +43,8 @@ fn publish(by: &Account, nsid: &str, properties: &Value) {
 fn published_types_are_found_and_hold() {
     let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let hosted = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let limit = ("PDS_FETCH_MAX_RESPONSE_SIZE", "16384");
+    let hosted = Hosted::start(&network, &dir.path().join("data"), &[limit]).unwrap();
     let authority = hosted.sign_up(&network, "authority").unwrap();
     let alice = hosted.sign_up(&network, "alice-lexicons").unwrap();
 
@@ -89,6 +90,15 @@ fn published_types_are_found_and_hold() {
         assert!(why.contains("InvalidRequest") && why.contains(what), "{bad}: {why}");
         assert_eq!(write(&alice, BOOK, bad, Some(false)).unwrap(), "none", "unless nobody is to look");
     }
+
+    // A schema that is larger than the setting allows is not had; a smaller one is.
+    let long = "x".repeat(20_000);
+    publish(&authority, "com.example.long", &json!({ "title": { "type": "string", "description": long } }));
+    publish(&authority, "com.example.short", &json!({ "title": { "type": "string" } }));
+    let titled = |nsid: &str| write(&alice, nsid, json!({ "title": "x" }), None).unwrap();
+    assert_eq!(titled("com.example.long"), "unknown");
+    assert!((0..40).any(|_| titled("com.example.short") == "valid"));
+    assert_eq!(titled("com.example.long"), "unknown");
 
     // The proof that was read: no byte of it can be another one.
     let url = format!(

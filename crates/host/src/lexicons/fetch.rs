@@ -18,8 +18,6 @@ use crate::Host;
 
 /// Where schemas are published.
 const COLLECTION: &str = "com.atproto.lexicon.schema";
-/// Most bytes of a schema with its proof.
-const MOST_BYTES: u64 = 512 << 10;
 /// Most schemas that one refers to, directly or not.
 const MOST_PARTS: usize = 24;
 /// The longest that all of it may take.
@@ -70,7 +68,7 @@ async fn document(host: &Host, nsid: &Nsid) -> Result<Document, String> {
     let pds = identity.pds.ok_or_else(|| format!("{did}, which publishes it, names no host"))?;
     let url = format!("{pds}/xrpc/com.atproto.sync.getRecord?did={did}&collection={COLLECTION}&rkey={nsid}");
     let options = GetOptions {
-        max_bytes: MOST_BYTES,
+        max_bytes: host.config().fetch_limit,
         retries: 0,
         redirects: 0,
         deadline: REQUEST,
@@ -78,7 +76,7 @@ async fn document(host: &Host, nsid: &Nsid) -> Result<Document, String> {
     };
     let answer = host.net().get(&url, &options).await.and_then(p2pds_net::Response::success);
     let car = match answer {
-        Ok(response) => response.bytes(MOST_BYTES).await,
+        Ok(response) => response.bytes(host.config().fetch_limit).await,
         Err(error) => Err(error),
     };
     let car = car.map_err(|error| format!("{pds} does not give it: {error}"))?;
@@ -121,7 +119,7 @@ const SIGNATURE: &str = "the signature";
 /// What is wrong with it.
 pub fn proved(did: &Did, nsid: &Nsid, key: &p2pds_crypto::PublicKey, car: &[u8]) -> Result<Document, String> {
     let broken = |error: &dyn std::fmt::Display| format!("the proof is broken: {error}");
-    let limits = CarLimits::DEFAULT.with_total(MOST_BYTES);
+    let limits = CarLimits::DEFAULT.with_total(u64::try_from(car.len()).unwrap_or(u64::MAX));
     let reader = SliceReader::new(car, limits).map_err(|e| broken(&e))?;
     let root: Cid = match reader.header().roots[..] {
         [root] => root,

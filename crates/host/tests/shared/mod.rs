@@ -129,6 +129,7 @@ pub fn config() -> HostConfig {
         blob_limit: 5 << 20,
         blobs: p2pds_host::blobs::BlobsConfig::default(),
         import_limit: 1 << 30,
+        fetch_limit: 512 << 10,
         imports: true,
         spool: std::env::temp_dir(),
         event_window: Duration::from_secs(86_400),

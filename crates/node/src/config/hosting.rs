@@ -190,11 +190,8 @@ section! {
         max_response: Size = "10MiB", env ["P2PDS_PROXY_MAX_RESPONSE", "PDS_PROXY_MAX_RESPONSE_SIZE"];
         /// Further tries after the first, for requests that only read.
         max_retries: u32 = "0", env ["P2PDS_PROXY_MAX_RETRIES", "PDS_PROXY_MAX_RETRIES"];
-        /// Speak HTTP/2 with services that do.
-        http2: bool = "false", env ["P2PDS_PROXY_HTTP2", "PDS_PROXY_ALLOW_HTTP2"];
-        /// Ask for compressed answers even when the client did not.
-        prefer_compressed: bool = "false", env ["P2PDS_PROXY_PREFER_COMPRESSED", "PDS_PROXY_PREFER_COMPRESSED"];
-        /// Largest document that is fetched for a request, such as a lexicon.
+        /// Largest lexicon schema, with its proof, that is fetched to check a record. Other documents of
+        /// others have smaller limits of their own.
         fetch_limit: Size = "512KiB", env ["P2PDS_FETCH_LIMIT", "PDS_FETCH_MAX_RESPONSE_SIZE"];
     }
 }
@@ -210,35 +207,15 @@ section! {
 }
 
 section! {
-    /// What this host calls itself, in `describeServer`, in e-mail and on its pages.
+    /// What this host calls itself, in `describeServer` and in e-mail.
     pub struct BrandingSection in "branding" {
         /// Its name; the host name unless set.
         name: Option<String> = "", env ["P2PDS_SERVICE_NAME", "PDS_SERVICE_NAME"];
-        /// Its home page.
-        home_url: Option<String> = "", env ["P2PDS_HOME_URL", "PDS_HOME_URL"];
-        /// Its picture.
-        logo_url: Option<String> = "", env ["P2PDS_LOGO_URL", "PDS_LOGO_URL"];
         /// Its privacy policy.
         privacy_policy_url: Option<String> = "", env ["P2PDS_PRIVACY_POLICY_URL", "PDS_PRIVACY_POLICY_URL"];
         /// Its terms of service.
         terms_of_service_url: Option<String> = "", env ["P2PDS_TERMS_OF_SERVICE_URL", "PDS_TERMS_OF_SERVICE_URL"];
-        /// Where help is found.
-        support_url: Option<String> = "", env ["P2PDS_SUPPORT_URL", "PDS_SUPPORT_URL"];
         /// Address of its operator.
         contact_email: Option<String> = "", env ["P2PDS_CONTACT_EMAIL", "PDS_CONTACT_EMAIL_ADDRESS"];
-        /// Main colour of its pages, such as #0a7aff.
-        primary_color: Option<String> = "", env ["P2PDS_PRIMARY_COLOR", "PDS_PRIMARY_COLOR"];
-        /// Colour of errors.
-        error_color: Option<String> = "", env ["P2PDS_ERROR_COLOR", "PDS_ERROR_COLOR"];
-        /// Colour of warnings.
-        warning_color: Option<String> = "", env ["P2PDS_WARNING_COLOR", "PDS_WARNING_COLOR"];
-        /// Colour of notes.
-        info_color: Option<String> = "", env ["P2PDS_INFO_COLOR", "PDS_INFO_COLOR"];
-        /// Colour of what went well.
-        success_color: Option<String> = "", env ["P2PDS_SUCCESS_COLOR", "PDS_SUCCESS_COLOR"];
-        /// Picture behind light pages.
-        background_light_url: Option<String> = "", env ["P2PDS_BACKGROUND_LIGHT_URL", "PDS_BACKGROUND_LIGHT_URL"];
-        /// Picture behind dark pages.
-        background_dark_url: Option<String> = "", env ["P2PDS_BACKGROUND_DARK_URL", "PDS_BACKGROUND_DARK_URL"];
     }
 }

@@ -52,6 +52,8 @@ const NOT_HERE: &[(&str, &str)] = &[
         "PDS_BLOBSTORE_DISK_TMP_LOCATION",
         "uploads are received beside the blobs, so that a rename completes them",
     ),
+    ("PDS_BACKGROUND_DARK_URL", NO_PAGES),
+    ("PDS_BACKGROUND_LIGHT_URL", NO_PAGES),
     ("PDS_DID_CACHE_DB_LOCATION", ONE_DATABASE),
     ("PDS_DPOP_SECRET", NO_OAUTH),
     ("PDS_ENTRYWAY_ADMIN_TOKEN", NO_ENTRYWAY),
@@ -59,23 +61,37 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("PDS_ENTRYWAY_JWT_VERIFY_KEY_K256_PUBLIC_KEY_HEX", NO_ENTRYWAY),
     ("PDS_ENTRYWAY_PLC_ROTATION_KEY", NO_ENTRYWAY),
     ("PDS_ENTRYWAY_URL", NO_ENTRYWAY),
+    ("PDS_ERROR_COLOR", NO_PAGES),
     ("PDS_HCAPTCHA_SECRET_KEY", NO_CAPTCHA),
     ("PDS_HCAPTCHA_SITE_KEY", NO_CAPTCHA),
     ("PDS_HCAPTCHA_TOKEN_SALT", NO_CAPTCHA),
+    ("PDS_HOME_URL", NO_PAGES),
+    ("PDS_INFO_COLOR", NO_PAGES),
+    ("PDS_LOGO_URL", NO_PAGES),
     ("PDS_OAUTH_TRUSTED_CLIENTS", NO_OAUTH),
     (
         "PDS_PLC_ROTATION_KEY_KMS_KEY_ID",
         "keys are kept in files: set hosting.plc_rotation_key, or let one be made",
     ),
+    ("PDS_PRIMARY_COLOR", NO_PAGES),
+    ("PDS_PROXY_ALLOW_HTTP2", "HTTP/2 is spoken with every service that offers it"),
+    (
+        "PDS_PROXY_PREFER_COMPRESSED",
+        "services are always asked for compressed answers, and these are unpacked here",
+    ),
     ("PDS_REDIS_SCRATCH_ADDRESS", NO_REDIS),
     ("PDS_REDIS_SCRATCH_PASSWORD", NO_REDIS),
     ("PDS_SEQUENCER_DB_LOCATION", ONE_DATABASE),
     ("PDS_SQLITE_DISABLE_WAL_AUTO_CHECKPOINT", "p2pds folds its log away by itself"),
+    ("PDS_SUCCESS_COLOR", NO_PAGES),
+    ("PDS_SUPPORT_URL", NO_PAGES),
     ("PDS_VERSION", "p2pds says its own version"),
+    ("PDS_WARNING_COLOR", NO_PAGES),
 ];
 
 const ONE_DATABASE: &str = "everything is in one database in node.data_dir";
 const NO_OAUTH: &str = "signing in by OAuth is not in this version";
+const NO_PAGES: &str = "it is for the pages of signing in by OAuth, which is not in this version";
 const NO_ENTRYWAY: &str = "this host stands for itself, there is no entryway before it";
 const NO_CAPTCHA: &str = "whom signing up is open to is said by invites";
 const NO_REDIS: &str = "requests are counted in this process";

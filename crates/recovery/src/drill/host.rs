@@ -108,6 +108,7 @@ fn config_of(dir: &Path) -> RecoveryResult<HostConfig> {
         blob_limit: u64::MAX,
         blobs: p2pds_host::blobs::BlobsConfig::default(),
         import_limit: u64::MAX,
+        fetch_limit: 512 << 10,
         imports: false,
         spool: dir.join("spool"),
         event_window: Duration::from_secs(3_600),
