@@ -7,6 +7,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
 use std::future::Future;
 use std::hash::{Hash as _, Hasher as _};
+use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
@@ -299,6 +300,14 @@ fn endpoint_of(endpoint: &str, bucket: &Bucket) -> String {
     }
 }
 
+/// The name of this machine in a URL when it is one under `localhost` (RFC 6761, section 6.3), which few resolvers
+/// know: a service here that wants the bucket in the name.
+fn local_name(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    host.ends_with(".localhost").then_some(host)
+}
+
 fn client(bucket: &Bucket) -> Result<reqwest::Client, BlobError> {
     let failed = |what: String| BlobError::Remote { action: "reach", bucket: bucket.name.clone(), what };
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -308,7 +317,13 @@ fn client(bucket: &Bucket) -> Result<reqwest::Client, BlobError> {
         .map_err(|error| failed(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder();
+    let endpoint = bucket.endpoint.as_deref().map(|endpoint| endpoint_of(endpoint, bucket));
+    if let Some(name) = endpoint.as_deref().and_then(local_name) {
+        // The port is the URL's.
+        builder = builder.resolve_to_addrs(name, &[(Ipv4Addr::LOCALHOST, 0).into()]);
+    }
+    builder
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT)

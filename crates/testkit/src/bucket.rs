@@ -42,7 +42,8 @@ impl S3Server {
         }
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = dying_with_parent(&program)
-            .args(["--port", &address.to_string(), "--quiet", "posix", "--sidecar"])
+            .args(["--port", &address.to_string(), "--virtual-domain", "localhost", "--quiet"])
+            .args(["posix", "--sidecar"])
             .arg(dir.path().join("meta"))
             .arg(dir.path().join("root"))
             .env("ROOT_ACCESS_KEY_ID", Self::ACCESS_KEY)
@@ -61,10 +62,16 @@ impl S3Server {
         Ok(Some(server))
     }
 
-    /// Its URL.
+    /// Its URL, for buckets in the path.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Its URL, for buckets in the host name.
+    #[must_use]
+    pub fn host_url(&self) -> String {
+        format!("http://localhost:{}", self.address.port())
     }
 
     /// Where the bucket's objects lie as files.

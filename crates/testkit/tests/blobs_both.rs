@@ -163,6 +163,15 @@ async fn in_a_bucket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_bucket_that_the_host_name_names() {
+    let Some(server) = S3Server::start().unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = || Bucket { path_style: false, endpoint: Some(server.host_url()), ..bucket(&server) };
+    suite(dir.path(), || Blobs::open_bucket(dir.path(), bucket()).unwrap()).await;
+    assert!(server.files().join("blocks").join(alice().as_str()).is_dir(), "the reference server's keys");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_is_wrong_or_gone_is_said() {
     let Some(mut server) = S3Server::start().unwrap() else { return };
     let dir = tempfile::tempdir().unwrap();
