@@ -180,6 +180,14 @@ impl Host {
         serde_json::from_str(&row.notes).map(Some).map_err(|error| unreadable(did, &error))
     }
 
+    /// Whether an account that this node has archived is being moved here by its owner, and not active yet.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn is_moving_in(&self, did: &Did) -> HostResult<bool> {
+        Ok(self.store().worker(&name(did)).await?.is_some())
+    }
+
     /// What belongs to the activation of an account that was archived here: its follows and likes are marked, and the
     /// note ends with the returned unit.
     ///

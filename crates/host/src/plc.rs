@@ -188,6 +188,12 @@ impl Host {
                     format!("the PLC directory: {error}"),
                 ));
             }
+            Err(error @ NetError::Refused { .. }) => {
+                return Offered::Refused(HostError::upstream(format!(
+                    "the PLC directory: {error}. That is what the settings say: network.plc_url (PDS_DID_PLC_URL) must \
+                     name a directory on the network, or for a test network on this machine PDS_DEV_MODE must be true"
+                )));
+            }
             Err(error) => {
                 return Offered::Silence(HostError::upstream(format!("the PLC directory: {error}")));
             }

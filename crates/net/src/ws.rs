@@ -46,6 +46,8 @@ pub struct WsOptions {
     pub text: bool,
     /// Buffer for reading, per stream. Default 32 KiB; more for a busy relay.
     pub read_buffer: usize,
+    /// Further headers of the upgrade.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
 }
 
 impl Default for WsOptions {
@@ -59,6 +61,7 @@ impl Default for WsOptions {
             rate_window: Duration::from_secs(20),
             text: false,
             read_buffer: 32 * 1024,
+            headers: Vec::new(),
         }
     }
 }

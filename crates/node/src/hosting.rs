@@ -22,7 +22,7 @@ use p2pds_syntax::Did;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::config::setting::{HostingMode, MailTls, Secret};
+use crate::config::setting::{HostingMode, MailTls, MailUrl, Secret};
 use crate::operator::Failure;
 use crate::words::now_micros;
 
@@ -208,7 +208,7 @@ fn accounts(config: &Config) -> Result<AccountsConfig, Failure> {
 
 fn mail(config: &Config) -> Result<MailConfig, Failure> {
     let mail = &config.mail;
-    let url = |url: &Secret| SmtpConfig::Url(Zeroizing::new(url.expose().to_owned()));
+    let url = |url: &MailUrl| SmtpConfig::Url(Zeroizing::new(url.expose().to_owned()));
     let login = match (&mail.smtp_user, &mail.smtp_password) {
         (Some(user), Some(password)) => Some((user.clone(), Zeroizing::new(password.expose().to_owned()))),
         (None, None) => None,
@@ -216,7 +216,7 @@ fn mail(config: &Config) -> Result<MailConfig, Failure> {
             return Err(refused(
                 "a mail server's user name and password belong together, and one of them is not set"
                     .to_owned(),
-                "set mail.smtp_user and mail.smtp_password, or neither",
+                "set mail.smtp_user (P2PDS_SMTP_USER) and mail.smtp_password (P2PDS_SMTP_PASSWORD), or neither",
             ));
         }
     };
@@ -233,7 +233,7 @@ fn mail(config: &Config) -> Result<MailConfig, Failure> {
     if mail.smtp_url.is_some() && parts.is_some() {
         return Err(refused(
             "a mail server is set twice: as one URL and by its host name".to_owned(),
-            "set mail.smtp_url (PDS_EMAIL_SMTP_URL) or mail.smtp_host, not both",
+            "set mail.smtp_url (PDS_EMAIL_SMTP_URL) or mail.smtp_host (P2PDS_SMTP_HOST), not both",
         ));
     }
     Ok(MailConfig {
@@ -249,8 +249,7 @@ fn relay_config(config: &Config) -> RelayConfig {
     let section = &config.firehose;
     let relays = match section.relays.as_slice() {
         [] if !config.hosting.dev_mode => vec![RELAY.to_owned()],
-        [none] if none.eq_ignore_ascii_case("none") => Vec::new(),
-        said => said.iter().map(|relay| relay.trim_end_matches('/').to_owned()).collect(),
+        said => said.iter().filter_map(|relay| relay.url().map(str::to_owned)).collect(),
     };
     let pace = PaceConfig {
         per_second: section.bulk_per_second,
@@ -273,14 +272,15 @@ pub fn blobs(config: &Config, data_dir: &Path) -> anyhow::Result<Blobs> {
     };
     if section.disk_location.is_some() {
         let message = "blobs are to lie in a bucket and in a directory at once".to_owned();
-        return Err(refused(message, "set blobstore.s3_bucket or blobstore.disk_location, not both").into());
+        return Err(refused(message, "set blobstore.s3_bucket (PDS_BLOBSTORE_S3_BUCKET) or blobstore.disk_location (PDS_BLOBSTORE_DISK_LOCATION), not both").into());
     }
     let credentials = match (&section.s3_access_key_id, &section.s3_secret_access_key) {
         (Some(id), Some(secret)) => Some((id.clone(), secret.expose().to_owned())),
         (None, None) => None,
         _ => {
             let message = "of the bucket's access key and its secret one is not set".to_owned();
-            let hint = "set blobstore.s3_access_key_id and blobstore.s3_secret_access_key, or neither";
+            let hint = "set blobstore.s3_access_key_id (PDS_BLOBSTORE_S3_ACCESS_KEY_ID) and blobstore.s3_secret_access_key \
+                        (PDS_BLOBSTORE_S3_SECRET_ACCESS_KEY), or neither";
             return Err(refused(message, hint).into());
         }
     };

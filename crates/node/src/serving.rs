@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use p2pds_xrpc::{Secret, Xrpc, XrpcConfig};
+use p2pds_xrpc::{OwnCalls, Secret, Xrpc, XrpcConfig};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
@@ -22,7 +22,11 @@ const FILES: u64 = 16_384;
 /// # Errors
 /// Settings that do not go together.
 pub fn door(engine: &Engine) -> Result<Arc<Xrpc>, Failure> {
-    let settings = XrpcConfig { archive_only: engine.host.is_none(), ..settings(&engine.config)? };
+    let settings = XrpcConfig {
+        archive_only: engine.host.is_none(),
+        own_calls: engine.own_calls.clone(),
+        ..settings(&engine.config)?
+    };
     Ok(Arc::new(Xrpc::new(engine.reading.clone(), settings).with_host(engine.host.clone())))
 }
 
@@ -54,6 +58,7 @@ fn settings(config: &Config) -> Result<XrpcConfig, Failure> {
         admin_password: config.hosting.admin_password.as_ref().map(secret),
         moderation_service: proxy.moderation.as_ref().map(|service| service.did.clone()),
         bypass_key: limits.bypass_key.as_ref().map(secret),
+        own_calls: OwnCalls::default(),
         bypass: limits.bypass_ips.clone(),
         proxy,
     })

@@ -122,6 +122,9 @@ impl Recovery {
     /// An account that is hosted here, and of which no promotion is under way.
     async fn already(&self, host: &Host, did: &Did) -> RecoveryResult<Option<Promoted>> {
         let Some(login) = host.store().login(did).await? else { return Ok(None) };
+        if let Some(why) = plan::moving(host, did).await? {
+            return Err(RecoveryError::NotPromoted { did: did.clone(), why: vec![why] });
+        }
         let repo = host.store().live_repo(did).await?;
         let account = host.store().account(did).await?;
         Ok(Some(Promoted {

@@ -179,6 +179,54 @@ fn doctor(hosted: &Hosted) {
     }
 }
 
+/// Whatever others have asked from the same address: what the doctor asks is not counted.
+#[test]
+fn the_doctor_is_not_refused_by_its_own_node() {
+    let Some(network) = Network::start(&Options::default()).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let limits = [("PDS_RATE_LIMITS_ENABLED", "true"), ("P2PDS_REQUESTS", "40")];
+    let hosted = Hosted::start(&network, &dir.path().join("data"), &limits).unwrap();
+    let mut refused = false;
+    for _ in 0..60 {
+        let url = format!("{}/xrpc/com.atproto.server.describeServer", hosted.url);
+        refused |= request("GET", &url, &[], None).unwrap().status == 429;
+    }
+    assert!(refused, "the limit is in force");
+    let checks = hosted.program.run(&["doctor", "--json"]).unwrap().json().unwrap();
+    for name in ["public-url", "websocket", "uploads"] {
+        let check = checks.as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
+        assert_eq!(check["verdict"], "ok", "{check}");
+    }
+}
+
+/// What an operator types wrong is not taken for done, and what he makes for somebody else is nobody's session.
+#[test]
+fn an_operator_is_told_what_is_not_here() {
+    let Some(network) = Network::start(&Options::default()).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let hosted = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let made = hosted.program.json(&["account", "create", "made-p2pds.test"]).unwrap();
+    let did = made["did"].as_str().unwrap();
+    let shown = hosted.program.json(&["account", "show", did]).unwrap();
+    assert_eq!(shown["sessions"], 0, "{shown}");
+
+    let record = format!("at://{did}/app.bsky.feed.post/none");
+    let blob = "bafkreiccldh766hwcnuxnf2wh6jgzepf2nlu2lvcllt63eww5p6chi4ity";
+    for command in [&["admin", "takedown", record.as_str()][..], &["admin", "takedown", did, "--blob", blob]]
+    {
+        let refused = hosted.program.run(command).unwrap();
+        assert!(refused.code != Some(0) && refused.stderr.contains("is not here"), "{refused}");
+    }
+    let refused = hosted.program.run(&["admin", "restore", record.as_str()]).unwrap();
+    assert!(refused.code != Some(0) && refused.stderr.contains("is not taken down"), "{refused}");
+    let audit = hosted.program.json(&["admin", "audit"]).unwrap().to_string();
+    assert!(!audit.contains("takedown") && !audit.contains("restore"), "{audit}");
+    let refused = hosted.program.run(&["invite", "create", "--uses", "-1"]).unwrap();
+    assert!(refused.stderr.contains("invalid value '-1' for '--uses"), "{refused}");
+    let said = hosted.program.run(&["promote", did, "--dry-run"]).unwrap();
+    assert!(said.code == Some(0) && said.to_string().contains("hosted here already"), "{said}");
+}
+
 /// SIGTERM ends it in order, and nothing of it went wrong.
 fn hosted_ends(mut hosted: Hosted) {
     let ended = hosted.stop().unwrap();

@@ -1,10 +1,14 @@
 //! What the public door is told at its start.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use p2pds_syntax::Did;
 
 use crate::auth::Secret;
+
+/// The header of callers that are not counted.
+pub(crate) const BYPASS: &str = "x-ratelimit-bypass";
 
 /// Settings of the door; the node's `[serving]` section says what each is for.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub struct XrpcConfig {
     pub moderation_service: Option<Did>,
     /// What callers send as `x-ratelimit-bypass` who are not counted.
     pub bypass_key: Option<Secret>,
+    /// This node's own requests to itself.
+    pub own_calls: OwnCalls,
     /// Addresses that are not counted.
     pub bypass: Vec<Net>,
     /// Requests that are passed on.
@@ -51,9 +57,53 @@ impl Default for XrpcConfig {
             admin_password: None,
             moderation_service: None,
             bypass_key: None,
+            own_calls: OwnCalls::default(),
             bypass: Vec::new(),
             proxy: Default::default(),
         }
+    }
+}
+
+/// What this node shows when it asks itself by its public name, so that it is not refused for what other callers from
+/// the same address have asked.
+#[derive(Debug, Clone, Default)]
+pub struct OwnCalls(Arc<Mutex<Vec<Secret>>>);
+
+/// Good as a key until it is dropped.
+#[derive(Debug)]
+pub struct OwnCall {
+    calls: OwnCalls,
+    key: String,
+}
+
+impl OwnCalls {
+    /// From now on callers that send this as `x-ratelimit-bypass` are not counted; it must not be guessed.
+    #[must_use]
+    pub fn begin(&self, key: String) -> OwnCall {
+        self.keys().push(Secret::new(&key));
+        OwnCall { calls: self.clone(), key }
+    }
+
+    pub(crate) fn is(&self, key: &str) -> bool {
+        self.keys().iter().any(|known| known.is(key))
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Vec<Secret>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OwnCall {
+    /// Name and value of the header.
+    #[must_use]
+    pub fn header(&self) -> (&'static str, &str) {
+        (BYPASS, &self.key)
+    }
+}
+
+impl Drop for OwnCall {
+    fn drop(&mut self) {
+        self.calls.keys().retain(|known| !known.is(&self.key));
     }
 }
 
@@ -98,6 +148,18 @@ impl Net {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_calls_are_known_while_they_last() {
+        let calls = OwnCalls::default();
+        let (one, two) = (calls.begin("one".to_owned()), calls.begin("two".to_owned()));
+        assert_eq!(one.header(), (BYPASS, "one"));
+        assert!(calls.is("one") && calls.is("two") && !calls.is("three") && !calls.is(""));
+        drop(one);
+        assert!(!calls.is("one") && calls.is("two"));
+        drop(two);
+        assert!(!calls.is("two"));
+    }
 
     #[test]
     fn nets() {

@@ -17,7 +17,7 @@ use p2pds_reading::Reading;
 use crate::asked::{Caller, PeerAddress};
 use crate::auth::is_peer;
 use crate::by_cid::{ipfs, rasl};
-use crate::config::XrpcConfig;
+use crate::config::{BYPASS, XrpcConfig};
 use crate::error::XrpcError;
 use crate::firehose::Seats;
 use crate::guard::{guard, nsid_of};
@@ -99,8 +99,11 @@ impl Xrpc {
     pub(crate) fn is_free(&self, caller: &Caller, headers: &HeaderMap) -> bool {
         // Anybody behind a proxy that nobody configured can write what he likes into its header.
         let address = self.config.bypass.iter().any(|net| net.contains(caller.address));
-        let key = headers.get("x-ratelimit-bypass").and_then(|value| value.to_str().ok());
-        address || key.is_some_and(|key| self.config.bypass_key.is_some_and(|known| known.is(key)))
+        let key = headers.get(BYPASS).and_then(|value| value.to_str().ok());
+        address
+            || key.is_some_and(|key| {
+                self.config.bypass_key.is_some_and(|known| known.is(key)) || self.config.own_calls.is(key)
+            })
     }
 
     /// Says once that a proxy beside this node speaks for all its callers.

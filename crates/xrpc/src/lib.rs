@@ -37,7 +37,7 @@ mod well_known;
 
 pub use asked::{Asked, Caller, Params, PeerAddress};
 pub use auth::{Auth, Refreshing, Secret, Session, authenticate};
-pub use config::{Net, XrpcConfig};
+pub use config::{Net, OwnCall, OwnCalls, XrpcConfig};
 pub use door::{Xrpc, router};
 pub use error::XrpcError;
 pub use input::Input;

@@ -107,6 +107,14 @@ impl fmt::Display for Summary {
                 "{name} is kept as the file {file}, exactly as it came: {why}. It is not counted as verified"
             )?,
             Outcome::Refused { why, .. } => write!(f, "{name}: {why}. What is stored stays as it is")?,
+            Outcome::Withheld { why, .. } if self.rev.is_none() => {
+                write!(
+                    f,
+                    "{name}: {why}. Nothing of it could be fetched, so nothing is archived yet; the account is noted, and a \
+                     running node asks again now and then"
+                )?;
+                return self.rest(f);
+            }
             Outcome::Withheld { why, .. } => write!(f, "{name}: {why}. What is stored stays as it is")?,
         }
         write!(
@@ -120,6 +128,12 @@ impl fmt::Display for Summary {
         if self.blobs_missing > 0 {
             write!(f, ", {} missing", plural(self.blobs_missing, "blob is", "blobs are"))?;
         }
+        self.rest(f)
+    }
+}
+
+impl Summary {
+    fn rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for note in &self.notes {
             write!(f, "\n- {note}")?;
         }

@@ -76,12 +76,17 @@ fn accounts(unit: AccountsUnit) -> Unit {
     Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))
 }
 
+/// The first session is the owner's; one that the operator made for somebody else would be nobody's.
+fn own_session(by: &By, session: Unit) -> Option<Unit> {
+    (*by != By::Operator).then_some(session)
+}
+
 fn email_taken(email: &str) -> HostError {
     HostError::invalid(format!("Email already taken: {email}"))
 }
 
 impl Host {
-    /// Makes an account and its first session.
+    /// Makes an account and its first session; none when the operator makes it, whose tokens are good for nothing then.
     ///
     /// # Errors
     /// The lexicon's names for what is wrong; the PLC directory; the store. Nothing is left of the account then.
@@ -188,7 +193,7 @@ impl Host {
         let mut units = vec![self.new_row(&did, &checked.handle, AccountStatus::Active, now), opened.repo];
         units.push(Unit::PutLogin(Box::new(login.clone())));
         units.extend(self.invite_unit(&did, &checked));
-        units.push(session.unit);
+        units.extend(own_session(by, session.unit));
         units.push(events::identity(&did, Some(&checked.handle), now)?);
         units.push(events::account(&did, Said::Active, now)?);
         units.extend([opened.commit, opened.sync]);
@@ -235,7 +240,7 @@ impl Host {
             ],
         };
         units.extend(self.invite_unit(&did, &checked));
-        units.push(session.unit);
+        units.extend(own_session(by, session.unit));
         if let Some(did_key) = taken {
             let unit = ReservedUnit::Take { did: did.clone(), did_key };
             units.push(Unit::Hosting(Box::new(HostingUnit::Reserved(unit))));

@@ -37,7 +37,9 @@ impl Subject {
         }
     }
 
-    fn key(&self) -> String {
+    /// Its name among the takedowns of its account: nothing, `collection/rkey`, or a CID.
+    #[must_use]
+    pub fn key(&self) -> String {
         match self {
             Self::Account(_) => String::new(),
             Self::Record(_, path) => path.to_string(),

@@ -68,7 +68,7 @@ async fn upgrade(
         .max_message_size(Some(options.max_frame))
         .max_frame_size(Some(options.max_frame));
     let wire = Metered::new(wire, options.max_frame);
-    match client_async_with_config(request(client, target)?, wire, Some(config)).await {
+    match client_async_with_config(request(client, target, options)?, wire, Some(config)).await {
         Ok((mut socket, _)) => {
             socket.get_mut().whole();
             Ok(socket)
@@ -78,13 +78,16 @@ async fn upgrade(
     }
 }
 
-fn request(client: &Client, target: &Target) -> Result<Request, NetError> {
+fn request(client: &Client, target: &Target, options: &WsOptions) -> Result<Request, NetError> {
     // `http` becomes `ws`, `https` becomes `wss`.
     let url = format!("ws{}", target.url.as_str().strip_prefix("http").unwrap_or_default());
     let bad = |why: String| NetError::BadUrl { url: plain(target.url.as_str(), 200), why };
     let mut request = url.into_client_request().map_err(|error| bad(error.to_string()))?;
     let agent = HeaderValue::from_str(&client.config().user_agent).map_err(|error| bad(error.to_string()))?;
     request.headers_mut().insert(USER_AGENT, agent);
+    for (name, value) in &options.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
     Ok(request)
 }
 

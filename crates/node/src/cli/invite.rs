@@ -36,10 +36,10 @@ pub enum Action {
     )]
     Create {
         /// How many codes.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
         count: usize,
         /// For how many accounts each is good.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
         uses: u32,
         /// The account that gives them away; yours without.
         #[arg(long = "for", value_name = "ACCOUNT")]

@@ -105,7 +105,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
         context.print(&answer, || plan.to_string())?;
         return Ok(if plan.is_ready() { Exit::Ok } else { Exit::Damage });
     }
-    how.confirmed = if plan.under_way.is_some() || !plan.is_ready() {
+    how.confirmed = if plan.under_way.is_some() || plan.hosted || !plan.is_ready() {
         // What was begun was confirmed then; what cannot be done is said by the node.
         plan.did.to_string()
     } else {

@@ -7,7 +7,7 @@ use p2pds_syntax::{Did, Handle};
 use p2pds_xrpc::Net;
 
 use super::section::section;
-use super::setting::{HandleDomain, HostingMode, MailTls, Millis, Secret, Size, WebUrl};
+use super::setting::{HandleDomain, HostingMode, MailTls, MailUrl, Millis, Secret, ServiceUrl, Size, WebUrl};
 
 section! {
     /// Hosting accounts: being their Personal Data Server. See docs/hosting.md.
@@ -83,7 +83,7 @@ section! {
     pub struct MailSection in "mail" {
         /// The mail server as one URL: smtps://user:password@mail.example.com. Write what is special in
         /// the password as %40; or use the settings below.
-        smtp_url: Option<Secret> = "", env ["P2PDS_SMTP_URL", "PDS_EMAIL_SMTP_URL"];
+        smtp_url: Option<MailUrl> = "", env ["P2PDS_SMTP_URL", "PDS_EMAIL_SMTP_URL"];
         /// Host name of the mail server, when it is not set as one URL.
         smtp_host: Option<String> = "", env ["P2PDS_SMTP_HOST"];
         /// Its port: 465 for tls, 587 for starttls, 25 for none, unless set.
@@ -99,7 +99,7 @@ section! {
         /// Send codes to type only, no link that confirms an address.
         no_confirmation_link: bool = "false", env ["P2PDS_MAIL_NO_CONFIRMATION_LINK", "PDS_EMAIL_DISABLE_CONFIRMATION_LINK"];
         /// Another mail server for messages of moderators, as one URL.
-        moderation_smtp_url: Option<Secret> = "", env ["P2PDS_MODERATION_SMTP_URL", "PDS_MODERATION_EMAIL_SMTP_URL"];
+        moderation_smtp_url: Option<MailUrl> = "", env ["P2PDS_MODERATION_SMTP_URL", "PDS_MODERATION_EMAIL_SMTP_URL"];
         /// Address that those come from.
         moderation_from: Option<String> = "", env ["P2PDS_MODERATION_FROM", "PDS_MODERATION_EMAIL_ADDRESS"];
     }
@@ -143,7 +143,7 @@ section! {
     pub struct FirehoseSection in "firehose" {
         /// Relays that are asked to follow this host; `none` for none. Unless set, and not in
         /// development, that is https://bsky.network.
-        relays: Vec<String> = "", env ["P2PDS_RELAYS", "PDS_CRAWLERS"];
+        relays: Vec<ServiceUrl> = "", env ["P2PDS_RELAYS", "PDS_CRAWLERS"];
         /// How long events are kept for readers that come back; a number alone counts milliseconds.
         window: Millis = "3d", env ["P2PDS_EVENT_WINDOW", "PDS_REPO_BACKFILL_LIMIT_MS"];
         /// Most events kept.
@@ -169,17 +169,17 @@ section! {
     pub struct ServicesSection in "services" {
         /// The AppView; `none` for none. Unless set, and not in development, that is
         /// https://api.bsky.app.
-        appview_url: Option<String> = "", env ["P2PDS_APPVIEW_URL", "PDS_BSKY_APP_VIEW_URL"];
+        appview_url: Option<ServiceUrl> = "", env ["P2PDS_APPVIEW_URL", "PDS_BSKY_APP_VIEW_URL"];
         /// Its DID.
         appview_did: Option<String> = "", env ["P2PDS_APPVIEW_DID", "PDS_BSKY_APP_VIEW_DID"];
         /// Where it serves images: a URL with %s for preset, DID and CID.
         appview_cdn_url_pattern: Option<String> = "", env ["P2PDS_APPVIEW_CDN_URL_PATTERN", "PDS_BSKY_APP_VIEW_CDN_URL_PATTERN"];
         /// The service whose moderators may act on accounts here.
-        moderation_url: Option<String> = "", env ["P2PDS_MODERATION_URL", "PDS_MOD_SERVICE_URL"];
+        moderation_url: Option<ServiceUrl> = "", env ["P2PDS_MODERATION_URL", "PDS_MOD_SERVICE_URL"];
         /// Its DID.
         moderation_did: Option<String> = "", env ["P2PDS_MODERATION_DID", "PDS_MOD_SERVICE_DID"];
         /// The service that reports go to; the one above unless set.
-        report_url: Option<String> = "", env ["P2PDS_REPORT_URL", "PDS_REPORT_SERVICE_URL"];
+        report_url: Option<ServiceUrl> = "", env ["P2PDS_REPORT_URL", "PDS_REPORT_SERVICE_URL"];
         /// Its DID.
         report_did: Option<String> = "", env ["P2PDS_REPORT_DID", "PDS_REPORT_SERVICE_DID"];
         /// How long such a service may take to begin its answer; a number alone counts milliseconds.

@@ -237,6 +237,13 @@ pub(super) fn warnings(layers: &Layers, config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let directory = config.network.plc_url.as_str();
+    if !config.network.dev_allow_loopback && !config.hosting.dev_mode && names_this_machine(directory) {
+        warnings.push(format!(
+            "network.plc_url (PDS_DID_PLC_URL) is {directory}: this machine is asked in development only, so no identity \
+             can be made or looked up. For a test network set PDS_DEV_MODE=true; else name a directory that others reach"
+        ));
+    }
     if !config.http.bind.is_loopback() && config.http.hostname.is_none() {
         warnings.push(format!(
             "listening on {} without a host name: set http.hostname to the name that others use",
@@ -249,4 +256,13 @@ pub(super) fn warnings(layers: &Layers, config: &Config) -> Vec<String> {
         );
     }
     warnings
+}
+
+fn names_this_machine(address: &str) -> bool {
+    url::Url::parse(address).is_ok_and(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    })
 }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use p2pds_host::accounts::{SmtpConfig, check_smtp};
 use p2pds_syntax::{AtIdentifier, Did, Handle};
+use zeroize::Zeroizing;
 
 use crate::words;
 
@@ -246,6 +248,65 @@ impl Setting for WebUrl {
             }
             _ => expected(Self::SHAPE),
         }
+    }
+}
+
+/// The web address of somebody else's service, or `none`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceUrl(Option<String>);
+
+impl ServiceUrl {
+    /// It, without a slash at the end; nothing for `none`.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl Setting for ServiceUrl {
+    const SHAPE: &'static str = "a URL such as https://service.example.com, or none";
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(None));
+        }
+        match url::Url::parse(text) {
+            Ok(url)
+                if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() =>
+            {
+                Ok(Self(Some(text.trim_end_matches('/').to_owned())))
+            }
+            _ => expected(Self::SHAPE),
+        }
+    }
+}
+
+/// A mail server as one URL, which holds its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MailUrl(String);
+
+impl MailUrl {
+    /// The URL itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for MailUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Setting for MailUrl {
+    const SHAPE: &'static str = "a URL of a mail server such as smtps://user:password@mail.example.com";
+    const SECRET: bool = true;
+    fn parse(text: &str) -> Result<Self, String> {
+        let server = SmtpConfig::Url(Zeroizing::new(text.to_owned()));
+        if check_smtp(&server).is_err() {
+            return expected(Self::SHAPE);
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

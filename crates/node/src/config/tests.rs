@@ -109,6 +109,43 @@ fn unknown_keys_are_refused_by_name() {
 }
 
 #[test]
+fn values_that_cannot_be_right_are_refused_by_their_variable() {
+    let load = |name: &str, value: &str| {
+        Config::load(BTreeMap::new(), map(&[(name, value)]), None, Path::new("/nonexistent"))
+    };
+    for (name, value, want) in [
+        ("PDS_EMAIL_SMTP_URL", "foo", "a URL of a mail server"),
+        ("PDS_EMAIL_SMTP_URL", "https://user:hunter2@mail.test", "a URL of a mail server"),
+        ("PDS_MODERATION_EMAIL_SMTP_URL", "smtps://", "a URL of a mail server"),
+        ("PDS_CRAWLERS", "https://bsky.network,xx", "each a URL such as"),
+        ("PDS_BSKY_APP_VIEW_URL", "ftp://x", "a URL such as"),
+        ("PDS_MOD_SERVICE_URL", "mod.example.com", "a URL such as"),
+        ("PDS_REPORT_SERVICE_URL", "https://", "a URL such as"),
+    ] {
+        let said = load(name, value).unwrap_err().to_string();
+        assert!(said.contains(name) && said.contains(want) && !said.contains("hunter2"), "{said}");
+    }
+    for (name, value) in [
+        ("PDS_EMAIL_SMTP_URL", "smtps://user:p%40ss@mail.example.com"),
+        ("PDS_CRAWLERS", "https://bsky.network, http://localhost:2470/"),
+        ("PDS_CRAWLERS", "none"),
+        ("PDS_BSKY_APP_VIEW_URL", "none"),
+        ("PDS_MOD_SERVICE_URL", "https://mod.example.com/"),
+    ] {
+        assert!(load(name, value).is_ok(), "{name} {value}");
+    }
+    let said = load("PDS_DID_PLC_URL", "http://localhost:2582").unwrap().warnings.join("\n");
+    assert!(said.contains("PDS_DID_PLC_URL") && said.contains("PDS_DEV_MODE"), "{said}");
+    let alone = load("PDS_BSKY_APP_VIEW_URL", "https://view.example.com").unwrap();
+    let said = crate::passing::proxy(&alone.config).unwrap_err();
+    assert!(
+        said.message.ends_with("services.appview_did (PDS_BSKY_APP_VIEW_DID) is not set"),
+        "{}",
+        said.message
+    );
+}
+
+#[test]
 fn lists_and_durations_from_a_file() {
     let loaded = load_text(
         "[network]\nnameservers = [\"127.0.0.1:5353\", \"1.1.1.1\"]\n[archive]\nsync_interval = \"90s\"\naccounts = [\"a.test\", \"b.test\"]",
@@ -210,7 +247,12 @@ fn secrets_are_hidden_and_read_from_files() {
 /// A value that a setting takes and that is not its default: the first that it does not refuse.
 fn sample(setting: &section::SettingInfo) -> String {
     if setting.secret {
-        return "not-to-be-seen-anywhere".to_owned();
+        let hidden = "not-to-be-seen-anywhere";
+        return if setting.key.ends_with("smtp_url") {
+            format!("smtps://{hidden}@mail.test")
+        } else {
+            hidden.to_owned()
+        };
     }
     let words = setting.shape.rsplit([' ', ',']).filter(|word| !word.is_empty());
     let usual =

@@ -8,6 +8,7 @@ mod door;
 mod proxies;
 
 use p2pds_host::Host;
+use p2pds_xrpc::OwnCall;
 
 use super::{Check, Verdict};
 use crate::config::Config;
@@ -15,14 +16,19 @@ use crate::hosting;
 use crate::words;
 
 /// All of them, in the order in which they are best mended.
-pub(crate) async fn all(config: &Config, host: &Host, node_runs: bool, offline: bool) -> Vec<Check> {
+pub(crate) async fn all(
+    config: &Config,
+    host: &Host,
+    node_runs: Option<&OwnCall>,
+    offline: bool,
+) -> Vec<Check> {
     let mut checks = vec![settings(host)];
     if offline {
         return checks;
     }
     checks.extend(door::names(config, host).await);
-    if node_runs {
-        checks.extend(door::reached(config, host).await);
+    if let Some(own) = node_runs {
+        checks.extend(door::reached(config, host, own).await);
     } else {
         checks.push(Check::skipped("public-url", "no node runs: start it (`p2pds serve`), then ask again"));
     }

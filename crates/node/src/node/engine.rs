@@ -13,6 +13,7 @@ use p2pds_reading::Reading;
 use p2pds_recovery::Recovery;
 use p2pds_store::{Store, StoreError, StoreResult};
 use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, Synchronous, salvage};
+use p2pds_xrpc::OwnCalls;
 
 use crate::config::Config;
 use crate::config::setting::AlarmFor;
@@ -42,6 +43,8 @@ pub struct Engine {
     pub reading: Reading,
     /// The hosted accounts, if this node hosts any or is set up for it.
     pub host: Option<Host>,
+    /// What its own requests to its public name show.
+    pub own_calls: OwnCalls,
 }
 
 impl std::fmt::Debug for Engine {
@@ -98,7 +101,16 @@ impl Engine {
             host.set_archive(Arc::new(hosting::ArchiveBeside(archive.clone())));
         }
         p2pds_recovery::after_restore(&dir, &*store, host.as_ref()).await.map_err(Failure::from)?;
-        Ok(Self { config: config.clone(), dir, store, archive, recovery, reading, host })
+        Ok(Self {
+            config: config.clone(),
+            dir,
+            store,
+            archive,
+            recovery,
+            reading,
+            host,
+            own_calls: OwnCalls::default(),
+        })
     }
 
     /// Finishes what an earlier process left half done. What cannot be finished is logged and

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use p2pds_archive::{ArchiveError, Progress, VerifyOptions, VerifyReport};
+use p2pds_host::passwords::random_base32;
 use p2pds_reading::Refusal;
 use p2pds_recovery::RecoveryError;
 use p2pds_store::StoreError;
@@ -144,7 +145,11 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
 async fn check_hosting(engine: &Engine, offline: bool) -> Vec<Check> {
     let Some(host) = &engine.host else { return Vec::new() };
     let node_runs = lock::state(&engine.dir).is_ok_and(|state| state.is_node());
-    doctor::hosting::all(&engine.config, host, node_runs, offline).await
+    let own = match random_base32(32) {
+        Ok(key) => engine.own_calls.begin(key),
+        Err(error) => return vec![Check::skipped("public-url", error.to_string())],
+    };
+    doctor::hosting::all(&engine.config, host, node_runs.then_some(&own), offline).await
 }
 
 /// Streams the CAR of an account's current revision.

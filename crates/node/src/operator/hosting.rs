@@ -367,6 +367,7 @@ async fn moderation(host: &Host, ask: Ask) -> Result<Answer, Failure> {
     match ask {
         Ask::Moderate { subject, blob, down, reference } => {
             let subject = subject::read(host, &subject, blob.as_deref()).await?;
+            is_there(host, &subject, down).await?;
             let words = if down {
                 host.take_down(&by, &subject, reference.as_deref()).await?;
                 "taken down"
@@ -387,6 +388,29 @@ async fn moderation(host: &Host, ask: Ask) -> Result<Answer, Failure> {
             Ok(Answer::HostingDone(Done { subject: subject::words(&subject), done: words }))
         }
         _ => Err(Failure::new("bug", "a command went the wrong way")),
+    }
+}
+
+/// A typing error must not look like a takedown. The methods take what is not here, as the reference does: a moderation
+/// service may be late.
+async fn is_there(host: &Host, subject: &Subject, down: bool) -> Result<(), Failure> {
+    let words = subject::words(subject);
+    if matches!(subject, Subject::Account(_)) || host.is_taken_down(subject.did(), &subject.key()).await? {
+        return Ok(());
+    }
+    if !down {
+        return Err(Failure::new("notfound", format!("{words} is not taken down; nothing was changed")));
+    }
+    match host.subject_status(subject).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.name == "NotFound" => Err(Failure::new(
+            "notfound",
+            format!("{words} is not here; nothing was changed"),
+        )
+        .hint(
+            "look at the collection, the record key or the CID; what is not on this node needs no takedown",
+        )),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -32,10 +32,14 @@ pub(crate) async fn plan(
     let account = archive.store().account(did).await?;
     let account = account.ok_or_else(|| ArchiveError::NotArchived(did.to_string()))?;
     let mut plan = empty(host, did, &account);
-    held(archive, &account, &mut plan).await?;
-    if let Some(journal) = Journal::read(host.store(), did).await? {
-        plan.under_way = Some(journal.step.words().to_owned());
+    let journal = Journal::read(host.store(), did).await?;
+    if account.hosted && journal.is_none() {
+        plan.hosted = true;
+        plan.obstacles.extend(moving(host, did).await?);
+        return Ok(plan);
     }
+    held(archive, &account, &mut plan).await?;
+    plan.under_way = journal.map(|journal| journal.step.words().to_owned());
     let handle = match choose_handle(host, did, options).await {
         Ok(handle) => handle,
         Err(why) => {
@@ -79,7 +83,19 @@ fn empty(host: &Host, did: &Did, account: &Account) -> Plan {
         overruled: Vec::new(),
         notes: Vec::new(),
         under_way: None,
+        hosted: false,
     }
+}
+
+/// Why an account that its owner is moving here cannot be promoted as well.
+pub(super) async fn moving(host: &Host, did: &Did) -> RecoveryResult<Option<String>> {
+    if !host.is_moving_in(did).await? {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "its owner began to move it here from its host, and is not done: either he finishes that, or `p2pds account delete \
+         {did}` ends it (the account is an archived one again then, and nothing is lost), and it can be promoted"
+    )))
 }
 
 /// What is held, and whether it is good enough.

@@ -72,6 +72,9 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// A promotion is under way, and where it is.
     pub under_way: Option<String>,
+    /// It is hosted here already, so that there is nothing to promote.
+    #[serde(default)]
+    pub hosted: bool,
 }
 
 impl Plan {
@@ -170,6 +173,10 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.hosted {
+            write!(f, "{} is hosted here already; there is nothing to promote", self.name())?;
+            return self.obstacles.iter().try_for_each(|obstacle| write!(f, "\n- {obstacle}"));
+        }
         writeln!(f, "Promotion of {} ({})", self.name(), self.did)?;
         writeln!(f, "to this node, {}\n", self.new_host)?;
         if let Some(place) = &self.under_way {
@@ -194,7 +201,8 @@ impl fmt::Display for Plan {
         }
         writeln!(f, "\nNothing was changed.")?;
         if self.obstacles.is_empty() {
-            let account = self.name();
+            // Its handle may lead nowhere while its host is gone.
+            let account = &self.did;
             writeln!(f, "All is ready. Next:")?;
             if self.log.is_some() {
                 write!(f, "  p2pds promote {account} --rotation-key-file FILE")?;
@@ -257,7 +265,8 @@ impl fmt::Display for Promoted {
             }
             write!(
                 f,
-                "\nRelays and apps are told. Its owner needs a password to log in: p2pds account reset-password {name}"
+                "\nRelays and apps are told. Its owner needs a password to log in: p2pds account reset-password {}",
+                self.did
             )?;
         }
         for note in &self.notes {
