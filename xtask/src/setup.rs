@@ -132,14 +132,28 @@ const GO_TOOLS: &[(&str, &str)] = &[
 /// Where they are built.
 const GO_DIR: &str = "target/go-tools";
 
-/// Builds them into `target/go-tools` where Go is; costs nothing the second time. The tests say when one is not there.
+/// The longest that one of them may take to be fetched and built.
+const GO_PATIENCE: &str = "900";
+
+/// Builds them into `target/go-tools` where Go is; costs nothing the second time. One that cannot be had is named here,
+/// and by the tests that go without it.
 fn go_tools() {
     let dir = root().join(GO_DIR);
-    for (name, module) in GO_TOOLS {
-        if dir.join(name).is_file() || !have("go", &["version"]) {
-            continue;
+    let missing: Vec<_> = GO_TOOLS.iter().filter(|(name, _)| !dir.join(name).is_file()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if !have("go", &["version"]) {
+        let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+        println!("Go is not installed: {}; the tests that need them will say SKIPPED", names.join(", "));
+        return;
+    }
+    for (name, module) in missing {
+        let mut build = command("timeout");
+        build.args([GO_PATIENCE, "go", "install", module]).env("GOBIN", &dir);
+        if let Err(error) = step(name, &mut build) {
+            println!("{name} cannot be built ({error:#}); the tests that need it will say SKIPPED");
         }
-        let _ = step(name, command("go").arg("install").arg(module).env("GOBIN", &dir));
     }
 }
 
