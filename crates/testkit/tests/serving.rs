@@ -174,6 +174,21 @@ fn half_open_connections_do_not_hold_up_whoever_writes() {
     assert!(ended.code == Some(0) && !ended.stderr.contains("panicked"), "{ended}");
 }
 
+/// The connection is not closed under his hands.
+#[test]
+fn whoever_is_refused_while_he_sends_hears_why() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let bytes = vec![7; 8 << 20];
+    for method in ["uploadBlob", "importRepo", "createRecord"] {
+        let url = format!("{}/xrpc/com.atproto.repo.{method}", host.url);
+        let reply = http::request("POST", &url, &[("Content-Type", "video/mp4")], Some(&bytes)).unwrap();
+        assert_eq!(reply.status, 401, "{method}: {}", String::from_utf8_lossy(&reply.body));
+    }
+    host.stop().unwrap();
+}
+
 #[test]
 fn settings_take_effect_while_the_node_runs() {
     let scene = scene(61, 300);

@@ -58,6 +58,15 @@ async fn admit(
     caller: Caller,
     meter: &Meter,
 ) -> Result<Request, XrpcError> {
+    let (parts, body) = request.into_parts();
+    let most = most(door, method.body);
+    // Bodies of unknown length end at the limit as well. Small ones have a time in which they come, large ones a pace.
+    let pace = match method.body {
+        Body::Json(_) | Body::None => Pace::Within(BODY_TIME),
+        Body::Bytes(_) | Body::Any(_) => Pace::PerSecond(LEAST_RATE),
+    };
+    // Before anything is refused: it sees to it that the refusal is heard.
+    request = Request::from_parts(parts, HttpBody::new(input::Bounded::new(body, most, pace)));
     served(door, method)?;
     if std::ptr::eq(method, &UNLISTED) {
         unlisted(request.uri().path())?;
@@ -72,7 +81,6 @@ async fn admit(
             meter.take(rule, &format!("{} {did}", method.nsid), 1)?;
         }
     }
-    let most = most(door, method.body);
     let carried = carried(request.headers())?;
     match method.body {
         Body::None if carried != Carried::Nothing => {
@@ -84,13 +92,6 @@ async fn admit(
     if matches!(carried, Carried::Bytes(length) if length > most) {
         return Err(XrpcError::too_large(most));
     }
-    let (parts, body) = request.into_parts();
-    // Bodies of unknown length end at the limit as well. Small ones have a time in which they come, large ones a pace.
-    let pace = match method.body {
-        Body::Json(_) | Body::None => Pace::Within(BODY_TIME),
-        Body::Bytes(_) | Body::Any(_) => Pace::PerSecond(LEAST_RATE),
-    };
-    request = Request::from_parts(parts, HttpBody::new(input::Bounded::new(body, most, pace)));
     let extensions = request.extensions_mut();
     extensions.insert(auth);
     extensions.insert(caller);

@@ -134,14 +134,7 @@ async fn routes_are_those_of_the_table() {
             );
         }
     }
-    for nsid in [
-        "app.bsky.feed.describeFeedGenerator",
-        "com.atproto.sync.GETREPO",
-        "com.atproto.sync.getRepo/",
-        "x",
-        "..",
-        "%2e%2e",
-    ] {
+    for nsid in ["app.bsky.feed.describeFeedGenerator", "com.atproto.sync.GETREPO", "x", "..", "%2e%2e"] {
         let reply = door.xrpc(nsid, "").await;
         assert_eq!((reply.status, reply.error().as_str()), (501, "MethodNotImplemented"), "{nsid}");
     }
