@@ -233,7 +233,8 @@ async fn add(context: &Context, account: String, own: bool) -> Result<Exit, Stop
         }
     }
     if !context.global.quiet && !context.global.json {
-        let (name, program) = (&summary.did, context.program());
+        let name = summary.handle.as_deref().unwrap_or(summary.did.as_str());
+        let program = context.program();
         output::line(&match summary.rev {
             Some(_) => format!(
                 "\nNext: `{program} drill {name}` proves that it restores; `{program}` starts the node that keeps it current."
