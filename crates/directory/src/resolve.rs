@@ -107,6 +107,15 @@ impl Directory {
         Ok(Some(identity))
     }
 
+    /// The document of an account as its method tells it, past what is remembered, and without asking where its handle
+    /// leads: [`Identity::handle`] is at most claimed.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub async fn document(&self, did: &Did) -> Result<Identity, DirectoryError> {
+        self.0.asking().resolve(did).await
+    }
+
     /// Asks another directory, or a mirror of the same, for the log of a did:plc and compares it with the stored one.
     /// Where they disagree is a finding about that directory. Nothing is taken over from it. An account whose log is not
     /// stored, and a directory that does not answer, are no findings.

@@ -1,10 +1,12 @@
 //! Logging in, and what a session is told of its account.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use p2pds_directory::Identity;
 use p2pds_store::hosting::{AccountsUnit, HostingUnit};
 use p2pds_store::{Login, LoginPatch, Unit};
-use p2pds_syntax::{AtIdentifier, Did};
+use p2pds_syntax::{AtIdentifier, Did, DidMethod};
 
 use crate::access::Refresh;
 use crate::error::{HostError, HostResult};
@@ -16,6 +18,8 @@ use crate::sessions::{AppPassword, Tokens};
 
 /// How long a DID document may take that comes with a session.
 const DOCUMENT_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How old a stored one may be that names this host, in microseconds.
+const DOCUMENT_FRESH_US: i64 = 3_600_000_000;
 /// What stands for a handle that is none.
 pub const INVALID_HANDLE: &str = "handle.invalid";
 
@@ -35,7 +39,7 @@ pub struct AccountView {
     /// Why not.
     pub status: Option<&'static str>,
     /// Its DID document, as JSON.
-    pub document: Option<std::sync::Arc<str>>,
+    pub document: Option<Arc<str>>,
 }
 
 /// A session that was begun or refreshed.
@@ -247,17 +251,29 @@ impl Host {
 
     /// The DID document, if it can be had soon and names this host. Clients go where it says: one that names another host
     /// would lead them away in the middle of a move.
-    async fn document_of(&self, did: &Did) -> Option<std::sync::Arc<str>> {
+    async fn document_of(&self, did: &Did) -> Option<Arc<str>> {
         if !self.config().accounts.did_doc_with_session {
             return None;
         }
+        let is_here =
+            |identity: &Identity| identity.pds.as_deref() == Some(self.config().public_url.as_str());
+        let stored = self.directory().stored(did).await.ok().flatten();
+        let fresh = |identity: &Identity| self.now().saturating_sub(identity.fetched_at) < DOCUMENT_FRESH_US;
+        if let Some(identity) = stored.as_ref().filter(|identity| is_here(identity) && fresh(identity)) {
+            return Some(Arc::clone(&identity.doc_json));
+        }
         let who = AtIdentifier::Did(did.clone());
-        let resolved = tokio::time::timeout(DOCUMENT_PATIENCE, self.directory().resolve(&who)).await;
-        let identity = match resolved {
-            Ok(Ok(identity)) => identity,
-            _ => self.directory().stored(did).await.ok().flatten()?,
+        let asked = async {
+            match did.method() {
+                DidMethod::Plc => self.directory().document(did).await,
+                _ => self.directory().resolve(&who).await,
+            }
         };
-        (identity.pds.as_deref() == Some(self.config().public_url.as_str())).then_some(identity.doc_json)
+        let identity = match tokio::time::timeout(DOCUMENT_PATIENCE, asked).await {
+            Ok(Ok(identity)) => identity,
+            _ => stored?,
+        };
+        is_here(&identity).then_some(identity.doc_json)
     }
 
     /// Whether a password is the account's own, for what needs it again. Costs what a login costs.
