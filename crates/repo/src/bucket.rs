@@ -47,6 +47,7 @@ mod warm;
 
 use p2pds_ipld::Cid;
 
+pub(crate) use build::hashed_nodes;
 pub use build::{BucketBuilder, Built, nodes_of, rebuild};
 pub use mark::mark;
 pub use plan::{MAX_OWN_ENTRIES, Plan, PlanError, RunNodes, plan, preview, proof, proof_in};

@@ -2,6 +2,7 @@
 
 use p2pds_ipld::Cid;
 
+use super::run::Hashed;
 use super::{Bucket, SPINE_LAYER};
 use crate::mst::{BuildError, Edge, Root, empty_root, height};
 
@@ -173,10 +174,26 @@ pub fn rebuild<K: AsRef<[u8]>>(lo: &[u8], records: &[(K, Cid)]) -> Result<Bucket
 /// # Errors
 /// As [`rebuild`].
 pub fn nodes_of<K: AsRef<[u8]>>(lo: &[u8], records: &[(K, Cid)]) -> Result<Vec<(Cid, Vec<u8>)>, BuildError> {
+    let mut nodes = Vec::with_capacity(records.len() / 3);
+    each_node(lo, records, |cid, bytes| nodes.push((*cid, bytes.to_vec())))?;
+    Ok(nodes)
+}
+
+/// As [`nodes_of`], all in one piece of memory.
+pub(crate) fn hashed_nodes<K: AsRef<[u8]>>(lo: &[u8], records: &[(K, Cid)]) -> Result<Hashed, BuildError> {
+    let mut nodes = Hashed::for_records(records.len());
+    each_node(lo, records, |cid, bytes| nodes.push(cid, bytes))?;
+    Ok(nodes)
+}
+
+fn each_node<K: AsRef<[u8]>>(
+    lo: &[u8],
+    records: &[(K, Cid)],
+    mut each: impl FnMut(&Cid, &[u8]),
+) -> Result<(), BuildError> {
     let (_, run) = split_lo(lo, records)?;
     let mut edge = Edge::default();
-    let mut nodes = Vec::with_capacity(run.len() / 3);
-    let mut sink = |_, cid: &Cid, bytes: &[u8]| nodes.push((*cid, bytes.to_vec()));
+    let mut sink = |_, cid: &Cid, bytes: &[u8]| each(cid, bytes);
     for (key, cid) in run {
         let layer = height(key.as_ref());
         if layer >= SPINE_LAYER {
@@ -185,7 +202,7 @@ pub fn nodes_of<K: AsRef<[u8]>>(lo: &[u8], records: &[(K, Cid)]) -> Result<Vec<(
         edge.push(key.as_ref(), cid, layer, &mut sink)?;
     }
     edge.take(&mut sink);
-    Ok(nodes)
+    Ok(())
 }
 
 /// The record at `lo`, and the run after it.

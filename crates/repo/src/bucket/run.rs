@@ -21,7 +21,7 @@ pub(super) type Shared = (Arc<[u8]>, Cid, u8);
 
 /// Nodes that were hashed here, so their digests are as good as a hash of them.
 #[derive(Debug, Default)]
-pub(super) struct Hashed {
+pub(crate) struct Hashed {
     at: HashMap<Cid, Range<usize>, ByDigest>,
     bytes: Vec<u8>,
 }
@@ -30,7 +30,15 @@ pub(super) struct Hashed {
 pub(super) type ByDigest = BuildHasherDefault<Digest>;
 
 impl Hashed {
-    pub(super) fn get(&self, cid: &Cid) -> Option<&[u8]> {
+    /// Room for the nodes of so many records.
+    pub(super) fn for_records(records: usize) -> Self {
+        let mut nodes = Self::default();
+        nodes.at.reserve(records / 2);
+        nodes.bytes.reserve(records.saturating_mul(120));
+        nodes
+    }
+
+    pub(crate) fn get(&self, cid: &Cid) -> Option<&[u8]> {
         self.at.get(cid).and_then(|range| self.bytes.get(range.clone()))
     }
 
@@ -43,7 +51,7 @@ impl Hashed {
         self.at.iter().filter_map(|(cid, range)| Some((cid, self.bytes.get(range.clone())?)))
     }
 
-    fn push(&mut self, cid: &Cid, bytes: &[u8]) {
+    pub(super) fn push(&mut self, cid: &Cid, bytes: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.at.insert(*cid, start..self.bytes.len());

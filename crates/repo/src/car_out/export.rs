@@ -1,13 +1,12 @@
 //! From buckets to a CAR file.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 
 use p2pds_ipld::Cid;
 use p2pds_syntax::ErrorKind;
 
 use super::writer::{CarWriter, Need, WriteError};
-use crate::bucket::{Spine, nodes_of};
+use crate::bucket::{Spine, hashed_nodes};
 use crate::mst::{BuildError, EMPTY_NODE, empty_root};
 
 /// One stored record of a bucket.
@@ -117,14 +116,14 @@ impl<S: Deref<Target = Spine>> Export<S> {
         let index = self.bucket;
         let Some(bucket) = self.spine.buckets().get(index) else { return Ok(()) };
         let keys: Vec<(&[u8], Cid)> = rows.iter().map(|row| (row.key.as_ref(), row.cid)).collect();
-        let nodes: HashMap<Cid, Vec<u8>> = nodes_of(&bucket.lo, &keys)?.into_iter().collect();
+        let nodes = hashed_nodes(&bucket.lo, &keys)?;
         let mut rows = rows.iter();
         loop {
             match self.writer.need() {
                 Need::Nothing => break,
-                Need::Node(cid) => match self.spine.node(&cid).or_else(|| nodes.get(&cid).map(Vec::as_slice))
-                {
-                    Some(bytes) => self.writer.node(bytes, out)?,
+                Need::Node(cid) => match nodes.get(&cid).or_else(|| self.spine.node(&cid)) {
+                    // Hashed here, and by the spine when it was loaded.
+                    Some(bytes) => self.writer.hashed_node(bytes, out)?,
                     None if cid == empty_root() => self.writer.node(&EMPTY_NODE, out)?,
                     None if rows.len() == 0 => break,
                     None => return Err(ExportError::Node(cid)),

@@ -83,10 +83,15 @@ impl CarWriter {
     /// # Errors
     /// When these are not its bytes.
     pub fn node(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), WriteError> {
-        let Need::Node(cid) = self.need() else { return Ok(()) };
-        if !cid.matches(bytes) {
-            return Err(WriteError::WrongBlock { what: "node", need: cid });
+        match self.need() {
+            Need::Node(cid) if !cid.matches(bytes) => Err(WriteError::WrongBlock { what: "node", need: cid }),
+            _ => self.hashed_node(bytes, out),
         }
+    }
+
+    /// The same, when its CID was computed from these bytes by the caller.
+    pub(super) fn hashed_node(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), WriteError> {
+        let Need::Node(cid) = self.need() else { return Ok(()) };
         self.walk.enter(bytes).map_err(WriteError::Tree)?;
         write_section(out, &cid, bytes);
         Ok(())
