@@ -40,6 +40,10 @@ use cli::exit::{Exit, Stopped};
 use cli::{Command, Parsed};
 use config::Config;
 
+/// Gives memory back to the system sooner than the C library's, and takes less of it when many threads allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The whole program: parses the command line, runs it, and gives the exit status.
 #[must_use]
 pub fn run() -> ExitCode {
