@@ -36,6 +36,25 @@ fn a_node_says_what_it_is_and_stops_in_order() {
     assert!(!home.data().join("operator.sock").exists());
 }
 
+/// The allocator is told from outside; the process stays the one that was started.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_gives_memory_back_soon() {
+    let set = |home: &Home| {
+        let node = home.node();
+        let environment = std::fs::read(format!("/proc/{}/environ", node.child.id())).unwrap();
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", node.child.id())).unwrap();
+        assert_eq!((name.trim(), node.stop().0), ("p2pds", Some(0)));
+        text(&environment)
+            .split('\0')
+            .find_map(|line| line.strip_prefix("MIMALLOC_PURGE_DELAY=").map(str::to_owned))
+    };
+    let mut home = Home::new();
+    assert_eq!(set(&home).as_deref(), Some("10"));
+    home.env.push(("MIMALLOC_PURGE_DELAY".to_owned(), "500".to_owned()));
+    assert_eq!(set(&home).as_deref(), Some("500"));
+}
+
 #[test]
 fn a_second_node_is_refused_and_told_why() {
     let home = Home::new();
