@@ -88,7 +88,11 @@ impl Program {
         Ok(Self {
             bin,
             data: data.to_owned(),
-            env: vec![("P2PDS_KEEP_FREE".to_owned(), "0".to_owned())],
+            // How full the machine's disk is decides nothing here.
+            env: vec![
+                ("P2PDS_KEEP_FREE".to_owned(), "0".to_owned()),
+                ("P2PDS_ALERTS_DISK_LOW".to_owned(), "0".to_owned()),
+            ],
             prefix: Vec::new(),
             limit: Duration::from_secs(300),
         })
