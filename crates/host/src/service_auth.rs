@@ -109,7 +109,10 @@ impl Host {
         seen.loaded.get_or_try_init(load).await?;
         let row = seen.first(issuer, id, now, end)?;
         let unit = HostingUnit::Spent(SpentUnit { row, now: self.now() });
-        self.store().apply(Unit::Hosting(Box::new(unit))).await?;
+        if let Err(error) = self.store().apply(Unit::Hosting(Box::new(unit))).await {
+            seen.take_back(&row);
+            return Err(error.into());
+        }
         Ok(())
     }
 

@@ -15,14 +15,17 @@ const DELAY_MS: &str = "10";
 /// Begins the program anew in the same process with that set, unless the environment sets it. Returns when it was set, or
 /// cannot be: the program goes on as it is then.
 pub(crate) fn begin_anew() {
-    let (Ok(program), mut args) = (std::env::current_exe(), std::env::args_os()) else { return };
-    if std::env::var_os(DELAY).is_some() {
+    let mut args = std::env::args_os();
+    let (Ok(program), Some(name), None) = (std::env::current_exe(), args.next(), std::env::var_os(DELAY))
+    else {
+        return;
+    };
+    // Under a loader (`ld.so p2pds serve`) that is what would be begun anew, without knowing what to load.
+    if program.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"ld")) {
         return;
     }
     let mut again = Command::new(program);
-    if let Some(name) = args.next() {
-        again.arg0(name);
-    }
+    again.arg0(name);
     // Comes back only with an error.
     let _ = again.args(args).env(DELAY, DELAY_MS).exec();
 }

@@ -27,6 +27,9 @@ impl Runs {
 
     pub fn put(&self, root: Root, run: RunNodes) -> Arc<RunNodes> {
         let run = Arc::new(run);
+        if run.size() > MOST_BYTES / 4 {
+            return run;
+        }
         let (kept, bytes) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, other)) = kept.iter().find(|(known, _)| *known == root) {
             return Arc::clone(other);

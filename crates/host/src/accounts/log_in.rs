@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use p2pds_directory::Identity;
 use p2pds_store::hosting::{AccountsUnit, HostingUnit};
 use p2pds_store::{Login, LoginPatch, Unit};
 use p2pds_syntax::{AtIdentifier, Did, DidMethod};
@@ -18,8 +17,10 @@ use crate::sessions::{AppPassword, Tokens};
 
 /// How long a DID document may take that comes with a session.
 const DOCUMENT_PATIENCE: Duration = Duration::from_millis(1_500);
-/// How old a stored one may be that names this host, in microseconds.
-const DOCUMENT_FRESH_US: i64 = 3_600_000_000;
+/// How old a stored one may be, in microseconds.
+const FRESH_US: i64 = 3_600_000_000;
+/// How long an account is new, in microseconds.
+const NEW_US: i64 = 60_000_000;
 /// What stands for a handle that is none.
 pub const INVALID_HANDLE: &str = "handle.invalid";
 
@@ -245,35 +246,38 @@ impl Host {
             email_confirmed: login.email_confirmed_at.is_some(),
             active: status.is_none(),
             status,
-            document: self.document_of(&login.did).await,
+            document: self.document_of(login).await,
         })
     }
 
     /// The DID document, if it can be had soon and names this host. Clients go where it says: one that names another host
     /// would lead them away in the middle of a move.
-    async fn document_of(&self, did: &Did) -> Option<Arc<str>> {
+    async fn document_of(&self, login: &Login) -> Option<Arc<str>> {
         if !self.config().accounts.did_doc_with_session {
             return None;
         }
-        let is_here =
-            |identity: &Identity| identity.pds.as_deref() == Some(self.config().public_url.as_str());
+        let (did, now) = (&login.did, self.now());
         let stored = self.directory().stored(did).await.ok().flatten();
-        let fresh = |identity: &Identity| self.now().saturating_sub(identity.fetched_at) < DOCUMENT_FRESH_US;
-        if let Some(identity) = stored.as_ref().filter(|identity| is_here(identity) && fresh(identity)) {
-            return Some(Arc::clone(&identity.doc_json));
-        }
-        let who = AtIdentifier::Did(did.clone());
-        let asked = async {
-            match did.method() {
-                DidMethod::Plc => self.directory().document(did).await,
-                _ => self.directory().resolve(&who).await,
+        let is_fresh = stored.as_ref().is_some_and(|known| now.saturating_sub(known.fetched_at) < FRESH_US);
+        let identity = if is_fresh {
+            stored?
+        } else {
+            let who = AtIdentifier::Did(did.clone());
+            let is_new = did.method() == DidMethod::Plc && now.saturating_sub(login.created_at) < NEW_US;
+            let asked = async {
+                // Where its handle leads cannot be known yet.
+                if is_new && stored.is_none() {
+                    self.directory().document(did).await
+                } else {
+                    self.directory().resolve(&who).await
+                }
+            };
+            match tokio::time::timeout(DOCUMENT_PATIENCE, asked).await {
+                Ok(Ok(identity)) => identity,
+                _ => stored?,
             }
         };
-        let identity = match tokio::time::timeout(DOCUMENT_PATIENCE, asked).await {
-            Ok(Ok(identity)) => identity,
-            _ => stored?,
-        };
-        is_here(&identity).then_some(identity.doc_json)
+        (identity.pds.as_deref() == Some(self.config().public_url.as_str())).then_some(identity.doc_json)
     }
 
     /// Whether a password is the account's own, for what needs it again. Costs what a login costs.

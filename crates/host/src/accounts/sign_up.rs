@@ -246,6 +246,10 @@ impl Host {
             units.push(Unit::Hosting(Box::new(HostingUnit::Reserved(unit))));
         }
         units.extend(self.made_by(by, &did));
+        if archived.is_some() {
+            // Also before, lest whoever asks is gone when it is done: nothing is followed while the account is held.
+            self.changed_hands(&did);
+        }
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(made_not)?;
         if archived.is_some() {
             self.forget_account(&did).await;

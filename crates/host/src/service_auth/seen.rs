@@ -70,6 +70,16 @@ impl Seen {
         let ends_at = i64::try_from(end).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         Ok(SpentToken { token, issuer: whose, ends_at })
     }
+
+    /// Takes back a token that could not be stored: its bearer was told to come again.
+    pub(super) fn take_back(&self, row: &SpentToken) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.tokens.remove(&row.token).is_some()
+            && let Some((count, _)) = table.issuers.get_mut(&row.issuer)
+        {
+            *count = count.saturating_sub(1);
+        }
+    }
 }
 
 impl Table {
@@ -112,6 +122,15 @@ mod tests {
             seen.first(&did("a"), "1", 160, 260).is_ok(),
             "past its end; its claims are refused elsewhere"
         );
+    }
+
+    #[test]
+    fn what_was_not_stored_was_not_used() {
+        let seen = Seen::default();
+        let row = seen.first(&did("a"), "1", 100, 160).unwrap();
+        seen.take_back(&row);
+        assert!(seen.first(&did("a"), "1", 100, 160).is_ok());
+        assert!(seen.first(&did("a"), "1", 100, 160).is_err());
     }
 
     #[test]
