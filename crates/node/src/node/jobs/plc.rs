@@ -38,6 +38,8 @@ impl Job for Plc {
         // A paused account is watched as well: that nothing is fetched of it protects nobody.
         let last = match account.did.method() {
             DidMethod::Plc => engine.store.plc_fetched_at(&account.did).await?,
+            // Its owner, or this node itself, publishes it: there is no log to keep.
+            DidMethod::Web if account.hosted => return Ok(None),
             DidMethod::Web => engine.store.identity(&account.did).await?.map(|row| row.fetched_at),
             DidMethod::Other => return Ok(None),
         };
