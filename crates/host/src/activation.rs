@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use p2pds_crypto::{PrivateKey, PublicKey, Signer};
 use p2pds_store::hosting::{HostingUnit, LoginPatch, ReservedKey, ReservedUnit};
-use p2pds_store::{AccountPatch, AccountStatus, Origin, Unit, VerifiedState};
+use p2pds_store::{AccountPatch, AccountStatus, Login, Origin, Unit, VerifiedState};
 use p2pds_syntax::{AtIdentifier, Did, DidMethod, ErrorKind};
 use serde::Serialize;
 
@@ -52,14 +52,18 @@ impl Host {
     /// # Errors
     /// What does not fit in the document; `AccountTakedown`.
     pub async fn activate_account(&self, did: &Did) -> HostResult<()> {
-        let login = self.hosted(did).await?;
-        if login.takedown.is_some() {
+        let checked = self.activatable(did).await?;
+        self.check_points_here(&checked).await?;
+        let lock = self.account_lock(did).await?;
+        let mut held = lock.hold().await;
+        // Asking who hosts it takes its time: the account may be gone by then, an archived one again, or have another key.
+        let login = self.activatable(did).await?;
+        if login.created_at != checked.created_at || login.signing_did_key != checked.signing_did_key {
             return Err(HostError::named(
-                "AccountTakedown",
-                "Account has been taken down: only the host's moderators can undo that",
+                "InvalidSwap",
+                "the account was changed while its identity was looked up; activate it again",
             ));
         }
-        self.check_points_here(&login).await?;
         let moved = self.end_moving(did).await?;
         let now = self.now();
         let handle = self.handle_of(did).await?;
@@ -81,11 +85,23 @@ impl Host {
         ];
         let after = moved.into_iter().collect();
         let how = EmptyCommit { before, announce: Announce::Both, after, ..EmptyCommit::default() };
-        self.empty_commit(did, how).await?;
-        self.forget_account(did).await;
+        self.empty_commit_held(&mut held, did, how).await?;
+        drop(held);
         self.directory().forget(&AtIdentifier::Did(did.clone()));
         tracing::info!(event = "host.activated", %did, "an account is active");
         Ok(())
+    }
+
+    /// The login of an account that nobody has taken down.
+    async fn activatable(&self, did: &Did) -> HostResult<Login> {
+        let login = self.hosted(did).await?;
+        if login.takedown.is_some() {
+            return Err(HostError::named(
+                "AccountTakedown",
+                "Account has been taken down: only the host's moderators can undo that",
+            ));
+        }
+        Ok(login)
     }
 
     /// `checkAccountStatus`: how far a migration is.

@@ -50,7 +50,8 @@ pub(crate) struct Moving {
     handle: Option<String>,
     /// CID of the archived head; `None` when no repo was stored.
     head: Option<String>,
-    /// Whether it was proved who signed that head.
+    /// Whether it was proved who signed that head; a note that does not say so proves nothing.
+    #[serde(default)]
     vouched: bool,
 }
 
@@ -189,7 +190,7 @@ impl Host {
     }
 
     /// What belongs to the activation of an account that was archived here: its follows and likes are marked, and the
-    /// note ends with the returned unit.
+    /// note ends with the returned unit. The caller holds the account.
     ///
     /// # Errors
     /// Nobody knows who signed what is here.
@@ -202,7 +203,7 @@ impl Host {
                  (com.atproto.repo.importRepo) before you activate the account",
             ));
         }
-        self.mark_links(did).await?;
+        self.mark_links_held(did).await?;
         Ok(Some(Unit::DropWorker { name: name(did) }))
     }
 
@@ -265,10 +266,12 @@ impl Host {
             rows: Vec::new(),
         }));
         units.extend(forget.into_iter().map(|unit| Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))));
+        // The login goes before the old handle comes back: an account that is hosted here may have that by now, and no two
+        // hosted accounts have the same.
         units.extend([
             Unit::SetRole { did: did.clone(), role: Role::Archived },
-            Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) },
             Unit::DropLogin { did: did.clone() },
+            Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) },
             Unit::DropWorker { name: name(did) },
         ]);
         self.store().apply(Unit::Batch { did: did.clone(), units }).await?;

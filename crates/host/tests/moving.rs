@@ -25,7 +25,10 @@ use p2pds_ipld::car::{write_header, write_section};
 use p2pds_repo::commit::Unsigned;
 use p2pds_repo::mst::{EMPTY_NODE, empty_root};
 use p2pds_store::events::EventKind;
-use p2pds_store::{AccountPatch, AccountStatus, LoginPatch, Repo, Role, Unit, VerifiedState, WorkerRow};
+use p2pds_store::{
+    AccountPatch, AccountStatus, LoginPatch, Repo, Role, Store, Unit, VerifiedState, WorkerRow,
+};
+use p2pds_store_sqlite::{Options, SqliteStore};
 use p2pds_syntax::{Did, Tid};
 use shared::{Node, did, nsid, post, rkey};
 
@@ -128,6 +131,25 @@ impl Scene {
         assert!(self.node.host.import_repo(&self.did, body).await.unwrap().changed);
     }
 
+    /// The same node after a restart, with a disk on which nothing can be reserved.
+    async fn on_a_full_disk(self) -> Self {
+        let Self { node: Node { host, store, dir, .. }, did, archive, repo } = self;
+        let at = host.now();
+        drop((host, store));
+        let ballast = dir.path().join("ballast");
+        std::fs::remove_file(&ballast).unwrap();
+        std::fs::create_dir(&ballast).unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), Options::default()).unwrap());
+        let node = Node::over(dir, store);
+        node.clock.store(at, Ordering::Relaxed);
+        // The keys of the restarted node are others.
+        let key = PrivateKey::from_entropy(Curve::K256, [7; 32]);
+        let signing_key = Some((node.host.keys().wrap(&key, &did).unwrap(), key.public_key().to_did_key()));
+        let patch = Box::new(LoginPatch { signing_key, ..LoginPatch::default() });
+        node.store.apply(Unit::PatchLogin { did: did.clone(), patch }).await.unwrap();
+        Self { node, did, archive, repo }
+    }
+
     async fn given_back(&self) -> Repo {
         let account = self.node.store.account(&self.did).await.unwrap().unwrap();
         assert_eq!((account.hosted, account.status), (false, AccountStatus::Suspended));
@@ -161,7 +183,7 @@ async fn an_archived_account_moves_in_with_what_is_archived() {
     scene.archive.0.lock().unwrap().clear();
 
     scene.moving_in().await;
-    assert_eq!(*scene.archive.0.lock().unwrap(), ["held", "changed hands", "released"]);
+    assert_eq!(*scene.archive.0.lock().unwrap(), ["held", "changed hands", "changed hands", "released"]);
     let account = scene.node.store.account(&scene.did).await.unwrap().unwrap();
     assert_eq!((account.hosted, account.status), (true, AccountStatus::Deactivated));
     assert_eq!(account.handle.as_deref(), Some("mover.pds.test"));
@@ -232,6 +254,115 @@ async fn what_was_imported_by_somebody_who_gave_up_does_not_count() {
     let events = scene.node.store.events_after(0, 100, 1 << 20).await.unwrap();
     let told = events.iter().filter(|event| event.kind == EventKind::Account).count();
     assert_eq!(told, 1, "that it was deactivated; nothing of a deletion");
+}
+
+#[tokio::test]
+async fn a_handle_that_somebody_has_by_now_and_an_unreadable_note_stop_nobody_elses_deletion() {
+    let scene = Scene::new().await;
+    scene.moving_in().await;
+    let (store, other, stuck, gone) = (&scene.node.store, did(2), did(3), did(4));
+    for did in [&other, &stuck, &gone] {
+        scene.node.account(did).await;
+    }
+    let due = scene.node.clock.load(Ordering::Relaxed);
+    for did in [&stuck, &gone] {
+        let patch = LoginPatch {
+            deactivated_at: Some(Some(due)),
+            delete_after: Some(Some(due + i64::from(*did == gone))),
+            ..LoginPatch::default()
+        };
+        store.apply(Unit::PatchLogin { did: did.clone(), patch: Box::new(patch) }).await.unwrap();
+    }
+    let row = store.worker(&format!("moving-in:{}", scene.did)).await.unwrap().unwrap();
+    let unreadable = WorkerRow {
+        name: format!("moving-in:{stuck}"),
+        did: Some(stuck.clone()),
+        notes: "?".to_owned(),
+        ..row
+    };
+    store.apply(Unit::PutWorker(unreadable)).await.unwrap();
+    // Whoever is hosted here has the handle that the archived account had.
+    let patch = AccountPatch { handle: Some(Some("old.example".to_owned())), ..AccountPatch::default() };
+    store.apply(Unit::PatchAccount { did: other.clone(), patch: Box::new(patch) }).await.unwrap();
+    let week = 7 * 24 * 3_600 * 1_000_000_i64;
+    scene.node.clock.fetch_add(week, Ordering::Relaxed);
+    EraseJob.round(&scene.node.host).await.unwrap();
+    assert!(store.login(&stuck).await.unwrap().is_some(), "it waits for the operator");
+    assert!(store.account(&gone).await.unwrap().is_none(), "erased all the same");
+    let account = store.account(&scene.did).await.unwrap().unwrap();
+    assert_eq!((account.hosted, account.handle.as_deref()), (false, Some("old.example")));
+    let found = store.login_by_handle("old.example").await.unwrap().unwrap();
+    assert_eq!(found.did, other, "who is hosted here keeps the handle");
+}
+
+#[tokio::test]
+async fn a_move_is_given_up_on_a_full_disk_too() {
+    let scene = Scene::new().await;
+    scene.moving_in().await;
+    scene.import().await;
+    let preference = serde_json::json!({ "$type": "app.bsky.x", "y": true });
+    scene.node.host.put_preferences(&scene.did, "app.bsky", true, &[preference]).await.unwrap();
+    let scene = scene.on_a_full_disk().await;
+    scene.node.host.create_app_password(&scene.did, "no room", false).await.expect_err("the disk is full");
+    let by = By::Operator;
+    assert_eq!(scene.node.host.admin_delete_account(&by, &scene.did).await.unwrap(), Deleted::GivenBack);
+    scene.given_back().await;
+}
+
+/// How many more may wait for the account.
+async fn room(node: &Node, did: &Did) -> usize {
+    let mut waiting = Vec::new();
+    while let Ok(lock) = node.host.account_lock(did).await {
+        waiting.push(lock);
+    }
+    waiting.len()
+}
+
+#[tokio::test]
+async fn what_was_checked_for_an_activation_is_what_is_activated() {
+    let scene = Scene::new().await;
+    scene.moving_in().await;
+    let lock = scene.node.host.account_lock(&scene.did).await.unwrap();
+    let held = lock.hold().await;
+    let free = room(&scene.node, &scene.did).await;
+    let (host, did) = (scene.node.host.clone(), scene.did.clone());
+    let activation = tokio::spawn(async move { host.activate_account(&did).await });
+    while room(&scene.node, &scene.did).await == free {
+        tokio::task::yield_now().await;
+    }
+    // It was checked, and waits; meanwhile the account gets another key.
+    let key = PrivateKey::from_entropy(Curve::K256, [9; 32]);
+    let wrapped = scene.node.host.keys().wrap(&key, &scene.did).unwrap();
+    let signing_key = Some((wrapped, key.public_key().to_did_key()));
+    let patch = Box::new(LoginPatch { signing_key, ..LoginPatch::default() });
+    scene.node.store.apply(Unit::PatchLogin { did: scene.did.clone(), patch }).await.unwrap();
+    drop(held);
+    assert_eq!(name(activation.await.unwrap()), "InvalidSwap");
+    let login = scene.node.store.login(&scene.did).await.unwrap().unwrap();
+    assert!(login.deactivated_at.is_some(), "it is not active");
+    scene.node.host.activate_account(&scene.did).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deactivation_is_no_later_than_a_move_that_began_while_it_waited() {
+    let scene = Scene::new().await;
+    scene.moving_in().await;
+    let worker = format!("moving-in:{}", scene.did);
+    let row = scene.node.store.worker(&worker).await.unwrap().unwrap();
+    scene.node.store.apply(Unit::DropWorker { name: worker }).await.unwrap();
+    let lock = scene.node.host.account_lock(&scene.did).await.unwrap();
+    let held = lock.hold().await;
+    let free = room(&scene.node, &scene.did).await;
+    let (host, did) = (scene.node.host.clone(), scene.did.clone());
+    let deactivation = tokio::spawn(async move { host.deactivate_account(&did, None).await });
+    while room(&scene.node, &scene.did).await == free {
+        tokio::task::yield_now().await;
+    }
+    scene.node.store.apply(Unit::PutWorker(row)).await.unwrap();
+    drop(held);
+    deactivation.await.unwrap().unwrap();
+    let login = scene.node.store.login(&scene.did).await.unwrap().unwrap();
+    assert!(login.delete_after.is_some(), "it goes back when its time is over");
 }
 
 #[tokio::test]

@@ -445,7 +445,12 @@ impl Unit {
     #[must_use]
     pub fn frees(&self) -> bool {
         match self {
-            Self::Batch { units, .. } => units.iter().all(Self::frees),
+            Self::Batch { units, .. } => {
+                // The commit without changes over a repo that goes back to the archive comes with the end of its login, so
+                // once. Alone it does not count: a host that sends one after the other would use up what is reserved.
+                let given_up = units.iter().any(|unit| matches!(unit, Self::DropLogin { .. }));
+                units.iter().all(|unit| unit.frees() || (given_up && unit.changes_nothing()))
+            }
             Self::Hosting(unit) => unit.frees(),
             // Subscribers must hear it.
             Self::Emit(event) => matches!(event.kind, EventKind::Account | EventKind::Identity),
@@ -453,10 +458,21 @@ impl Unit {
         }
     }
 
+    /// Whether it is a commit without changes.
+    fn changes_nothing(&self) -> bool {
+        match self {
+            Self::ApplyCommit { changes, buckets: BucketUpdate::Planned(buckets), .. } => {
+                changes.is_empty() && buckets.is_empty()
+            }
+            _ => false,
+        }
+    }
+
     fn frees_alone(&self) -> bool {
         matches!(
             self,
             Self::PatchAccount { .. }
+                | Self::SetRole { .. }
                 | Self::PatchLogin { .. }
                 | Self::DropLogin { .. }
                 | Self::PruneEvents { .. }

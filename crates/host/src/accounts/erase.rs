@@ -170,16 +170,21 @@ impl Job for EraseJob {
     }
 
     async fn round(&self, host: &Host) -> HostResult<Duration> {
+        // What is wrong with one account keeps no other from its deletion; it is tried again with the next round.
         for did in host.store().logins_to_delete(host.now(), ROUND).await? {
             let by = By::Node;
             let detail = "its owner deactivated it and set this time for its deletion";
             let audit =
                 host.audit_unit(Act { by: &by, what: "deleteAccount", did: Some(&did), subject: "", detail });
             tracing::warn!(event = "host.account-due", %did, "a deactivated account is deleted now: the time that was set for that has come");
-            host.delete(&did, &by, vec![audit]).await?;
+            if let Err(error) = host.delete(&did, &by, vec![audit]).await {
+                tracing::error!(event = "host.delete-failed", %did, %error, "an account whose time has come cannot be deleted now; it is tried again");
+            }
         }
         for did in host.to_erase().await? {
-            host.erase(&did).await?;
+            if let Err(error) = host.erase(&did).await {
+                tracing::error!(event = "host.erase-failed", %did, %error, "a deleted account cannot be erased now; it is tried again");
+            }
         }
         Ok(EVERY)
     }

@@ -79,6 +79,9 @@ impl Host {
     /// # Errors
     /// The account is gone; the store.
     pub async fn deactivate_account(&self, did: &Did, delete_after: Option<i64>) -> HostResult<()> {
+        let lock = self.account_lock(did).await?;
+        // A write that is under way ends first; the next one reads the login anew.
+        let _held = lock.hold().await;
         let login = self.own_login(did).await?;
         let least = i64::try_from(LEAST_DELETE_AFTER.as_micros()).unwrap_or(i64::MAX);
         let delete_after = delete_after.map(|at| at.max(self.now().saturating_add(least)));
@@ -92,6 +95,7 @@ impl Host {
     }
 
     /// Changes what an account's status depends on, with what follows from it: the row that readers ask, and the event.
+    /// The caller holds the account, and read its login while it did.
     pub(crate) async fn change_status(
         &self,
         login: Login,
@@ -99,9 +103,6 @@ impl Host {
         mut units: Vec<Unit>,
     ) -> HostResult<()> {
         let did = login.did.clone();
-        // A write that is under way ends first; the next one reads the login anew.
-        let lock = self.account_lock(&did).await?;
-        let held = lock.hold().await;
         let mut after = login;
         patch.clone().apply(&mut after);
         let (status, said) = status_of(&after);
@@ -111,7 +112,6 @@ impl Host {
         units.push(Unit::PatchAccount { did: did.clone(), patch: Box::new(row) });
         units.push(events::account(&did, said, now)?);
         self.store().apply(Unit::Batch { did, units }).await?;
-        drop(held);
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Host {
         reference: Option<&str>,
     ) -> HostResult<()> {
         let did = subject.did();
-        let login = self.store().login(did).await?.ok_or_else(|| absent(did.as_str()))?;
+        self.store().login(did).await?.ok_or_else(|| absent(did.as_str()))?;
         let reference = reference.map(str::trim).filter(|text| !text.is_empty());
         let reference = reference.map_or_else(|| self.now().to_string(), str::to_owned);
         let key = subject.key();
@@ -154,7 +154,11 @@ impl Host {
                 if down {
                     units.push(self.end_sessions(did, None));
                 }
+                let lock = self.account_lock(did).await?;
+                let held = lock.hold().await;
+                let login = self.store().login(did).await?.ok_or_else(|| absent(did.as_str()))?;
                 self.change_status(login, patch, units).await?;
+                drop(held);
                 self.sessions_ended(did);
             }
             Subject::Record(..) | Subject::Blob(..) => {

@@ -18,6 +18,13 @@ impl Host {
     /// # Errors
     /// The store's.
     pub async fn mark_links(&self, did: &Did) -> HostResult<u64> {
+        let marked = self.mark_links_held(did).await?;
+        self.forget_account(did).await;
+        Ok(marked)
+    }
+
+    /// The same for whoever holds the account.
+    pub(crate) async fn mark_links_held(&self, did: &Did) -> HostResult<u64> {
         let repo = self.store().live_repo(did).await?.ok_or_else(|| {
             HostError::new(ErrorKind::NotFound, "RepoNotFound", format!("{did} has no repo here"))
         })?;
@@ -25,7 +32,6 @@ impl Host {
         for collection in COLLECTIONS {
             marked = marked.saturating_add(self.mark_collection(did, repo.id, collection).await?);
         }
-        self.forget_account(did).await;
         Ok(marked)
     }
 

@@ -407,6 +407,10 @@ impl AccountsUnit {
     /// refreshed then as well: without one nobody can read what is his, switch his account off or delete it.
     #[must_use]
     pub fn frees(&self) -> bool {
+        // Without rows it only forgets.
+        if let Self::PutPreferences { keep, rows, .. } = self {
+            return keep.is_empty() && rows.is_empty();
+        }
         matches!(
             self,
             Self::PutSession { .. }
