@@ -339,6 +339,10 @@ impl Follower<'_> {
     }
 
     async fn keep_place(&mut self, now: bool) -> ArchiveResult<()> {
+        // What came before this place has not been looked for: a start from it would never hear of that.
+        if self.unseen {
+            return Ok(());
+        }
         if self.place == self.stored || !(now || self.store_at.elapsed() >= self.how.store_every) {
             return Ok(());
         }
