@@ -15,7 +15,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use p2pds_store::hosting::{AccountsUnit, HostingUnit};
-use p2pds_store::{Account, AccountPatch, AccountStatus, Login, Repo, Role, Unit, VerifiedState, WorkerRow};
+use p2pds_store::{
+    Account, AccountPatch, AccountStatus, Login, MOVED_BACK, MOVING_IN, Repo, Role, Unit, VerifiedState,
+    WorkerRow,
+};
 use p2pds_syntax::{Did, ErrorKind};
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +27,6 @@ use crate::host::Host;
 
 /// Beginning of the name of a row that says that a promotion is under way.
 pub const PROMOTION: &str = "promote";
-/// Beginning of the row's name.
-const NAME: &str = "moving-in";
 /// How long a move may take, unless other accounts that are brought here have less: nothing of the account is archived
 /// meanwhile.
 const MOVE_WITHIN: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -87,7 +88,23 @@ impl Moving {
 }
 
 fn name(did: &Did) -> String {
-    format!("{NAME}:{did}")
+    format!("{MOVING_IN}:{did}")
+}
+
+/// What tells the archive since when it can undo what the move replaced.
+fn moved_back(did: &Did, now: i64) -> Unit {
+    Unit::PutWorker(WorkerRow {
+        name: format!("{MOVED_BACK}:{did}"),
+        did: Some(did.clone()),
+        state: "its move here was given up; what that replaced is kept for the undo window from then on"
+            .to_owned(),
+        done: 0,
+        total: 0,
+        notes: "{}".to_owned(),
+        last_error: None,
+        next_run: None,
+        updated_at: now,
+    })
 }
 
 fn head_of(live: Option<&Repo>) -> Option<String> {
@@ -249,6 +266,7 @@ impl Host {
             // own host shows in its place, and keeps this as history.
             units.push(self.unvouched_commit(login).await?);
             patch.verified = Some(VerifiedState::Unverified);
+            units.push(moved_back(did, self.now()));
         }
         units.push(self.end_sessions(did, None));
         let mut forget = vec![

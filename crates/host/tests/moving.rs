@@ -26,7 +26,7 @@ use p2pds_repo::commit::Unsigned;
 use p2pds_repo::mst::{EMPTY_NODE, empty_root};
 use p2pds_store::events::EventKind;
 use p2pds_store::{
-    AccountPatch, AccountStatus, LoginPatch, Repo, Role, Store, Unit, VerifiedState, WorkerRow,
+    AccountPatch, AccountStatus, LoginPatch, MOVED_BACK, Repo, Role, Store, Unit, VerifiedState, WorkerRow,
 };
 use p2pds_store_sqlite::{Options, SqliteStore};
 use p2pds_syntax::{Did, Tid};
@@ -251,6 +251,8 @@ async fn what_was_imported_by_somebody_who_gave_up_does_not_count() {
     assert_eq!(head.key, "", "what the account's own host shows takes its place");
     assert!(head.rev > scene.repo.rev, "and the archived state is history");
     assert_eq!(repo.line, scene.repo.line);
+    let note = scene.node.store.worker(&format!("{MOVED_BACK}:{}", scene.did)).await.unwrap().unwrap();
+    assert!(note.updated_at >= shared::START + week, "the archive keeps that for a window from now on");
     let events = scene.node.store.events_after(0, 100, 1 << 20).await.unwrap();
     let told = events.iter().filter(|event| event.kind == EventKind::Account).count();
     assert_eq!(told, 1, "that it was deactivated; nothing of a deletion");

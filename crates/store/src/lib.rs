@@ -42,7 +42,8 @@ pub use page::{PageRow, RowPage};
 pub use port::{BlobFilter, Receipt, RecordsQuery, Store, TraceReport};
 pub use rows::{
     BlobRef, BlobRow, BlobState, BucketRow, ChangeCounts, CollectionCount, CommitRow, Evidence, Finding,
-    Head, IdentityRow, Kind, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Seen, Stats, WorkerRow,
+    Head, IdentityRow, Kind, MOVED_BACK, MOVING_IN, PlcRow, PurgeRow, RecordRow, Repo, RepoId, Role, Seen,
+    Stats, WorkerRow,
 };
 pub use unit::{
     Applied, BATCH_UNITS, BucketChange, BucketUpdate, CHUNK_BYTES, CHUNK_ROWS, Change, Jump, StagedRow, Unit,

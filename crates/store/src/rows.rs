@@ -286,6 +286,13 @@ pub struct Finding {
     pub last_at: i64,
 }
 
+/// Beginning of the name of the worker row of an archived account whose owner is moving it here, `moving-in:did:plc:...`:
+/// the host writes it, and while it is there the archive forgets nothing of the account.
+pub const MOVING_IN: &str = "moving-in";
+/// The same of one whose move was given up, `moved-back:did:plc:...`: what the move replaced is kept for the whole undo
+/// window, counted from when the row was written.
+pub const MOVED_BACK: &str = "moved-back";
+
 /// The state of a background worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerRow {

@@ -446,10 +446,11 @@ impl Unit {
     pub fn frees(&self) -> bool {
         match self {
             Self::Batch { units, .. } => {
-                // The commit without changes over a repo that goes back to the archive comes with the end of its login, so
-                // once. Alone it does not count: a host that sends one after the other would use up what is reserved.
+                // The commit without changes over a repo that goes back to the archive, and the note of that, come with the
+                // end of its login, so once. Alone they do not count: a host that sends one such commit after the other
+                // would use up what is reserved.
                 let given_up = units.iter().any(|unit| matches!(unit, Self::DropLogin { .. }));
-                units.iter().all(|unit| unit.frees() || (given_up && unit.changes_nothing()))
+                units.iter().all(|unit| unit.frees() || (given_up && unit.is_small()))
             }
             Self::Hosting(unit) => unit.frees(),
             // Subscribers must hear it.
@@ -458,9 +459,10 @@ impl Unit {
         }
     }
 
-    /// Whether it is a commit without changes.
-    fn changes_nothing(&self) -> bool {
+    /// Whether it is a commit without changes, or a row.
+    fn is_small(&self) -> bool {
         match self {
+            Self::PutWorker(_) => true,
             Self::ApplyCommit { changes, buckets: BucketUpdate::Planned(buckets), .. } => {
                 changes.is_empty() && buckets.is_empty()
             }

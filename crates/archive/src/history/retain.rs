@@ -8,7 +8,9 @@
 
 use p2pds_blobs::Entry;
 use p2pds_net::GetOptions;
-use p2pds_store::{Account, AccountPatch, AccountStatus, Applied, BlobFilter, Keep, Repo, Role, Unit};
+use p2pds_store::{
+    Account, AccountPatch, AccountStatus, Applied, BlobFilter, Keep, MOVED_BACK, MOVING_IN, Repo, Role, Unit,
+};
 use p2pds_syntax::{Did, Tid};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +106,8 @@ impl Archive {
         }
         match account.keep {
             Keep::All => Ok(Retained::default()),
+            // Nobody could undo what a move replaced while the move was under way.
+            Keep::Window if self.inner().is_moving(did).await? => Ok(Retained::default()),
             Keep::Window => self.inner().forget(&account).await,
         }
     }
@@ -207,6 +211,21 @@ impl Inner {
                 Ok(())
             }
         }
+    }
+
+    /// Whether an account's owner is moving it here, or that was given up less than the undo window ago.
+    async fn is_moving(&self, did: &Did) -> ArchiveResult<bool> {
+        if self.store().worker(&format!("{MOVING_IN}:{did}")).await?.is_some() {
+            return Ok(true);
+        }
+        let name = format!("{MOVED_BACK}:{did}");
+        let Some(row) = self.store().worker(&name).await? else { return Ok(false) };
+        let window = i64::try_from(self.config().undo_window.as_micros()).unwrap_or(i64::MAX);
+        if row.updated_at.saturating_add(window) > self.now() {
+            return Ok(true);
+        }
+        self.store().apply(Unit::DropWorker { name }).await?;
+        Ok(false)
     }
 
     /// Forgets what is past the undo window. The caller holds the account.

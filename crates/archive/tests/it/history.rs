@@ -196,6 +196,50 @@ async fn what_is_past_the_window_is_forgotten_with_its_pictures() {
     assert!(early.to_string().contains("forgotten"), "{early}");
 }
 
+/// Whoever runs an account's old host could begin a move, and let it end, only to have the archived state forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_move_replaced_is_kept_for_the_whole_window_after_it_was_given_up() {
+    let net = Fake::start().await;
+    let mut person = Person::new(97, &net.url);
+    person.post("3kpic22222222", 1);
+    let first = person.sign(0);
+    net.publish(&person, &first);
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    person.post("3kpic22222222", 2);
+    net.publish(&person, &person.sign(1));
+    node.pass(1);
+    node.sync(&person).await;
+    let row = |what: &str, updated_at| {
+        Unit::PutWorker(p2pds_store::WorkerRow {
+            name: format!("{what}:{}", person.did),
+            did: Some(person.did.clone()),
+            state: String::new(),
+            done: 0,
+            total: 0,
+            notes: String::new(),
+            last_error: None,
+            next_run: None,
+            updated_at,
+        })
+    };
+    let now = || i64::try_from(node.clock.0.load(Ordering::Relaxed)).unwrap();
+    let retain = async || node.archive.retain(&person.did, &Progress::none()).await.unwrap().rows;
+    node.store.apply(row(p2pds_store::MOVING_IN, now())).await.unwrap();
+    node.pass(8 * 24);
+    assert_eq!(retain().await, 0, "while it lasts");
+    let name = format!("{}:{}", p2pds_store::MOVING_IN, person.did);
+    node.store.apply(Unit::DropWorker { name }).await.unwrap();
+    node.store.apply(row(p2pds_store::MOVED_BACK, now())).await.unwrap();
+    node.pass(7 * 24 - 1);
+    assert_eq!(retain().await, 0, "the window begins when it was given up");
+    assert_eq!(view(&node, &person, first.rev).await, cids(&first));
+    node.pass(2);
+    assert_eq!(retain().await, 2, "then a version and a head are forgotten as ever");
+    let left = node.store.worker(&format!("{}:{}", p2pds_store::MOVED_BACK, person.did)).await.unwrap();
+    assert_eq!(left, None);
+}
+
 /// What a pass that was killed leaves is finished by the next one: rows half pruned, a file whose row is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pass_that_was_killed_is_finished_by_the_next() {

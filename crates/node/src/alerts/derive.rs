@@ -71,6 +71,8 @@ pub(super) struct Facts {
     pub(super) clock_jump: Option<i64>,
     /// Workers whose last run failed, and why.
     pub(super) failing: Vec<(String, String)>,
+    /// Archived accounts that are being moved here, and since when.
+    pub(super) moving: Vec<(Did, i64)>,
     /// Faults that are open now: what is near a limit stays as it is.
     pub(super) open: Vec<Key>,
 }
@@ -86,6 +88,7 @@ pub(super) struct Limits {
 pub(super) fn faults(facts: &Facts, limits: &Limits) -> Vec<Fault> {
     let mut all = of_findings(facts);
     all.extend(of_accounts(facts, limits));
+    all.extend(facts.moving.iter().map(|(did, since)| of_move(did, *since)));
     all.extend(of_node(facts, limits));
     for condition in &facts.conditions {
         if let Some(detail) = &condition.detail {
@@ -98,6 +101,17 @@ pub(super) fn faults(facts: &Facts, limits: &Limits) -> Vec<Fault> {
 fn fault(kind: &str, did: Option<&Did>, subject: &str, detail: impl Into<String>) -> Fault {
     let key = Key { kind: kind.to_owned(), did: did.cloned(), subject: subject.to_owned() };
     Fault { key, detail: detail.into() }
+}
+
+/// Whoever runs the account's old host could begin this to be rid of the copy: a person should know.
+fn of_move(did: &Did, since: i64) -> Fault {
+    let detail = format!(
+        "somebody is moving this account here since {}: its owner, or whoever runs its old server. Until that is done, \
+         after 7 days at the latest, nothing of it is archived; what is here stays. If it is not the owner, `p2pds \
+         account delete {did}` makes it an archived account again",
+        words::when(since)
+    );
+    fault("moving-in", Some(did), "", detail)
 }
 
 /// One for each account and kind, or for each subject where each is news of its own.

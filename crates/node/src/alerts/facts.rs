@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use p2pds_archive::{Condition, schedule};
-use p2pds_store::{AccountStatus, AfterFinding, Finding, Origin};
+use p2pds_store::{AccountStatus, AfterFinding, Finding, MOVING_IN, Origin};
 use p2pds_syntax::Did;
 
 use super::MOST;
@@ -75,9 +75,13 @@ impl Gatherer {
             did: None,
             subject: condition.subject.clone(),
         }));
-        let failing = store
-            .workers()
-            .await?
+        let workers = store.workers().await?;
+        let moving = workers
+            .iter()
+            .filter(|row| row.name.split_once(':').is_some_and(|(what, _)| what == MOVING_IN))
+            .filter_map(|row| Some((row.did.clone()?, row.updated_at)))
+            .collect();
+        let failing = workers
             .into_iter()
             .filter(|row| !row.name.contains(':') && !TOLD_OTHERWISE.contains(&row.name.as_str()))
             .filter_map(|row| Some((row.name, row.last_error?)))
@@ -93,6 +97,7 @@ impl Gatherer {
             wal_bytes: stats.wal_bytes,
             clock_jump: self.clock.look(now_micros()),
             failing,
+            moving,
             open: store.alerts(true, MOST).await?.iter().map(key_of).collect(),
         };
         let faults = derive::faults(&facts, &self.limits);

@@ -126,3 +126,13 @@ fn conditions_are_faults_while_they_hold() {
     let found = faults(&Facts { conditions, ..facts() }, &limits());
     assert_eq!((found.len(), found[0].key.subject.as_str()), (1, "a"));
 }
+
+#[test]
+fn a_move_is_told_as_long_as_it_lasts() {
+    let found = faults(&Facts { moving: vec![(did(3), NOW - HOUR)], ..facts() }, &limits());
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].key.kind.as_str(), &found[0].key.did), ("moving-in", &Some(did(3))));
+    assert!(!found[0].is_passing(), "at once");
+    assert!(found[0].detail.contains("p2pds account delete did:web:a3.example"), "{}", found[0].detail);
+    assert!(kinds(&facts()).is_empty(), "over when it is over");
+}
