@@ -83,7 +83,7 @@ impl Host {
             events::account(did, Said::Active, now)?,
             events::identity(did, handle.as_ref(), now)?,
         ];
-        let after = moved.into_iter().collect();
+        let after = moved.into_iter().flatten().collect();
         let how = EmptyCommit { before, announce: Announce::Both, after, ..EmptyCommit::default() };
         self.empty_commit_held(&mut held, did, how).await?;
         drop(held);

@@ -30,6 +30,10 @@ pub const PROMOTION: &str = "promote";
 /// How long a move may take, unless other accounts that are brought here have less: nothing of the account is archived
 /// meanwhile.
 const MOVE_WITHIN: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Beginning of the name of the row of an account that moved here out of the archive, and when it was activated.
+const MOVED_IN: &str = "moved-in";
+/// How long after that nobody's password erases it: for so long an owner can take an identity back in the PLC directory.
+const RECOVERY: Duration = Duration::from_secs(72 * 3_600);
 /// How long a request waits until the archive has done what it is doing with the account.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -93,11 +97,16 @@ fn name(did: &Did) -> String {
 
 /// What tells the archive since when it can undo what the move replaced.
 fn moved_back(did: &Did, now: i64) -> Unit {
+    let state = "its move here was given up; what that replaced is kept for the undo window from then on";
+    note(MOVED_BACK, did, state, now)
+}
+
+/// That something happened to an account now.
+fn note(what: &str, did: &Did, state: &str, now: i64) -> Unit {
     Unit::PutWorker(WorkerRow {
-        name: format!("{MOVED_BACK}:{did}"),
+        name: format!("{what}:{did}"),
         did: Some(did.clone()),
-        state: "its move here was given up; what that replaced is kept for the undo window from then on"
-            .to_owned(),
+        state: state.to_owned(),
         done: 0,
         total: 0,
         notes: "{}".to_owned(),
@@ -207,11 +216,11 @@ impl Host {
     }
 
     /// What belongs to the activation of an account that was archived here: its follows and likes are marked, and the
-    /// note ends with the returned unit. The caller holds the account.
+    /// note ends with the returned units. The caller holds the account.
     ///
     /// # Errors
     /// Nobody knows who signed what is here.
-    pub(crate) async fn end_moving(&self, did: &Did) -> HostResult<Option<Unit>> {
+    pub(crate) async fn end_moving(&self, did: &Did) -> HostResult<Option<[Unit; 2]>> {
         let Some(moving) = self.moving(did).await? else { return Ok(None) };
         let live = self.store().live_repo(did).await?;
         if !moving.vouched && moving.is_untouched(live.as_ref()) {
@@ -221,7 +230,17 @@ impl Host {
             ));
         }
         self.mark_links_held(did).await?;
-        Ok(Some(Unit::DropWorker { name: name(did) }))
+        let state =
+            "it moved here out of the archive; its owner's password does not erase it within 72 hours";
+        let moved_in = note(MOVED_IN, did, state, self.now());
+        Ok(Some([Unit::DropWorker { name: name(did) }, moved_in]))
+    }
+
+    /// Until when an account that was archived here may still be taken back by its owner from whoever moved it here.
+    pub(crate) async fn recovery_ends(&self, did: &Did) -> HostResult<Option<i64>> {
+        let row = self.store().worker(&format!("{MOVED_IN}:{did}")).await?;
+        let within = i64::try_from(RECOVERY.as_micros()).unwrap_or(i64::MAX);
+        Ok(row.map(|row| row.updated_at.saturating_add(within)))
     }
 
     /// When an account that is moving here goes back to the archive, whatever its session wishes: whoever began that is

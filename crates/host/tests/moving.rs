@@ -386,3 +386,35 @@ async fn nobody_is_activated_on_what_nobody_vouches_for() {
         Deleted::Erased
     );
 }
+
+#[tokio::test]
+async fn nobodys_password_erases_the_copy_before_its_owner_could_take_the_account_back() {
+    let scene = Scene::new().await;
+    let (node, did) = (&scene.node, &scene.did);
+    scene.moving_in().await;
+    node.host.activate_account(did).await.unwrap();
+    let activated = node.clock.load(Ordering::Relaxed);
+    let delete = async || {
+        node.host.request_account_delete(did).await.unwrap();
+        let mails = node.host.mail_list(100).await.unwrap();
+        let row = mails.into_iter().filter(|row| row.kind == "delete-account").max_by_key(|row| row.id);
+        let words = node.host.mail_show(row.unwrap().id).await.unwrap().unwrap().words.unwrap();
+        let token = words.text.lines().find_map(|line| line.strip_prefix("    ")).unwrap().to_owned();
+        node.host.delete_account(did, "a long password", &token, "192.0.2.1").await.unwrap();
+    };
+    delete().await;
+    let login = node.store.login(did).await.unwrap().unwrap();
+    let window = 72 * 3_600 * 1_000_000_i64;
+    assert!(login.deactivated_at.is_some());
+    assert!(login.delete_after.is_some_and(|at| at <= activated + window && at > activated + window - 1_000));
+    assert!(node.store.sessions(did, 9).await.unwrap().is_empty(), "as with any deletion");
+    EraseJob.round(&node.host).await.unwrap();
+    assert!(node.store.live_repo(did).await.unwrap().is_some());
+    // Whoever is its owner comes back.
+    node.host.activate_account(did).await.unwrap();
+    node.clock.store(activated + window - 60_000_000, Ordering::Relaxed);
+    delete().await;
+    node.clock.store(activated + window, Ordering::Relaxed);
+    EraseJob.round(&node.host).await.unwrap();
+    assert!(node.store.account(did).await.unwrap().is_none(), "then it is deleted");
+}

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use p2pds_store::{Applied, Unit};
+use p2pds_store::{Applied, LoginPatch, Unit};
 use p2pds_syntax::Did;
 
 use super::audit::{Act, By};
@@ -28,6 +28,9 @@ pub enum Deleted {
     Erased,
     /// It had not moved here yet: it is an archived account again, with all that was stored.
     GivenBack,
+    /// It moved here out of the archive a moment ago: it is switched off, and deleted when its owner could not take it back
+    /// any more.
+    Deferred,
     /// Its owner came back, or set another time, while its deletion was about to begin: nothing was done.
     NotDue,
 }
@@ -45,7 +48,8 @@ impl Host {
         self.send_email_token(&login, TokenPurpose::DeleteAccount).await
     }
 
-    /// Deletes an account at its owner's wish. It is gone for everybody when this answers; its data is erased after.
+    /// Deletes an account at its owner's wish. It is gone for everybody when this answers; its data is erased after. One
+    /// that moved here out of the archive is only switched off before 72 hours are over, and deleted then.
     ///
     /// # Errors
     /// Wrong password or DID; `InvalidToken`, `ExpiredToken`; the store.
@@ -100,6 +104,22 @@ impl Host {
             return Ok(Deleted::GivenBack);
         }
         let now = self.now();
+        // Whoever got hold of the identity could have the archived copy erased before its owner takes it back.
+        let until = if *by == By::Owner { self.recovery_ends(did).await? } else { None };
+        if let Some(until) = until.filter(|until| *until > now) {
+            units.push(self.end_sessions(did, None));
+            let patch = LoginPatch {
+                deactivated_at: Some(Some(login.deactivated_at.unwrap_or(now))),
+                delete_after: Some(Some(until)),
+                ..LoginPatch::default()
+            };
+            let units = self.status_units(login, patch, units)?;
+            self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(Self::token_taken)?;
+            drop(held);
+            self.sessions_ended(did);
+            tracing::warn!(event = "host.delete-waits", %did, "an account that moved here out of the archive less than 72 hours ago is to be deleted: it is switched off, and deleted when they are over");
+            return Ok(Deleted::Deferred);
+        }
         // One that was brought here and never activated is still another server's: the network never heard of it here.
         let heard_of = login.deactivated_at != Some(login.created_at);
         if heard_of {

@@ -100,8 +100,21 @@ impl Host {
         &self,
         login: Login,
         patch: LoginPatch,
-        mut units: Vec<Unit>,
+        units: Vec<Unit>,
     ) -> HostResult<()> {
+        let did = login.did.clone();
+        let units = self.status_units(login, patch, units)?;
+        self.store().apply(Unit::Batch { did, units }).await?;
+        Ok(())
+    }
+
+    /// The units of such a change, after those that happen with it.
+    pub(crate) fn status_units(
+        &self,
+        login: Login,
+        patch: LoginPatch,
+        mut units: Vec<Unit>,
+    ) -> HostResult<Vec<Unit>> {
         let did = login.did.clone();
         let mut after = login;
         patch.clone().apply(&mut after);
@@ -111,8 +124,7 @@ impl Host {
         units.push(Unit::PatchLogin { did: did.clone(), patch: Box::new(patch) });
         units.push(Unit::PatchAccount { did: did.clone(), patch: Box::new(row) });
         units.push(events::account(&did, said, now)?);
-        self.store().apply(Unit::Batch { did, units }).await?;
-        Ok(())
+        Ok(units)
     }
 
     /// Takes something down, or shows it again.
