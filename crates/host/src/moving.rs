@@ -243,6 +243,19 @@ impl Host {
         Ok(row.map(|row| row.updated_at.saturating_add(within)))
     }
 
+    /// Forgets which accounts came out of the archive, once nobody can take them back any more.
+    pub(crate) async fn forget_moved_in(&self) -> HostResult<()> {
+        let within = i64::try_from(RECOVERY.as_micros()).unwrap_or(i64::MAX);
+        let over = |row: &WorkerRow| {
+            row.name.strip_prefix(MOVED_IN).is_some_and(|rest| rest.starts_with(':'))
+                && row.updated_at.saturating_add(within) <= self.now()
+        };
+        for row in self.store().workers().await?.into_iter().filter(over) {
+            self.store().apply(Unit::DropWorker { name: row.name }).await?;
+        }
+        Ok(())
+    }
+
     /// When an account that is moving here goes back to the archive, whatever its session wishes: whoever began that is
     /// not known to be its owner before it is active. As wished for any other account.
     pub(crate) async fn no_later_than_its_move(

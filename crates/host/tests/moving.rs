@@ -412,9 +412,28 @@ async fn nobodys_password_erases_the_copy_before_its_owner_could_take_the_accoun
     assert!(node.store.live_repo(did).await.unwrap().is_some());
     // Whoever is its owner comes back.
     node.host.activate_account(did).await.unwrap();
+    let noted = format!("moved-in:{did}");
+    assert!(node.store.worker(&noted).await.unwrap().is_some());
     node.clock.store(activated + window - 60_000_000, Ordering::Relaxed);
     delete().await;
     node.clock.store(activated + window, Ordering::Relaxed);
     EraseJob.round(&node.host).await.unwrap();
     assert!(node.store.account(did).await.unwrap().is_none(), "then it is deleted");
+}
+
+#[tokio::test]
+async fn in_the_end_it_is_an_account_like_any_other() {
+    let scene = Scene::new().await;
+    let (node, did) = (&scene.node, &scene.did);
+    scene.moving_in().await;
+    node.host.activate_account(did).await.unwrap();
+    let (noted, window) = (format!("moved-in:{did}"), 72 * 3_600 * 1_000_000_i64);
+    let activated = node.store.worker(&noted).await.unwrap().unwrap().updated_at;
+    node.clock.store(activated + window - 60_000_000, Ordering::Relaxed);
+    EraseJob.round(&node.host).await.unwrap();
+    assert!(node.store.worker(&noted).await.unwrap().is_some());
+    node.clock.store(activated + window, Ordering::Relaxed);
+    EraseJob.round(&node.host).await.unwrap();
+    assert!(node.store.worker(&noted).await.unwrap().is_none());
+    assert!(node.store.account(did).await.unwrap().is_some());
 }

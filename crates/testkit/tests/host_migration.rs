@@ -142,8 +142,14 @@ fn archived_here(
     assert!(revs.iter().any(|line| line["rev"] == archived.as_str()), "{history}");
     let refused = hosted.program.run(&["archive", "sync", did]).unwrap();
     assert!(refused.stderr.contains("hosted by this node"), "{refused}");
-    let workers = hosted.program.json(&["workers"]).unwrap().to_string();
-    assert!(!workers.contains(did), "nothing goes on with it: {workers}");
+    let workers = hosted.program.json(&["workers"]).unwrap();
+    let about: Vec<&Value> =
+        workers.as_array().unwrap().iter().filter(|row| row.to_string().contains(did)).collect();
+    let noted = format!("moved-in:{did}");
+    assert!(
+        matches!(about[..], [row] if row["name"] == noted.as_str()),
+        "nothing goes on with it: {about:?}"
+    );
 }
 
 /// Somebody who may speak for an archived account at its old host begins to move it here and does not go on: the archive
@@ -154,6 +160,8 @@ fn given_up(network: &Network, hosted: &Hosted) {
     let did = account.did.as_str();
     hosted.program.ok(&["archive", "add", did]).unwrap();
     let (_, archived) = account.latest_commit().unwrap();
+    // What is written now the archive is not to have before the move begins.
+    hosted.program.ok(&["archive", "pause", did]).unwrap();
     account.create(POST, &post_record("before the move")).unwrap();
 
     let described = format!("{}/xrpc/com.atproto.server.describeServer", hosted.url);
@@ -177,6 +185,7 @@ fn given_up(network: &Network, hosted: &Hosted) {
     let said = hosted.program.ok(&["account", "delete", did, "--yes"]).unwrap();
     assert!(said.to_string().contains("archived account again"), "{said}");
     assert!(moving.query("com.atproto.server.getSession", &[]).is_err(), "its session is over");
+    hosted.program.ok(&["archive", "resume", did]).unwrap();
     // Its host has written nothing since, so that its head is older than the one that was made here.
     current(hosted, &account);
     account.create(POST, &post_record("after the move")).unwrap();

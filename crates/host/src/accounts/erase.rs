@@ -206,6 +206,7 @@ impl Job for EraseJob {
                 tracing::error!(event = "host.erase-failed", %did, %error, "a deleted account cannot be erased now; it is tried again");
             }
         }
+        host.forget_moved_in().await?;
         Ok(EVERY)
     }
 
