@@ -10,14 +10,18 @@
 //! [`DropRepo`](Unit::DropRepo) on the replaced repo until it says `done`. The last step folds
 //! what changed into the history and lets unchanged rows inherit the rev they appeared at; it
 //! may be interrupted and continued at any time.
+//!
+//! `unit/check.rs`: what is wrong with a unit by itself. `unit/room.rs`: which are tried on a full disk.
+
+mod check;
+mod room;
 
 use p2pds_ipld::Cid;
 use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::{
-    Account, AccountPatch, BlobRef, BlobState, BucketRow, EventKind, Evidence, Finding, Head, HostingUnit,
-    IdentityRow, Kind, Login, LoginPatch, NewEvent, PlcRow, RepoId, Role, Seen, StoreError, StoreResult,
-    WorkerRow,
+    Account, AccountPatch, BlobRef, BlobState, BucketRow, Evidence, Finding, Head, HostingUnit, IdentityRow,
+    Kind, Login, LoginPatch, NewEvent, PlcRow, RepoId, Role, Seen, WorkerRow,
 };
 
 /// Most rows that one unit may carry or touch.
@@ -439,138 +443,6 @@ impl Unit {
             | Self::PurgeEnd { did, .. } => Some(did),
         }
     }
-
-    /// Whether the unit frees space, or must be known even then (an account's status decides
-    /// whether it is served), so that it is tried on a full disk as well.
-    #[must_use]
-    pub fn frees(&self) -> bool {
-        match self {
-            Self::Batch { units, .. } => {
-                // The commit without changes over a repo that goes back to the archive, and the note of that, come with the
-                // end of its login, so once. Alone they do not count: a host that sends one such commit after the other
-                // would use up what is reserved.
-                let given_up = units.iter().any(|unit| matches!(unit, Self::DropLogin { .. }));
-                units.iter().all(|unit| unit.frees() || (given_up && unit.is_small()))
-            }
-            Self::Hosting(unit) => unit.frees(),
-            // Subscribers must hear it.
-            Self::Emit(event) => matches!(event.kind, EventKind::Account | EventKind::Identity),
-            _ => self.frees_alone(),
-        }
-    }
-
-    /// Whether it is a commit without changes, or a row.
-    fn is_small(&self) -> bool {
-        match self {
-            Self::PutWorker(_) => true,
-            Self::ApplyCommit { changes, buckets: BucketUpdate::Planned(buckets), .. } => {
-                changes.is_empty() && buckets.is_empty()
-            }
-            _ => false,
-        }
-    }
-
-    fn frees_alone(&self) -> bool {
-        matches!(
-            self,
-            Self::PatchAccount { .. }
-                | Self::SetRole { .. }
-                | Self::PatchLogin { .. }
-                | Self::DropLogin { .. }
-                | Self::PruneEvents { .. }
-                | Self::EraseEvents { .. }
-                | Self::DropRepo { .. }
-                | Self::Prune { .. }
-                | Self::DropBlob { .. }
-                | Self::DropWorker { .. }
-                | Self::ResolveFindings { .. }
-                | Self::PurgeBegin { .. }
-                | Self::PurgeChunk { .. }
-                | Self::PurgeEnd { .. }
-        )
-    }
-
-    /// Checks the unit by itself: sizes, order, uniqueness.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidUnit`] with what is wrong.
-    pub fn check(&self) -> StoreResult<()> {
-        let invalid = |what: String| Err(StoreError::InvalidUnit(what));
-        match self {
-            Self::StageRecords { rows, .. } => {
-                if rows.len() > CHUNK_ROWS {
-                    return invalid(format!("{} rows, at most {CHUNK_ROWS}", rows.len()));
-                }
-                check_bytes(rows.iter().map(|r| r.body.as_ref()))?;
-                for (a, b) in rows.iter().zip(rows.iter().skip(1)) {
-                    if a.key >= b.key {
-                        return invalid(format!("{} does not come before {}", a.key, b.key));
-                    }
-                }
-                Ok(())
-            }
-            Self::StageBuckets { rows, .. } if rows.len() > CHUNK_ROWS => {
-                invalid(format!("{} buckets, at most {CHUNK_ROWS}", rows.len()))
-            }
-            Self::ApplyCommit { changes, .. } => {
-                if changes.len() > CHUNK_ROWS {
-                    return invalid(format!("{} changes, at most {CHUNK_ROWS}", changes.len()));
-                }
-                check_bytes(changes.iter().map(|c| c.new.as_ref().and_then(|v| v.body.as_ref())))?;
-                let mut keys: Vec<_> = changes.iter().map(|c| &c.key).collect();
-                keys.sort();
-                for (a, b) in keys.iter().zip(keys.iter().skip(1)) {
-                    if a == b {
-                        return invalid(format!("{a} is changed twice"));
-                    }
-                }
-                Ok(())
-            }
-            Self::PutSamples { rows, .. } if rows.len() > CHUNK_ROWS => {
-                invalid(format!("{} samples, at most {CHUNK_ROWS}", rows.len()))
-            }
-            Self::Flip { role, .. } if !matches!(role, Role::Archived | Role::Hosted) => {
-                invalid(format!("a flip into role {role:?}"))
-            }
-            Self::OpenRepo { role, .. } | Self::SetRole { role, .. }
-                if !matches!(role, Role::Archived | Role::Hosted) =>
-            {
-                invalid(format!("a live repo of role {role:?}"))
-            }
-            Self::Batch { did, units } => {
-                if units.len() > BATCH_UNITS {
-                    return invalid(format!("a batch of {} units, at most {BATCH_UNITS}", units.len()));
-                }
-                for unit in units {
-                    if matches!(unit, Self::Batch { .. }) {
-                        return invalid("a batch within a batch".into());
-                    }
-                    if unit.did().is_some_and(|other| other != did) {
-                        return invalid(format!("a batch of {did} with a unit of another account"));
-                    }
-                    unit.check()?;
-                }
-                Ok(())
-            }
-            Self::Hosting(unit) => unit.check(),
-            Self::RepairRecord { cid, body, key, .. } if !cid.matches(body) => {
-                invalid(format!("the bytes for {key} do not hash to {cid}"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn check_bytes<'a>(bodies: impl Iterator<Item = Option<&'a Vec<u8>>>) -> StoreResult<()> {
-    let (mut rows, mut bytes) = (0_usize, 0_usize);
-    for body in bodies.flatten() {
-        rows = rows.saturating_add(1);
-        bytes = bytes.saturating_add(body.len());
-    }
-    if rows > 1 && bytes > CHUNK_BYTES {
-        return Err(StoreError::InvalidUnit(format!("{bytes} bytes of records, at most {CHUNK_BYTES}")));
-    }
-    Ok(())
 }
 
 /// What a unit has to say once it is durable.
