@@ -1,7 +1,7 @@
 //! *Owns*: hosted accounts: their write path, sessions, identities, events, blobs, migration.
 //! *Speaks*: the protocol's names for errors; units to the store, bytes to blobs, operations to the PLC directory.
 //! *Knows nothing about*: HTTP, headers, routes; the archive.
-//! *Start reading at*: [`Host`], then `write.rs`.
+//! *Start reading at*: [`Host`], then `write.rs`; `moving.rs` for accounts that come out of the archive.
 
 #![cfg_attr(
     test,

@@ -21,6 +21,9 @@ use crate::jobs::Job;
 const BASIS: &str = "hosted account deleted by ";
 /// Accounts of one round.
 const ROUND: usize = 50;
+/// How often it is looked whether a deletion is due.
+const EVERY: Duration = Duration::from_secs(60);
+
 /// What became of an account that was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
@@ -34,9 +37,6 @@ pub enum Deleted {
     /// Its owner came back, or set another time, while its deletion was about to begin: nothing was done.
     NotDue,
 }
-
-/// How often it is looked whether a deletion is due.
-const EVERY: Duration = Duration::from_secs(60);
 
 impl Host {
     /// Sends the token that a deletion needs.
