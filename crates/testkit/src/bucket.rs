@@ -27,6 +27,22 @@ impl S3Server {
     /// Its secret.
     pub const SECRET: &'static str = "test-secret-of-the-bucket";
 
+    /// The settings by which a node keeps its blobs in its bucket.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        [
+            ("PDS_BLOBSTORE_S3_BUCKET", Self::BUCKET),
+            ("PDS_BLOBSTORE_S3_ENDPOINT", &self.url()),
+            ("PDS_BLOBSTORE_S3_FORCE_PATH_STYLE", "true"),
+            ("PDS_BLOBSTORE_S3_ACCESS_KEY_ID", Self::ACCESS_KEY),
+            ("PDS_BLOBSTORE_S3_SECRET_ACCESS_KEY", Self::SECRET),
+            ("PDS_BLOBSTORE_S3_UPLOAD_TIMEOUT_MS", "2000"),
+            ("PDS_BLOBSTORE_S3_REQUEST_TIMEOUT_MS", "2000"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+    }
+
     /// Starts it; `None` (said on standard output) when it is not installed.
     ///
     /// # Errors

@@ -189,21 +189,6 @@ fn without_its_keys_a_restored_node_reads_and_gets_new_ones() {
     restored.stop().unwrap();
 }
 
-/// The settings by which a node keeps its blobs in a server's bucket.
-fn in_bucket(server: &S3Server) -> Vec<(&'static str, String)> {
-    [
-        ("PDS_BLOBSTORE_S3_BUCKET", S3Server::BUCKET),
-        ("PDS_BLOBSTORE_S3_ENDPOINT", &server.url()),
-        ("PDS_BLOBSTORE_S3_FORCE_PATH_STYLE", "true"),
-        ("PDS_BLOBSTORE_S3_ACCESS_KEY_ID", S3Server::ACCESS_KEY),
-        ("PDS_BLOBSTORE_S3_SECRET_ACCESS_KEY", S3Server::SECRET),
-        ("PDS_BLOBSTORE_S3_UPLOAD_TIMEOUT_MS", "2000"),
-        ("PDS_BLOBSTORE_S3_REQUEST_TIMEOUT_MS", "2000"),
-    ]
-    .map(|(name, value)| (name, value.to_owned()))
-    .into()
-}
-
 /// Files anywhere under a directory.
 fn files(dir: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
@@ -234,7 +219,7 @@ fn blobs_in_a_bucket_go_out_and_come_back_into_a_bucket_or_onto_a_disk() {
             Some(port) => Hosted::prepare(&network, &dir.path().join(at), port, &settings).unwrap(),
         }
     };
-    let mut old = host("data", None, &in_bucket(&first));
+    let mut old = host("data", None, &first.settings());
     let port: u16 = old.url.rsplit(':').next().unwrap().parse().unwrap();
     let dora = old.sign_up(&network, "dora-backup").unwrap();
     // The second one goes up and comes down in several pieces.
@@ -267,13 +252,13 @@ fn blobs_in_a_bucket_go_out_and_come_back_into_a_bucket_or_onto_a_disk() {
     assert_eq!(checked.expect(0).unwrap().json().unwrap()["blobs"], 3);
 
     // Not into a bucket that is away; nothing that looks like a node is left.
-    let away = host("away", Some(port), &in_bucket(&first));
+    let away = host("away", Some(port), &first.settings());
     let refused = away.program.run(&["restore", &path("out")]).unwrap();
     assert!(refused.code == Some(1) && refused.stderr.contains("bucket blobs"), "{refused}");
     assert!(away.program.run(&["serve"]).unwrap().code != Some(0));
 
     let Some(second) = S3Server::start().unwrap() else { return };
-    for (at, settings) in [("bucket", in_bucket(&second)), ("disk", Vec::new())] {
+    for (at, settings) in [("bucket", second.settings()), ("disk", Vec::new())] {
         let mut restored = host(at, Some(port), &settings);
         restored.program.ok(&["restore", &path("out")]).unwrap();
         restored.begin().unwrap();

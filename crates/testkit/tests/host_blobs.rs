@@ -241,15 +241,8 @@ fn in_a_bucket_it_is_the_same() {
     let Some(network) = Network::start(&Options::default()).unwrap() else { return };
     let Some(mut server) = S3Server::start().unwrap() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let settings = [
-        ("PDS_BLOBSTORE_S3_BUCKET", S3Server::BUCKET),
-        ("PDS_BLOBSTORE_S3_ENDPOINT", &server.url()),
-        ("PDS_BLOBSTORE_S3_FORCE_PATH_STYLE", "true"),
-        ("PDS_BLOBSTORE_S3_ACCESS_KEY_ID", S3Server::ACCESS_KEY),
-        ("PDS_BLOBSTORE_S3_SECRET_ACCESS_KEY", S3Server::SECRET),
-        ("PDS_BLOBSTORE_S3_UPLOAD_TIMEOUT_MS", "2000"),
-        ("PDS_BLOBSTORE_S3_REQUEST_TIMEOUT_MS", "2000"),
-    ];
+    let settings = server.settings();
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut hosted = Hosted::start(&network, &dir.path().join("data"), &settings).unwrap();
     let account = hosted.sign_up(&network, "bucket").unwrap();
     let large: Vec<u8> = (0..10_000_000_u32).flat_map(|n| n.to_le_bytes()).take(9 << 20).collect();
