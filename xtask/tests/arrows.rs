@@ -13,11 +13,11 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("L1 engines", &["repo", "identity", "replica"]),
     ("L2 ports and adapters", &["store", "store-sqlite", "blobs", "net"]),
     ("L3 services", &["reading", "directory", "agent", "archive", "host", "recovery"]),
-    ("L4 surfaces", &["p2pds", "xrpc", "testkit", "xtask"]),
+    ("L4 surfaces", &["p2pds", "xrpc", "web", "testkit", "xtask"]),
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 16] = [
+const SIDEWAYS: [(&str, &str, &str); 17] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
@@ -34,6 +34,7 @@ const SIDEWAYS: [(&str, &str, &str); 16] = [
     ("recovery", "archive", "a drill proves what the archive holds"),
     ("recovery", "reading", "an export reads as everybody reads"),
     ("p2pds", "xrpc", "the node mounts the public door"),
+    ("p2pds", "web", "the node mounts the pages"),
 ];
 
 /// External crates and the only ones that may name them (as an ordinary dependency).
