@@ -23,6 +23,7 @@ use crate::{Curve, PublicKey};
 
 pub use claims::Claims;
 pub use error::JwtError;
+pub(crate) use sign::sign_with_header;
 pub use sign::{sign, sign_secret};
 
 /// Longest token that is read.
@@ -88,6 +89,24 @@ impl<'t> Unverified<'t> {
     /// # Errors
     /// Not a compact token in its one form, or of an algorithm that is not among `accepted`.
     pub fn parse(token: &'t str, accepted: &[Algorithm]) -> Result<Self, JwtError> {
+        Self::read(token, accepted, None).map(|(token, _)| token)
+    }
+
+    /// Takes a token apart that brings its key: only proofs of possession do.
+    ///
+    /// # Errors
+    /// As [`Unverified::parse`], or without a `jwk`.
+    pub(crate) fn parse_with_key(token: &'t str, accepted: &[Algorithm]) -> Result<(Self, Value), JwtError> {
+        let (token, key) = Self::read(token, accepted, Some("jwk"))?;
+        Ok((token, key.ok_or(JwtError::Claim("jwk"))?))
+    }
+
+    /// `takes`: the field of the header that is taken, though it is among the refused ones.
+    fn read(
+        token: &'t str,
+        accepted: &[Algorithm],
+        takes: Option<&str>,
+    ) -> Result<(Self, Option<Value>), JwtError> {
         if token.len() > MAX_TOKEN {
             return Err(JwtError::TooLong(token.len()));
         }
@@ -98,6 +117,7 @@ impl<'t> Unverified<'t> {
         }
         let mut header = claims::object(&part(header, "header")?, "header")?;
         let algorithm = algorithm(&header, accepted)?;
+        let taken = takes.and_then(|name| header.remove(name));
         if header.keys().any(|name| REFUSED.contains(&name.as_str())) {
             return Err(JwtError::Extension);
         }
@@ -108,7 +128,8 @@ impl<'t> Unverified<'t> {
         };
         let (typ, kid) = (text("typ")?, text("kid")?);
         let claims = Claims::read(&part(payload, "payload")?)?;
-        Ok(Self { algorithm, typ, kid, claims, signed, signature: part(signature, "signature")? })
+        let signature = part(signature, "signature")?;
+        Ok((Self { algorithm, typ, kid, claims, signed, signature }, taken))
     }
 
     /// The algorithm that it names, which is one of the accepted.

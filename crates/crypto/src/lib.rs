@@ -1,6 +1,7 @@
 //! Keys and signatures of AT Protocol: K-256 and P-256.
 //!
-//! *Owns*: [`PublicKey`], [`PrivateKey`], the [`Signer`] trait, `did:key` and multibase text of keys, tokens ([`jwt`]).
+//! *Owns*: [`PublicKey`], [`PrivateKey`], the [`Signer`] trait, `did:key`, multibase and JSON text of keys ([`jwk`]),
+//! tokens ([`jwt`]), proofs of possession ([`dpop`], [`pkce`]).
 //! *Speaks*: bytes and text; 64-byte compact low-S ECDSA over SHA-256, and HMAC in tokens.
 //! *Knows nothing about*: what is signed, where keys are kept, random sources (entropy is an argument).
 //! *Start reading at*: [`PublicKey::verify`].
@@ -17,8 +18,11 @@
 
 mod base58;
 mod curve;
+pub mod dpop;
 mod error;
+pub mod jwk;
 pub mod jwt;
+pub mod pkce;
 mod private;
 mod public;
 

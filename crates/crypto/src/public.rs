@@ -52,7 +52,7 @@ impl PublicKey {
     }
 
     /// A point in SEC1 form, compressed (33 bytes) or uncompressed (65 bytes, starting with 4).
-    fn from_sec1(curve: Curve, bytes: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn from_sec1(curve: Curve, bytes: &[u8]) -> Result<Self, KeyError> {
         // libsecp256k1 also reads "hybrid" points; nobody writes them, so nobody reads them here.
         if !matches!((bytes.len(), bytes.first()), (33, Some(2 | 3)) | (65, Some(4))) {
             return Err(KeyError::NotOnCurve { curve });
@@ -93,6 +93,14 @@ impl PublicKey {
                 }
                 out
             }
+        }
+    }
+
+    /// The uncompressed SEC1 point: 4, x, y.
+    pub(crate) fn to_uncompressed(&self) -> Vec<u8> {
+        match &self.0 {
+            Point::K256(key) => key.serialize_uncompressed().to_vec(),
+            Point::P256(key) => key.to_sec1_point(false).as_bytes().to_vec(),
         }
     }
 

@@ -24,6 +24,24 @@ pub fn sign(
     Ok(format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature)))
 }
 
+/// A token with a header of its own, to which the algorithm is added.
+///
+/// # Errors
+/// The signer refuses.
+pub(crate) fn sign_with_header(
+    signer: &dyn Signer,
+    mut header: Map<String, Value>,
+    claims: &Map<String, Value>,
+) -> Result<String, SignError> {
+    let algorithm = Algorithm::of(signer.public_key().curve());
+    header.insert("alg".to_owned(), algorithm.name().into());
+    let part =
+        |map: &Map<String, Value>| BASE64URL_NOPAD.encode(Value::Object(map.clone()).to_string().as_bytes());
+    let signed = format!("{}.{}", part(&header), part(claims));
+    let signature = signer.sign(signed.as_bytes())?;
+    Ok(format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature)))
+}
+
 /// A token that a secret signs: HS256.
 ///
 /// # Errors
