@@ -7,6 +7,7 @@ mod events;
 mod links;
 mod listing;
 mod login;
+mod owner;
 mod reserved;
 mod served;
 mod spent;

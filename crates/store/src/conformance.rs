@@ -22,6 +22,7 @@ mod lexicons;
 mod limits;
 mod logs;
 mod model;
+mod owner;
 mod purge;
 mod random;
 mod reserved;
@@ -62,6 +63,7 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     hosting::run(&factory);
     reserved::run(&factory);
     spent::run(&factory);
+    owner::run(&factory);
     purge::run(&factory);
     random::run(&factory, 20, 60);
 }

@@ -7,6 +7,7 @@ mod copy;
 mod links;
 mod listing;
 mod login;
+mod owner;
 mod reserved;
 mod served;
 mod spent;
@@ -20,6 +21,9 @@ pub use copy::{CopiedBlob, CopiedDatabase, CopyStore};
 pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
+pub use owner::{
+    AgentSessionRow, ClaimRow, DropSessions, OwnerApplied, OwnerRow, OwnerStore, OwnerUnit, WebSessionRow,
+};
 pub use reserved::{ReservedKey, ReservedStore, ReservedUnit};
 pub use served::{Newest, ServedStore};
 pub use spent::{SpentStore, SpentToken, SpentUnit};
@@ -42,6 +46,8 @@ pub enum HostingUnit {
     Reserved(ReservedUnit),
     /// Used service tokens.
     Spent(SpentUnit),
+    /// Whose node this is, and its own sessions elsewhere.
+    Owner(OwnerUnit),
 }
 
 impl HostingUnit {
@@ -54,6 +60,7 @@ impl HostingUnit {
             Self::Links(unit) => Some(&unit.did),
             Self::Reserved(unit) => unit.did(),
             Self::Spent(_) => None,
+            Self::Owner(unit) => unit.did(),
         }
     }
 
@@ -67,6 +74,7 @@ impl HostingUnit {
             Self::Reserved(unit) => unit.frees(),
             // What moderators delete has to go through on a full disk too.
             Self::Spent(_) => true,
+            Self::Owner(unit) => unit.frees(),
         }
     }
 
@@ -76,7 +84,9 @@ impl HostingUnit {
     /// [`crate::StoreError::InvalidUnit`] with what is wrong.
     pub fn check(&self) -> StoreResult<()> {
         match self {
-            Self::Accounts(_) | Self::Reserved(_) | Self::Blobs(_) | Self::Spent(_) => Ok(()),
+            Self::Accounts(_) | Self::Reserved(_) | Self::Blobs(_) | Self::Spent(_) | Self::Owner(_) => {
+                Ok(())
+            }
             Self::Links(unit) => unit.check(),
         }
     }
@@ -94,6 +104,7 @@ pub trait HostingStore:
     + BlobsStore
     + ServedStore
     + SpentStore
+    + OwnerStore
 {
 }
 
@@ -107,7 +118,8 @@ impl<
         + ListingStore
         + BlobsStore
         + ServedStore
-        + SpentStore,
+        + SpentStore
+        + OwnerStore,
 > HostingStore for T
 {
 }

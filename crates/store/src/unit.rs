@@ -468,6 +468,8 @@ pub enum Applied {
     Accounts(crate::hosting::AccountsApplied),
     /// What a unit of hosted blobs has to say.
     Blobs(crate::hosting::BlobsApplied),
+    /// What a unit of the node's ownership has to say.
+    Owner(crate::hosting::OwnerApplied),
     /// What each unit of a batch has to say.
     Batch(Vec<Self>),
     /// One step of many.

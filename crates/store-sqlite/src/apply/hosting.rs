@@ -6,6 +6,7 @@ mod blobs;
 mod invites;
 mod links;
 pub(super) mod login;
+mod owner;
 mod reserved;
 mod spent;
 
@@ -33,6 +34,7 @@ pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[
     ("takedown", "did = ?1 AND subject IN (SELECT subject FROM takedown WHERE did = ?1 LIMIT ?2)"),
     ("signup", "did = ?1 AND ?2 > 0"),
     ("reserved_key", "did = ?1 AND ?2 > 0"),
+    ("agent_session", "did = ?1 AND ?2 > 0"),
 ];
 
 impl Apply {
@@ -43,6 +45,7 @@ impl Apply {
             HostingUnit::Links(unit) => self.set_links(unit).map(|()| Applied::Done),
             HostingUnit::Reserved(unit) => self.reserved(unit).map(|()| Applied::Done),
             HostingUnit::Spent(unit) => self.spent(unit).map(|()| Applied::Done),
+            HostingUnit::Owner(unit) => self.owner_unit(unit).map(Applied::Owner),
         }
     }
 }

@@ -4,5 +4,6 @@ pub(crate) mod accounts;
 pub(crate) mod links;
 pub(crate) mod listing;
 pub(crate) mod login;
+pub(crate) mod owner;
 pub(crate) mod reserved;
 pub(crate) mod spent;

@@ -43,7 +43,7 @@ fn front(table: &str) -> Front {
         "record" | "bucket" | "lexicon" => Front::Repo,
         "blob_ref" => Front::RepoOrAccount,
         "plc" | "plc_op" | "identity" | "finding" | "sample" | "session" | "refresh" | "app_password"
-        | "email_token" | "preference" | "takedown" => Front::Did,
+        | "email_token" | "preference" | "takedown" | "agent_session" => Front::Did,
         _ => Front::Other,
     }
 }
