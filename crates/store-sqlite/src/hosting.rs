@@ -4,6 +4,7 @@ mod accounts;
 mod blobs;
 mod copy;
 mod events;
+mod factors;
 mod links;
 mod listing;
 mod login;

@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_reserved.sql"),
     include_str!("../migrations/0011_spent.sql"),
     include_str!("../migrations/0014_owner.sql"),
+    include_str!("../migrations/0013_factors.sql"),
 ];
 
 /// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.

@@ -16,6 +16,7 @@ mod accounts;
 mod blobs;
 mod commits;
 mod events;
+mod factors;
 mod history;
 mod hosting;
 mod lexicons;
@@ -63,6 +64,7 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     hosting::run(&factory);
     reserved::run(&factory);
     spent::run(&factory);
+    factors::run(&factory);
     owner::run(&factory);
     purge::run(&factory);
     random::run(&factory, 20, 60);

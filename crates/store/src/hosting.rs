@@ -4,6 +4,7 @@
 mod accounts;
 mod blobs;
 mod copy;
+mod factors;
 mod links;
 mod listing;
 mod login;
@@ -18,6 +19,7 @@ pub use accounts::{
 };
 pub use blobs::{BlobTotals, BlobsApplied, BlobsStore, BlobsUnit};
 pub use copy::{CopiedBlob, CopiedDatabase, CopyStore};
+pub use factors::{FactorRow, FactorsApplied, FactorsStore, FactorsUnit, PasskeyRow, PasskeyUse};
 pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
@@ -46,6 +48,8 @@ pub enum HostingUnit {
     Reserved(ReservedUnit),
     /// Used service tokens.
     Spent(SpentUnit),
+    /// Factors beside the password.
+    Factors(FactorsUnit),
     /// Whose node this is, and its own sessions elsewhere.
     Owner(OwnerUnit),
 }
@@ -60,6 +64,7 @@ impl HostingUnit {
             Self::Links(unit) => Some(&unit.did),
             Self::Reserved(unit) => unit.did(),
             Self::Spent(_) => None,
+            Self::Factors(unit) => unit.did(),
             Self::Owner(unit) => unit.did(),
         }
     }
@@ -74,6 +79,7 @@ impl HostingUnit {
             Self::Reserved(unit) => unit.frees(),
             // What moderators delete has to go through on a full disk too.
             Self::Spent(_) => true,
+            Self::Factors(unit) => unit.frees(),
             Self::Owner(unit) => unit.frees(),
         }
     }
@@ -84,9 +90,12 @@ impl HostingUnit {
     /// [`crate::StoreError::InvalidUnit`] with what is wrong.
     pub fn check(&self) -> StoreResult<()> {
         match self {
-            Self::Accounts(_) | Self::Reserved(_) | Self::Blobs(_) | Self::Spent(_) | Self::Owner(_) => {
-                Ok(())
-            }
+            Self::Accounts(_)
+            | Self::Reserved(_)
+            | Self::Blobs(_)
+            | Self::Spent(_)
+            | Self::Factors(_)
+            | Self::Owner(_) => Ok(()),
             Self::Links(unit) => unit.check(),
         }
     }
@@ -104,6 +113,7 @@ pub trait HostingStore:
     + BlobsStore
     + ServedStore
     + SpentStore
+    + FactorsStore
     + OwnerStore
 {
 }
@@ -119,6 +129,7 @@ impl<
         + BlobsStore
         + ServedStore
         + SpentStore
+        + FactorsStore
         + OwnerStore,
 > HostingStore for T
 {

@@ -3,6 +3,7 @@
 
 pub(super) mod accounts;
 mod blobs;
+mod factors;
 mod invites;
 mod links;
 pub(super) mod login;
@@ -34,6 +35,9 @@ pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[
     ("takedown", "did = ?1 AND subject IN (SELECT subject FROM takedown WHERE did = ?1 LIMIT ?2)"),
     ("signup", "did = ?1 AND ?2 > 0"),
     ("reserved_key", "did = ?1 AND ?2 > 0"),
+    ("factor", "did = ?1 AND ?2 > 0"),
+    ("passkey", "id IN (SELECT id FROM passkey WHERE did = ?1 LIMIT ?2)"),
+    ("backup_code", "did = ?1 AND hash IN (SELECT hash FROM backup_code WHERE did = ?1 LIMIT ?2)"),
     ("agent_session", "did = ?1 AND ?2 > 0"),
 ];
 
@@ -45,6 +49,7 @@ impl Apply {
             HostingUnit::Links(unit) => self.set_links(unit).map(|()| Applied::Done),
             HostingUnit::Reserved(unit) => self.reserved(unit).map(|()| Applied::Done),
             HostingUnit::Spent(unit) => self.spent(unit).map(|()| Applied::Done),
+            HostingUnit::Factors(unit) => self.factors(unit).map(Applied::Factors),
             HostingUnit::Owner(unit) => self.owner_unit(unit).map(Applied::Owner),
         }
     }

@@ -1,6 +1,7 @@
 //! What is kept of hosted accounts. One file per part.
 
 pub(crate) mod accounts;
+pub(crate) mod factors;
 pub(crate) mod links;
 pub(crate) mod listing;
 pub(crate) mod login;

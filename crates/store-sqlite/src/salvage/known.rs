@@ -43,7 +43,9 @@ fn front(table: &str) -> Front {
         "record" | "bucket" | "lexicon" => Front::Repo,
         "blob_ref" => Front::RepoOrAccount,
         "plc" | "plc_op" | "identity" | "finding" | "sample" | "session" | "refresh" | "app_password"
-        | "email_token" | "preference" | "takedown" | "agent_session" => Front::Did,
+        | "email_token" | "factor" | "backup_code" | "preference" | "takedown" | "agent_session" => {
+            Front::Did
+        }
         _ => Front::Other,
     }
 }

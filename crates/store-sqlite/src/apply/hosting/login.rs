@@ -63,6 +63,7 @@ impl Apply {
     pub(in crate::apply) fn drop_login(&mut self, did: &Did) -> Outcome<()> {
         let account = self.account_id(did)?;
         self.conn.prepare_cached("DELETE FROM login WHERE account = ?1")?.execute([account])?;
+        self.drop_factors(did)?;
         self.set_hosted(account, false)
     }
 }
