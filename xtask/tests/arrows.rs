@@ -12,7 +12,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("L0 vocabulary", &["syntax", "ipld", "crypto", "lexicon"]),
     ("L1 engines", &["repo", "identity", "replica"]),
     ("L2 ports and adapters", &["store", "store-sqlite", "blobs", "net"]),
-    ("L3 services", &["reading", "directory", "agent", "archive", "host", "recovery"]),
+    ("L3 services", &["reading", "directory", "agent", "archive", "oauth", "host", "recovery"]),
     ("L4 surfaces", &["p2pds", "xrpc", "web", "testkit", "xtask"]),
 ];
 
