@@ -8,6 +8,7 @@ mod factors;
 mod links;
 mod listing;
 mod login;
+mod oauth;
 mod owner;
 mod reserved;
 mod served;

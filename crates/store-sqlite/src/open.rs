@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0009_links.sql"),
     include_str!("../migrations/0010_reserved.sql"),
     include_str!("../migrations/0011_spent.sql"),
+    include_str!("../migrations/0012_oauth.sql"),
     include_str!("../migrations/0014_owner.sql"),
     include_str!("../migrations/0013_factors.sql"),
 ];

@@ -23,6 +23,7 @@ mod lexicons;
 mod limits;
 mod logs;
 mod model;
+mod oauth;
 mod owner;
 mod purge;
 mod random;
@@ -64,6 +65,7 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     hosting::run(&factory);
     reserved::run(&factory);
     spent::run(&factory);
+    oauth::run(&factory);
     factors::run(&factory);
     owner::run(&factory);
     purge::run(&factory);

@@ -8,6 +8,7 @@ mod factors;
 mod links;
 mod listing;
 mod login;
+mod oauth;
 mod owner;
 mod reserved;
 mod served;
@@ -23,6 +24,10 @@ pub use factors::{FactorRow, FactorsApplied, FactorsStore, FactorsUnit, PasskeyR
 pub use links::{LinkRow, LinkStore, LinksUnit};
 pub use listing::{HostedHead, ListingStore};
 pub use login::{Login, LoginPatch, LoginStore};
+pub use oauth::{
+    OAuthApplied, OAuthConsentRow, OAuthDeviceAccountRow, OAuthDeviceRow, OAuthRequestRow, OAuthSessionRow,
+    OAuthStore, OAuthUnit,
+};
 pub use owner::{
     AgentSessionRow, ClaimRow, DropSessions, OwnerApplied, OwnerRow, OwnerStore, OwnerUnit, WebSessionRow,
 };
@@ -46,6 +51,8 @@ pub enum HostingUnit {
     Links(LinksUnit),
     /// Promised signing keys.
     Reserved(ReservedUnit),
+    /// Of the authorization server.
+    OAuth(OAuthUnit),
     /// Used service tokens.
     Spent(SpentUnit),
     /// Factors beside the password.
@@ -63,6 +70,7 @@ impl HostingUnit {
             Self::Blobs(unit) => Some(unit.did()),
             Self::Links(unit) => Some(&unit.did),
             Self::Reserved(unit) => unit.did(),
+            Self::OAuth(unit) => unit.did(),
             Self::Spent(_) => None,
             Self::Factors(unit) => unit.did(),
             Self::Owner(unit) => unit.did(),
@@ -77,6 +85,7 @@ impl HostingUnit {
             Self::Blobs(unit) => unit.frees(),
             Self::Links(unit) => unit.put.is_empty(),
             Self::Reserved(unit) => unit.frees(),
+            Self::OAuth(unit) => unit.frees(),
             // What moderators delete has to go through on a full disk too.
             Self::Spent(_) => true,
             Self::Factors(unit) => unit.frees(),
@@ -93,6 +102,7 @@ impl HostingUnit {
             Self::Accounts(_)
             | Self::Reserved(_)
             | Self::Blobs(_)
+            | Self::OAuth(_)
             | Self::Spent(_)
             | Self::Factors(_)
             | Self::Owner(_) => Ok(()),
@@ -113,6 +123,7 @@ pub trait HostingStore:
     + BlobsStore
     + ServedStore
     + SpentStore
+    + OAuthStore
     + FactorsStore
     + OwnerStore
 {
@@ -129,6 +140,7 @@ impl<
         + BlobsStore
         + ServedStore
         + SpentStore
+        + OAuthStore
         + FactorsStore
         + OwnerStore,
 > HostingStore for T

@@ -472,6 +472,8 @@ pub enum Applied {
     Owner(crate::hosting::OwnerApplied),
     /// What a unit of factors has to say.
     Factors(crate::hosting::FactorsApplied),
+    /// What a unit of the authorization server has to say.
+    OAuth(crate::hosting::OAuthApplied),
     /// What each unit of a batch has to say.
     Batch(Vec<Self>),
     /// One step of many.

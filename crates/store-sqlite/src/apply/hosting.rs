@@ -7,6 +7,7 @@ mod factors;
 mod invites;
 mod links;
 pub(super) mod login;
+mod oauth;
 mod owner;
 mod reserved;
 mod spent;
@@ -35,6 +36,13 @@ pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[
     ("takedown", "did = ?1 AND subject IN (SELECT subject FROM takedown WHERE did = ?1 LIMIT ?2)"),
     ("signup", "did = ?1 AND ?2 > 0"),
     ("reserved_key", "did = ?1 AND ?2 > 0"),
+    ("oauth_request", "id IN (SELECT id FROM oauth_request WHERE did = ?1 LIMIT ?2)"),
+    ("oauth_session", "id IN (SELECT id FROM oauth_session WHERE did = ?1 LIMIT ?2)"),
+    (
+        "oauth_device_account",
+        "did = ?1 AND device IN (SELECT device FROM oauth_device_account WHERE did = ?1 LIMIT ?2)",
+    ),
+    ("oauth_consent", "did = ?1 AND client IN (SELECT client FROM oauth_consent WHERE did = ?1 LIMIT ?2)"),
     ("factor", "did = ?1 AND ?2 > 0"),
     ("passkey", "id IN (SELECT id FROM passkey WHERE did = ?1 LIMIT ?2)"),
     ("backup_code", "did = ?1 AND hash IN (SELECT hash FROM backup_code WHERE did = ?1 LIMIT ?2)"),
@@ -48,6 +56,7 @@ impl Apply {
             HostingUnit::Blobs(unit) => self.blobs_unit(unit).map(Applied::Blobs),
             HostingUnit::Links(unit) => self.set_links(unit).map(|()| Applied::Done),
             HostingUnit::Reserved(unit) => self.reserved(unit).map(|()| Applied::Done),
+            HostingUnit::OAuth(unit) => self.oauth_unit(unit).map(Applied::OAuth),
             HostingUnit::Spent(unit) => self.spent(unit).map(|()| Applied::Done),
             HostingUnit::Factors(unit) => self.factors(unit).map(Applied::Factors),
             HostingUnit::Owner(unit) => self.owner_unit(unit).map(Applied::Owner),

@@ -5,6 +5,7 @@ pub(crate) mod factors;
 pub(crate) mod links;
 pub(crate) mod listing;
 pub(crate) mod login;
+pub(crate) mod oauth;
 pub(crate) mod owner;
 pub(crate) mod reserved;
 pub(crate) mod spent;

@@ -42,10 +42,22 @@ fn front(table: &str) -> Front {
         "login" | "signing_key" | "collection" | "past" | "commit_log" | "blob" => Front::Account,
         "record" | "bucket" | "lexicon" => Front::Repo,
         "blob_ref" => Front::RepoOrAccount,
-        "plc" | "plc_op" | "identity" | "finding" | "sample" | "session" | "refresh" | "app_password"
-        | "email_token" | "factor" | "backup_code" | "preference" | "takedown" | "agent_session" => {
-            Front::Did
-        }
+        "plc"
+        | "plc_op"
+        | "identity"
+        | "finding"
+        | "sample"
+        | "session"
+        | "refresh"
+        | "app_password"
+        | "email_token"
+        | "factor"
+        | "backup_code"
+        | "preference"
+        | "takedown"
+        | "agent_session"
+        | "oauth_consent"
+        | "oauth_device_account" => Front::Did,
         _ => Front::Other,
     }
 }

@@ -180,7 +180,9 @@ impl Apply {
         self.run_with(
             &format!("DELETE FROM session WHERE {which}"),
             params![did.as_str(), app_password, except],
-        )
+        )?;
+        // Those of one app password have nothing to do with what was granted to applications.
+        if app_password.is_none() { self.drop_oauth_of(did, except) } else { Ok(()) }
     }
 
     fn forget_expired(&self, at: i64) -> Outcome<u64> {
