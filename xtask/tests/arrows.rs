@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 17] = [
+const SIDEWAYS: [(&str, &str, &str); 18] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
@@ -25,6 +25,7 @@ const SIDEWAYS: [(&str, &str, &str); 17] = [
     ("replica", "repo", "an event is proved by the repository engine"),
     ("store-sqlite", "store", "an adapter implements its port"),
     ("archive", "agent", "a record is put back at its host"),
+    ("agent", "directory", "a sign-in begins with who hosts the account, and ends with whether that is so"),
     ("archive", "directory", "a sync starts with who hosts the account now"),
     ("archive", "reading", "self-checks read as everybody reads"),
     ("host", "directory", "a sign-in from elsewhere is checked against its identity"),

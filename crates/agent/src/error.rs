@@ -57,6 +57,9 @@ pub enum AgentError {
         #[source]
         source: NetError,
     },
+    /// The session that is kept is of no use.
+    #[error(transparent)]
+    Session(Box<crate::oauth::SignInError>),
     /// The host's answer is not what the method answers.
     #[error("{host} answered {doing} with something else than the protocol says: {what}")]
     Answer {
@@ -77,6 +80,7 @@ impl AgentError {
             Self::Login { .. } | Self::OtherAccount { .. } | Self::Expired { .. } => ErrorKind::Denied,
             Self::Moved { .. } => ErrorKind::Conflict,
             Self::Host { source, .. } => source.kind(),
+            Self::Session(source) => source.kind(),
             Self::Answer { .. } => ErrorKind::Unavailable,
         }
     }

@@ -1,9 +1,9 @@
-//! *Owns*: acting for an account at its own host: an app password becomes a session, with it records are read and
-//! written and blobs uploaded.
-//! *Speaks*: `com.atproto.server.createSession|refreshSession`, `com.atproto.repo.getRecord|putRecord|uploadBlob`, over
-//! the one outbound client.
-//! *Knows nothing about*: what is archived here, stores, command lines; OAuth (another way in, later).
-//! *Start reading at*: [`Agent::login`]; what is written is in `repo.rs`.
+//! *Owns*: acting for an account at its own host: signing in by OAuth or with an app password, keeping the sessions
+//! sealed, reading and writing records with them, uploading blobs.
+//! *Speaks*: OAuth as AT Protocol profiles it (PAR, PKCE, DPoP), `com.atproto.server.createSession|refreshSession`,
+//! `com.atproto.repo.getRecord|putRecord|uploadBlob`, over the one outbound client.
+//! *Knows nothing about*: what is archived here, pages, command lines.
+//! *Start reading at*: [`Agents::begin`] and [`Agents::finish`] for signing in, [`Agent`] for what is done with it.
 
 #![cfg_attr(
     test,
@@ -17,11 +17,18 @@
 )]
 
 mod error;
+mod oauth;
 mod repo;
+mod seal;
 mod secret;
 mod session;
 
 pub use error::AgentError;
+pub use oauth::{
+    Agents, AgentsDeps, Begin, Begun, CALLBACK_PATH, Callback, Clock, METADATA_PATH, Need, PUBLISHED, Proved,
+    SignInError, SignedIn, Us,
+};
 pub use repo::{Put, Standing};
+pub use seal::{Seal, SealError};
 pub use secret::Secret;
 pub use session::Agent;

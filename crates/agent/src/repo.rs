@@ -75,7 +75,7 @@ impl Agent {
             "record": record,
             "swapRecord": expect.map(Cid::to_string),
         });
-        let answer = match self.post("com.atproto.repo.putRecord", &body).await {
+        let answer = match self.posted("com.atproto.repo.putRecord", &body).await {
             Ok(answer) => answer,
             Err(NetOrAgent::Net(error)) if error.xrpc_error() == Some("InvalidSwap") => {
                 return Err(AgentError::Moved { host: self.host().to_owned(), path: path.to_string() });
@@ -127,7 +127,7 @@ impl Agent {
         }
         let mime = if is_mime(mime) { mime } else { "application/octet-stream" };
         let answer = self
-            .upload("com.atproto.repo.uploadBlob", mime, bytes)
+            .uploaded("com.atproto.repo.uploadBlob", mime, bytes)
             .await
             .map_err(|error| error.during(&format!("uploading the blob {cid}")))?;
         let wrong =

@@ -1,25 +1,48 @@
-//! Logging in and staying logged in.
+//! Acting for an account: tokens with every request, renewed when they end.
 
 use std::fmt;
+use std::time::Duration;
 
-use p2pds_net::{Client, GetOptions, HeaderName, HeaderValue, NetError};
+use bytes::Bytes;
+use p2pds_crypto::PrivateKey;
+use p2pds_net::{Client, GetOptions, HeaderName, HeaderValue, NetError, Response};
+use p2pds_store::hosting::AgentSessionRow;
 use p2pds_syntax::Did;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::AgentError;
+use crate::oauth::{Agents, Held, SignInError, header_name, proof};
 use crate::secret::Secret;
 
 /// Most bytes of a JSON answer.
 const MAX_ANSWER: u64 = 4 << 20;
+/// A blob may be large and the line slow.
+const UPLOAD_DEADLINE: Duration = Duration::from_secs(600);
+/// A token that ends so soon is renewed before it is used, microseconds.
+const SOON: i64 = 10_000_000;
 
-/// A session of one account at its host.
+/// A session of one account at its host, by OAuth or with an app password.
 pub struct Agent {
     net: Client,
     host: String,
     did: Did,
-    access: Secret,
-    refresh: Secret,
+    way: Way,
+    kept: Option<Kept>,
+}
+
+/// What is shown to the host.
+enum Way {
+    /// Tokens that are good for whoever has them.
+    Password { access: Secret, refresh: Secret },
+    /// Tokens that are bound to a key.
+    OAuth { held: Box<Held>, key: PrivateKey },
+}
+
+/// Where the session is kept, so that what is renewed is kept too.
+struct Kept {
+    agents: Agents,
+    version: u32,
 }
 
 impl fmt::Debug for Agent {
@@ -35,6 +58,9 @@ struct Session {
     access_jwt: Secret,
     refresh_jwt: Secret,
 }
+
+/// A body and its type.
+type Body<'a> = (&'a str, Bytes);
 
 impl Agent {
     /// Opens a session for an account at its host (`https://pds.example`) with an app password.
@@ -52,15 +78,24 @@ impl Agent {
             }
             Err(source) => return Err(doing("logging in", source)),
         };
-        if session.did != did.as_str() {
-            return Err(AgentError::OtherAccount {
-                host: host.to_owned(),
-                got: session.did,
-                wanted: did.clone(),
-            });
+        session.of(host, did)?;
+        let way = Way::Password { access: session.access_jwt, refresh: session.refresh_jwt };
+        Ok(Self { net, host: host.to_owned(), did: did.clone(), way, kept: None })
+    }
+
+    /// A session out of the store.
+    pub(crate) fn of_stored(agents: Agents, row: AgentSessionRow, held: Held) -> Self {
+        let net = agents.net().clone();
+        let kept = Some(Kept { agents, version: row.version });
+        Self { net, host: row.host, did: row.did, way: Way::of(held), kept }
+    }
+
+    /// The tokens of a session with a password, to be kept.
+    pub(crate) fn password_tokens(self) -> Held {
+        match self.way {
+            Way::Password { access, refresh } => Held::of_password(&self.did, &access, &refresh),
+            Way::OAuth { held, .. } => *held,
         }
-        let (access, refresh) = (session.access_jwt, session.refresh_jwt);
-        Ok(Self { net, host: host.to_owned(), did: did.clone(), access, refresh })
     }
 
     /// The account.
@@ -80,23 +115,25 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Expired`] when the host does not want to.
     pub async fn renew(&mut self) -> Result<(), AgentError> {
-        let options = self.options(&self.refresh)?;
-        let nsid = "com.atproto.server.refreshSession";
-        let answer = self.net.xrpc_upload(&self.host, nsid, "", bytes::Bytes::new(), &options).await;
-        let session: Session = match answer {
-            Ok(answer) => {
-                answer.json(MAX_ANSWER).await.map_err(|source| doing("renewing the session", source))?
-            }
-            Err(NetError::Xrpc { status: 400 | 401 | 403, message, .. }) => {
-                return Err(AgentError::Expired { host: self.host.clone(), message });
-            }
-            Err(source) => return Err(doing("renewing the session", source)),
-        };
-        if session.did != self.did.as_str() {
-            let (host, wanted) = (self.host.clone(), self.did.clone());
-            return Err(AgentError::OtherAccount { host, got: session.did, wanted });
+        if let Some(kept) = &mut self.kept {
+            let (row, held) = kept.agents.renewed(&self.did, kept.version).await.map_err(|error| {
+                let host = self.host.clone();
+                match error {
+                    SignInError::Refused { error, message, .. } => {
+                        AgentError::Expired { host, message: format!("{error} {message}").trim().to_owned() }
+                    }
+                    SignInError::Password(error) => error,
+                    error => AgentError::Session(Box::new(error)),
+                }
+            })?;
+            kept.version = row.version;
+            self.way = Way::of(held);
+            return Ok(());
         }
-        (self.access, self.refresh) = (session.access_jwt, session.refresh_jwt);
+        if let Way::Password { refresh, .. } = &self.way {
+            let (access, refresh) = renewed_by_token(&self.net, &self.host, &self.did, refresh).await?;
+            self.way = Way::Password { access, refresh };
+        }
         Ok(())
     }
 
@@ -104,55 +141,210 @@ impl Agent {
         &self.net
     }
 
-    /// Options that carry a token; no redirect ever sees it.
-    fn options(&self, token: &Secret) -> Result<GetOptions, AgentError> {
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| AgentError::Answer {
-                host: self.host.clone(),
-                doing: "the login",
-                what: "its token is no header value".to_owned(),
-            })?;
-        value.set_sensitive(true);
-        let name = HeaderName::from_static("authorization");
-        Ok(GetOptions::json(MAX_ANSWER).no_redirects().header(name, value))
+    /// Calls a query with the session.
+    ///
+    /// # Errors
+    /// [`AgentError::Host`] with the host's refusal, [`AgentError::Expired`].
+    pub async fn get(&mut self, nsid: &str, params: &[(&str, &str)]) -> Result<Value, AgentError> {
+        self.call(nsid, params, None).await.map_err(|error| error.during(&format!("asking for {nsid}")))
     }
 
-    /// Posts JSON with the session, which is renewed once if the host says that it has expired.
-    pub(crate) async fn post(&mut self, nsid: &str, body: &Value) -> Result<Value, NetOrAgent> {
-        let mut renewed = false;
+    /// Calls a procedure with the session.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post(&mut self, nsid: &str, body: &Value) -> Result<Value, AgentError> {
+        self.posted(nsid, body).await.map_err(|error| error.during(&format!("calling {nsid}")))
+    }
+
+    /// Calls a procedure with a body of any type.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn upload(&mut self, nsid: &str, kind: &str, body: Bytes) -> Result<Value, AgentError> {
+        self.uploaded(nsid, kind, body).await.map_err(|error| error.during(&format!("calling {nsid}")))
+    }
+
+    pub(crate) async fn posted(&mut self, nsid: &str, body: &Value) -> Result<Value, NetOrAgent> {
+        let body = Bytes::from(body.to_string());
+        self.call(nsid, &[], Some(("application/json", body))).await
+    }
+
+    pub(crate) async fn uploaded(
+        &mut self,
+        nsid: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<Value, NetOrAgent> {
+        self.call(nsid, &[], Some((kind, body))).await
+    }
+
+    /// One call. The session is renewed once if the host says that it has expired, and a proof is made anew once if the
+    /// host wants another nonce in it.
+    async fn call(
+        &mut self,
+        nsid: &str,
+        params: &[(&str, &str)],
+        body: Option<Body<'_>>,
+    ) -> Result<Value, NetOrAgent> {
+        let url = Client::xrpc_url(&self.host, nsid, params)?;
+        let (mut renewed, mut proved) = (false, false);
+        if self.ends_soon() {
+            renewed = true;
+            self.renew().await?;
+        }
         loop {
-            let options = self.options(&self.access)?;
-            match self.net.xrpc_post(&self.host, nsid, body, &options).await {
-                Err(error) if !renewed && is_expired(&error) => self.renew().await?,
-                Err(error) => return Err(error.into()),
-                Ok(answer) => return Ok(answer.json(MAX_ANSWER).await?),
+            let options = self.options(&url, body.as_ref())?;
+            let answer = match &body {
+                None => self.net.get(&url, &options).await?,
+                Some((kind, bytes)) => self.net.post(&url, kind, bytes.clone(), &options).await?,
+            };
+            let other_nonce = self.keep_nonce(&url, &answer);
+            if answer.status().is_success() {
+                return read(answer).await;
+            }
+            if other_nonce && !proved && wants_nonce(&answer) {
+                proved = true;
+                continue;
+            }
+            let error = match answer.xrpc().await {
+                Ok(answer) => return read(answer).await,
+                Err(error) => error,
+            };
+            if renewed || !self.is_expired(&error) {
+                return Err(error.into());
             }
             renewed = true;
+            self.renew().await?;
         }
     }
 
-    /// As [`Agent::post`] with bytes of any type.
-    pub(crate) async fn upload(
-        &mut self,
-        nsid: &str,
-        content_type: &str,
-        body: bytes::Bytes,
-    ) -> Result<Value, NetOrAgent> {
-        let mut renewed = false;
-        loop {
-            let options = GetOptions { deadline: UPLOAD_DEADLINE, ..self.options(&self.access)? };
-            match self.net.xrpc_upload(&self.host, nsid, content_type, body.clone(), &options).await {
-                Err(error) if !renewed && is_expired(&error) => self.renew().await?,
-                Err(error) => return Err(error.into()),
-                Ok(answer) => return Ok(answer.json(MAX_ANSWER).await?),
+    /// Options that carry the tokens; no redirect ever sees them.
+    fn options(&self, url: &str, body: Option<&Body<'_>>) -> Result<GetOptions, AgentError> {
+        let mut options = GetOptions::json(MAX_ANSWER).no_redirects();
+        if body.is_some_and(|(kind, _)| *kind != "application/json") {
+            options.deadline = UPLOAD_DEADLINE;
+        }
+        let name = HeaderName::from_static("authorization");
+        match (&self.way, &self.kept) {
+            (Way::Password { access, .. }, _) => Ok(options.header(name, self.header("Bearer", access)?)),
+            (Way::OAuth { held, key }, Some(kept)) => {
+                // Each proof is good for one request.
+                options.retries = 0;
+                let htm = if body.is_some() { "POST" } else { "GET" };
+                let nonce = kept.agents.nonces().of(url);
+                let token = held.access.expose();
+                let proof = proof(key, kept.agents.clock(), htm, url, nonce.as_deref(), Some(token))
+                    .map_err(|error| AgentError::Session(Box::new(error)))?;
+                let access = self.header("DPoP", &held.access)?;
+                Ok(options.header(name, access).header(header_name(), proof))
             }
-            renewed = true;
+            (Way::OAuth { .. }, None) => Err(self.unfit("its session is not kept")),
+        }
+    }
+
+    fn header(&self, scheme: &str, token: &Secret) -> Result<HeaderValue, AgentError> {
+        let mut value = HeaderValue::try_from(format!("{scheme} {}", token.expose()))
+            .map_err(|_| self.unfit("its token is no header value"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn unfit(&self, what: &str) -> AgentError {
+        AgentError::Answer { host: self.host.clone(), doing: "the login", what: what.to_owned() }
+    }
+
+    fn keep_nonce(&self, url: &str, answer: &Response) -> bool {
+        match (&self.way, &self.kept) {
+            (Way::OAuth { .. }, Some(kept)) => kept.agents.nonces().keep(url, answer),
+            _ => false,
+        }
+    }
+
+    fn ends_soon(&self) -> bool {
+        match (&self.way, &self.kept) {
+            (Way::OAuth { held, .. }, Some(kept)) => {
+                held.ends_at != 0 && held.ends_at.saturating_sub(SOON) < (kept.agents.clock())()
+            }
+            _ => false,
+        }
+    }
+
+    fn is_expired(&self, error: &NetError) -> bool {
+        match (&self.way, error) {
+            (Way::Password { .. }, error) => error.xrpc_error() == Some("ExpiredToken"),
+            (Way::OAuth { .. }, NetError::Xrpc { status: 401, error, .. }) => error == "invalid_token",
+            _ => false,
         }
     }
 }
 
-/// A blob may be large and the line slow.
-const UPLOAD_DEADLINE: std::time::Duration = std::time::Duration::from_secs(600);
+impl Way {
+    fn of(held: Held) -> Self {
+        match held.key() {
+            Some(key) => Self::OAuth { held: Box::new(held), key },
+            None => {
+                let refresh = held.refresh.unwrap_or_else(|| Secret::new(""));
+                Self::Password { access: held.access, refresh }
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Whether it is this account's.
+    fn of(&self, host: &str, did: &Did) -> Result<(), AgentError> {
+        if self.did == did.as_str() {
+            return Ok(());
+        }
+        Err(AgentError::OtherAccount { host: host.to_owned(), got: self.did.clone(), wanted: did.clone() })
+    }
+}
+
+/// New tokens for a session with a password: access and refresh.
+pub(crate) async fn renewed_by_token(
+    net: &Client,
+    host: &str,
+    did: &Did,
+    refresh: &Secret,
+) -> Result<(Secret, Secret), AgentError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", refresh.expose())).map_err(|_| {
+        let what = "its token is no header value".to_owned();
+        AgentError::Answer { host: host.to_owned(), doing: "the login", what }
+    })?;
+    value.set_sensitive(true);
+    let options =
+        GetOptions::json(MAX_ANSWER).no_redirects().header(HeaderName::from_static("authorization"), value);
+    let nsid = "com.atproto.server.refreshSession";
+    let session: Session = match net.xrpc_upload(host, nsid, "", Bytes::new(), &options).await {
+        Ok(answer) => {
+            answer.json(MAX_ANSWER).await.map_err(|source| doing("renewing the session", source))?
+        }
+        Err(NetError::Xrpc { status: 400 | 401 | 403, message, .. }) => {
+            return Err(AgentError::Expired { host: host.to_owned(), message });
+        }
+        Err(source) => return Err(doing("renewing the session", source)),
+    };
+    session.of(host, did)?;
+    Ok((session.access_jwt, session.refresh_jwt))
+}
+
+/// An empty answer is one too.
+async fn read(answer: Response) -> Result<Value, NetOrAgent> {
+    let host = answer.host().to_owned();
+    let bytes = answer.bytes(MAX_ANSWER).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    let unread = |error: serde_json::Error| NetError::Json { host, detail: error.to_string() };
+    Ok(serde_json::from_slice(&bytes).map_err(unread)?)
+}
+
+/// RFC 9449, 9.
+fn wants_nonce(answer: &Response) -> bool {
+    let challenge = answer.header("www-authenticate").unwrap_or_default();
+    answer.status().as_u16() == 401 && challenge.contains("use_dpop_nonce")
+}
 
 /// A failed request, before it is said what it was for.
 pub(crate) enum NetOrAgent {
@@ -179,10 +371,6 @@ impl NetOrAgent {
             Self::Agent(error) => error,
         }
     }
-}
-
-fn is_expired(error: &NetError) -> bool {
-    error.xrpc_error() == Some("ExpiredToken")
 }
 
 fn doing(what: &str, source: NetError) -> AgentError {

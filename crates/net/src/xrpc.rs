@@ -38,6 +38,14 @@ impl Client {
         decode(self.get(url.as_str(), options).await?).await
     }
 
+    /// The address of a method of the service at `host`, for callers that sign the address of each request.
+    ///
+    /// # Errors
+    /// [`NetError::BadUrl`].
+    pub fn xrpc_url(host: &str, nsid: &str, params: &[(&str, &str)]) -> Result<String, NetError> {
+        method_url(host, nsid, params).map(String::from)
+    }
+
     /// Calls the query `nsid` and reads its answer as JSON.
     ///
     /// # Errors
@@ -81,6 +89,16 @@ impl Client {
     ) -> Result<Response, NetError> {
         let url = method_url(host, nsid, &[])?;
         decode(self.post(url.as_str(), content_type, body, options).await?).await
+    }
+}
+
+impl Response {
+    /// This answer if its status is 2xx; an error answer is read as that of an XRPC method.
+    ///
+    /// # Errors
+    /// [`NetError::Xrpc`].
+    pub async fn xrpc(self) -> Result<Self, NetError> {
+        decode(self).await
     }
 }
 
