@@ -10,6 +10,7 @@ mod bench;
 mod fuzz;
 mod nightly;
 mod run;
+mod screens;
 mod setup;
 mod test;
 mod tidy;
@@ -25,6 +26,7 @@ cargo xtask TASK
   tidy      formatting, lints, licences and bans, known vulnerabilities, words that must not stand in the tree
   nightly   the long proofs: kills, power cuts, random sequences, fuzzing; prints and writes their figures
   bench     the measurements behind docs/performance.md (release build, quiet machine, about ten minutes)
+  screens   drives the browser through the pages, and copies its pictures of them to docs/screens
   setup     only install what the tests need (reference stack under target/oracle)
 
 Settings (environment):
@@ -54,6 +56,7 @@ fn run_task() -> Result<()> {
         Some("tidy") => tidy::tidy(),
         Some("nightly") => nightly::nightly(&rest),
         Some("bench") => bench::bench(&rest),
+        Some("screens") => screens::screens(),
         Some("setup") => setup::Tools::prepare().map(|_| ()),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

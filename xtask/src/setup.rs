@@ -107,7 +107,9 @@ fn install_npm(oracle: Option<&Path>) -> Result<Option<PathBuf>> {
         return Ok(Some(root().join(dir)));
     }
     if !have("npm", &["--version"]) && !required() {
-        println!("SKIPPED: npm is not installed: the tests with OAuth clients and with a browser are left out");
+        println!(
+            "SKIPPED: npm is not installed: the tests with OAuth clients and with a browser are left out"
+        );
         return Ok(None);
     }
     let (from, dir) = (root().join("crates/testkit/npm"), root().join("target/npm"));

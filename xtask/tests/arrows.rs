@@ -13,11 +13,11 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("L1 engines", &["repo", "identity", "replica"]),
     ("L2 ports and adapters", &["store", "store-sqlite", "blobs", "net"]),
     ("L3 services", &["reading", "directory", "agent", "archive", "oauth", "host", "recovery"]),
-    ("L4 surfaces", &["p2pds", "xrpc", "web", "testkit", "xtask"]),
+    ("L4 surfaces", &["p2pds", "xrpc", "web", "demo", "testkit", "xtask"]),
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 18] = [
+const SIDEWAYS: [(&str, &str, &str); 21] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
@@ -29,11 +29,14 @@ const SIDEWAYS: [(&str, &str, &str); 18] = [
     ("archive", "directory", "a sync starts with who hosts the account now"),
     ("archive", "reading", "self-checks read as everybody reads"),
     ("host", "directory", "a sign-in from elsewhere is checked against its identity"),
+    ("host", "oauth", "the host fills the account port of its authorization server"),
     ("host", "reading", "an account reads its own data as everybody reads"),
     ("recovery", "host", "promotion makes an archived account a hosted one"),
     ("recovery", "directory", "a drill has an identity cache of its own, which asks nobody"),
     ("recovery", "archive", "a drill proves what the archive holds"),
     ("recovery", "reading", "an export reads as everybody reads"),
+    ("demo", "xrpc", "its hosts have the public door of real ones"),
+    ("p2pds", "demo", "`p2pds demo` starts a network beside the node"),
     ("p2pds", "xrpc", "the node mounts the public door"),
     ("p2pds", "web", "the node mounts the pages"),
 ];
@@ -48,8 +51,9 @@ const RESERVED: [(&str, &[&str]); 10] = [
     // `blobs` hands it to object_store: the S3 service is the operator's own, and may have a private address.
     ("reqwest", &["net", "blobs"]),
     ("hickory-resolver", &["net"]),
-    ("tokio-tungstenite", &["net"]),
-    ("axum", &["p2pds", "xrpc", "web"]),
+    // `demo` is the server's side of streams that the real ones have.
+    ("tokio-tungstenite", &["net", "demo"]),
+    ("axum", &["p2pds", "xrpc", "web", "demo"]),
     ("zstd", &["store-sqlite"]),
 ];
 
@@ -58,7 +62,7 @@ const IMPURE: [&str; 9] =
     ["tokio", "getrandom", "rand", "reqwest", "rusqlite", "tempfile", "chrono", "hyper", "async-trait"];
 
 /// Concrete adapters are named where things are wired together, and by tooling.
-const ADAPTERS: [(&str, &[&str]); 1] = [("store-sqlite", &["p2pds", "testkit", "xtask"])];
+const ADAPTERS: [(&str, &[&str]); 1] = [("store-sqlite", &["p2pds", "demo", "testkit", "xtask"])];
 
 /// Package (without prefix) to its ordinary dependencies (without prefix).
 fn graph() -> BTreeMap<String, Vec<String>> {

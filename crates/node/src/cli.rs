@@ -12,6 +12,7 @@ pub mod backup;
 pub mod capacity;
 pub mod config;
 pub mod context;
+pub mod demo;
 pub mod doctor;
 pub mod drill;
 pub mod exit;
@@ -126,6 +127,8 @@ pub enum ProgressStyle {
 pub enum Command {
     /// Start the node (what happens without a command).
     Serve(serve::Args),
+    /// Try everything in a network of its own on this machine; nothing is kept.
+    Demo(demo::Args),
     /// Keep copies of accounts: add, list, show, sync, remove.
     Archive(archive::Args),
     /// Check an archive against its signature, its hashes and its identity log.

@@ -40,6 +40,7 @@ use cli::context::Context;
 use cli::exit::{Exit, Stopped};
 use cli::{Command, Parsed};
 use config::Config;
+use operator::Failure;
 
 /// The whole program: parses the command line, runs it, and gives the exit status.
 #[must_use]
@@ -70,13 +71,17 @@ fn start(parsed: Parsed) -> Result<Exit, Stopped> {
         Some(Command::Man(args)) => return cli::shell::man(args),
         _ => {}
     }
-    let serving = matches!(parsed.cli.command, None | Some(Command::Serve(_)));
+    let serving = matches!(parsed.cli.command, None | Some(Command::Serve(_) | Command::Demo(_)));
     if serving {
         memory::begin_anew();
     }
     let env = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    // It has settings of its own.
+    if let Some(Command::Demo(args)) = &parsed.cli.command {
+        return cli::demo::start(parsed.cli.global, args, parsed.settings, env);
+    }
     let file = parsed.cli.global.config.clone();
     let loaded = Config::load_here(parsed.settings, env, file.as_deref())
         .map_err(|error| Stopped::usage(error.to_string(), "`p2pds config reference` lists every setting"))?;
@@ -121,6 +126,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Config(args) => cli::config::run(context, &args),
         Command::Completions(args) => cli::shell::completions(&args),
         Command::Man(args) => cli::shell::man(&args),
+        Command::Demo(_) => Err(Failure::new("bug", "a demo is started before all else").into()),
     }
 }
 

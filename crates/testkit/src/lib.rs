@@ -16,6 +16,7 @@
 
 mod answer;
 pub mod bucket;
+pub mod demo;
 pub mod directory;
 pub mod disk;
 pub mod dns;

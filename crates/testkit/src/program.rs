@@ -117,6 +117,12 @@ impl Program {
         Self { prefix: prefix.iter().map(|&part| part.to_owned()).collect(), ..self.clone() }
     }
 
+    /// The binary.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.bin
+    }
+
     /// The data directory.
     #[must_use]
     pub fn data(&self) -> &Path {
@@ -124,7 +130,7 @@ impl Program {
     }
 
     /// The command line, with the settings in a clean environment.
-    fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
         let mut command = match self.prefix.split_first() {
             Some((program, rest)) => {
                 let mut command = dying_with_parent(Path::new(program));
