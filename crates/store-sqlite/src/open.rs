@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0012_oauth.sql"),
     include_str!("../migrations/0014_owner.sql"),
     include_str!("../migrations/0013_factors.sql"),
+    include_str!("../migrations/0015_own_key.sql"),
 ];
 
 /// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.

@@ -47,6 +47,7 @@ pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[
     ("passkey", "id IN (SELECT id FROM passkey WHERE did = ?1 LIMIT ?2)"),
     ("backup_code", "did = ?1 AND hash IN (SELECT hash FROM backup_code WHERE did = ?1 LIMIT ?2)"),
     ("agent_session", "did = ?1 AND ?2 > 0"),
+    ("own_key", "did = ?1 AND ?2 > 0"),
 ];
 
 impl Apply {

@@ -34,4 +34,9 @@ impl OwnerStore for SqliteStore {
     async fn agent_sessions(&self, limit: usize) -> StoreResult<Vec<AgentSessionRow>> {
         self.read("list sessions at hosts", move |c| owner::agent_sessions(c, limit)).await
     }
+
+    async fn own_keys(&self, did: &Did) -> StoreResult<Vec<String>> {
+        let did = did.clone();
+        self.read("list the owner's keys", move |c| owner::own_keys(c, &did)).await
+    }
 }

@@ -56,6 +56,7 @@ fn front(table: &str) -> Front {
         | "preference"
         | "takedown"
         | "agent_session"
+        | "own_key"
         | "oauth_consent"
         | "oauth_device_account" => Front::Did,
         _ => Front::Other,

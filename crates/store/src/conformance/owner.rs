@@ -11,6 +11,7 @@ pub(super) fn run(factory: Factory<'_>) {
     a_code_made_again_ends_the_owner(factory);
     sessions_slide_and_end(factory);
     a_session_at_a_host_changes_from_the_version_read(factory);
+    keys_are_noted_by_account(factory);
 }
 
 fn unit(unit: OwnerUnit) -> Unit {
@@ -158,4 +159,20 @@ fn a_session_at_a_host_changes_from_the_version_read(factory: Factory<'_>) {
     rig.ok(unit(OwnerUnit::DropAgent { did: did(0) }));
     assert_eq!(held(), None);
     assert_eq!(block_on(rig.store.agent_session(&did(1))).unwrap(), None);
+}
+
+fn keys_are_noted_by_account(factory: Factory<'_>) {
+    let rig = Rig::new(factory);
+    let put = |who, key: &str| {
+        rig.ok(unit(OwnerUnit::PutOwnKey { did: did(who), key: key.into(), at: 5 }));
+    };
+    let keys = |who| block_on(rig.store.own_keys(&did(who))).unwrap();
+    assert_eq!(keys(0), [""; 0]);
+    put(0, "did:key:zB");
+    put(0, "did:key:zA");
+    put(0, "did:key:zA");
+    put(1, "did:key:zB");
+    assert_eq!(keys(0), ["did:key:zA", "did:key:zB"]);
+    rig.ok(unit(OwnerUnit::DropOwnKey { did: did(0), key: "did:key:zB".into() }));
+    assert_eq!((keys(0), keys(1)), (vec!["did:key:zA".to_owned()], vec!["did:key:zB".to_owned()]));
 }

@@ -119,6 +119,22 @@ pub enum OwnerUnit {
         /// The account.
         did: Did,
     },
+    /// Notes that a rotation key is the owner's.
+    PutOwnKey {
+        /// The account.
+        did: Did,
+        /// The public half, as did:key.
+        key: String,
+        /// When that was said, microseconds since 1970.
+        at: i64,
+    },
+    /// Takes that back.
+    DropOwnKey {
+        /// The account.
+        did: Did,
+        /// The public half, as did:key.
+        key: String,
+    },
 }
 
 /// Which sessions end.
@@ -147,7 +163,7 @@ impl OwnerUnit {
     pub fn did(&self) -> Option<&Did> {
         match self {
             Self::PutAgent(row) => Some(&row.did),
-            Self::DropAgent { did } => Some(did),
+            Self::DropAgent { did } | Self::PutOwnKey { did, .. } | Self::DropOwnKey { did, .. } => Some(did),
             _ => None,
         }
     }
@@ -174,4 +190,6 @@ pub trait OwnerStore: Send + Sync + 'static {
     async fn agent_session(&self, did: &Did) -> StoreResult<Option<AgentSessionRow>>;
     /// All of them by account.
     async fn agent_sessions(&self, limit: usize) -> StoreResult<Vec<AgentSessionRow>>;
+    /// The rotation keys of an account that its owner said are his, in order.
+    async fn own_keys(&self, did: &Did) -> StoreResult<Vec<String>>;
 }

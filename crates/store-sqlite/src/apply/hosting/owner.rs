@@ -27,6 +27,16 @@ impl Apply {
                 self.conn.execute("DELETE FROM agent_session WHERE did = ?1", [did.as_str()])?;
                 Ok(true)
             }
+            OwnerUnit::PutOwnKey { did, key, at } => {
+                let sql = "INSERT OR IGNORE INTO own_key VALUES (?1, ?2, ?3)";
+                self.conn.execute(sql, params![did.as_str(), key, at])?;
+                Ok(true)
+            }
+            OwnerUnit::DropOwnKey { did, key } => {
+                let sql = "DELETE FROM own_key WHERE did = ?1 AND key = ?2";
+                self.conn.execute(sql, params![did.as_str(), key])?;
+                Ok(true)
+            }
         }?;
         Ok(if done { OwnerApplied::Yes } else { OwnerApplied::No })
     }

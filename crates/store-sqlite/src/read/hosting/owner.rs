@@ -82,3 +82,9 @@ pub(crate) fn agent_sessions(conn: &Connection, limit: usize) -> Outcome<Vec<Age
     }
     Ok(found)
 }
+
+pub(crate) fn own_keys(conn: &Connection, did: &Did) -> Outcome<Vec<String>> {
+    let mut read = conn.prepare_cached("SELECT key FROM own_key WHERE did = ?1 ORDER BY key")?;
+    let keys = read.query_map([did.as_str()], |row| row.get(0))?;
+    Ok(keys.collect::<Result<_, _>>()?)
+}
