@@ -13,3 +13,28 @@
         clippy::panic
     )
 )]
+
+mod ask;
+mod assets;
+mod cookies;
+mod door;
+mod drills;
+mod form;
+mod identities;
+mod jobs;
+mod layout;
+mod node_side;
+pub mod pages;
+mod parts;
+mod query;
+mod router;
+mod safety;
+pub(crate) mod samples;
+mod web;
+mod words;
+
+pub use door::{Door, DoorConfig, DoorDeps, VisitorAddress, claim_address};
+pub use node_side::{AlertNote, CapacityNote, CheckNote, NodeSide, SettingNote, Trouble, WorkerNote};
+pub use router::{PATHS, router};
+pub use web::{Web, WebConfig, WebDeps};
+pub use words::{Arg, Locale, Words};

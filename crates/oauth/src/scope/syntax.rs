@@ -35,6 +35,8 @@ impl<'a> Fields<'a> {
     pub(super) fn of_text(text: &'a str) -> Result<Self, Wrong> {
         let rest = text.get(resource(text).len()..).unwrap_or_default();
         let (before, query) = rest.split_once('?').map_or((rest, ""), |(before, query)| (before, query));
+        // As browsers read it: a question mark at the beginning of a query is none of it.
+        let query = query.strip_prefix('?').unwrap_or(query);
         let positional = before.strip_prefix(':').map(decoded).transpose()?;
         let mut named: Vec<(Cow<'a, str>, Given<'a>)> = Vec::new();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -1,0 +1,66 @@
+//! Forms that were sent: bounded, checked against their sender's token, and read without refusing what is not known.
+
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use subtle::ConstantTimeEq as _;
+
+use crate::door::Visitor;
+use crate::web::Web;
+
+/// Largest form, bytes.
+const MOST: usize = 256 * 1024;
+
+/// The fields of a form whose token was the visitor's.
+#[derive(Debug, Clone, Default)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// The first value of a field; empty without.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        self.first(name).unwrap_or_default().trim().to_owned()
+    }
+
+    /// The first value of a field as it was typed, for passwords.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a field.
+    pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a box was ticked.
+    #[must_use]
+    pub fn ticked(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+}
+
+impl FromRequest<Web> for Fields {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, web: &Web) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(visitor) = Visitor::from_request_parts(&mut parts, web).await;
+        let body = http_body_util::Limited::new(body, MOST);
+        let bytes = match http_body_util::BodyExt::collect(body).await {
+            Ok(collected) => collected.to_bytes(),
+            Err(_) => return Err((StatusCode::PAYLOAD_TOO_LARGE, "this form is too large\n").into_response()),
+        };
+        let fields: Vec<(String, String)> = url::form_urlencoded::parse(&bytes)
+            .map(|(key, value)| (key.into_owned(), value.into_owned()))
+            .collect();
+        let fields = Self(fields);
+        let shown = fields.first("csrf").unwrap_or_default();
+        if visitor.csrf.is_empty() || !bool::from(shown.as_bytes().ct_eq(visitor.csrf.as_bytes())) {
+            let words = "this form is out of date, or it was sent by another page: go back, load the page again, and \
+                         send it again\n";
+            return Err((StatusCode::FORBIDDEN, words).into_response());
+        }
+        Ok(fields)
+    }
+}

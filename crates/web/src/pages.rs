@@ -1,0 +1,51 @@
+//! One file for each page: what is shown (a plain struct), how (a pure function), and the handler that fills it.
+//!
+//! Every page has `samples()`: one of each state that it can be in. The tests render them all in every language.
+
+pub mod about;
+pub mod add;
+pub mod claim;
+pub mod home;
+pub mod job;
+pub mod sessions;
+pub mod sign_in;
+
+use maud::Markup;
+
+use crate::words::Words;
+
+/// A page in one of its states.
+#[derive(Debug)]
+pub struct Sample {
+    /// The page.
+    pub page: &'static str,
+    /// `empty`, `loading`, `partial`, `error` or `success`.
+    pub state: &'static str,
+    /// What it shows.
+    pub body: Markup,
+}
+
+/// All samples of all pages.
+#[must_use]
+pub fn samples(w: &Words) -> Vec<Sample> {
+    [
+        home::samples(w),
+        add::samples(w),
+        job::samples(w),
+        about::samples(w),
+        claim::samples(w),
+        sign_in::samples(w),
+        sessions::samples(w),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A made-up error.
+pub(crate) fn made_up_trouble() -> crate::node_side::Trouble {
+    crate::node_side::Trouble {
+        message: "the disk is full".to_owned(),
+        hint: Some("make room and try again".to_owned()),
+    }
+}

@@ -1,0 +1,117 @@
+//! The lights of fixture states, as a table.
+
+use super::*;
+use crate::samples::{drill, line};
+use crate::words::Locale;
+
+const NOW: i64 = crate::samples::NOW;
+
+#[test]
+fn each_state_has_its_sentence_and_its_button() {
+    let fine = line("alice.test");
+    let nothing = AccountLine { verified: "nothing".into(), last_sync_at: None, ..fine.clone() };
+    let coming = AccountLine { doing: Some("fetching".into()), ..nothing.clone() };
+    let damaged = AccountLine { last_verify_ok: Some(false), ..fine.clone() };
+    let stale = AccountLine { last_sync_at: Some(NOW - 3 * DAY), ..fine.clone() };
+    let media = AccountLine { blobs_missing: 7, ..fine.clone() };
+    let gone = AccountLine { status: "deleted".into(), last_sync_at: Some(NOW - 30 * DAY), ..fine.clone() };
+    let file = AccountLine { origin: "file".into(), last_sync_at: None, ..fine.clone() };
+    let (good, bad) = (drill(true, NOW - DAY), drill(false, NOW - DAY));
+    let old = drill(true, NOW - 40 * DAY);
+    let owner = Some(KeyState::PerhapsOwner);
+    let table: [(&AccountLine, Option<&DrillReport>, Option<KeyState>, bool, [&str; 3]); 11] = [
+        (&fine, Some(&good), owner, true, ["light-data-good", "light-identity-good", "light-copies-two"]),
+        (&fine, Some(&good), owner, false, ["light-data-good", "light-identity-perhaps", "light-copies-two"]),
+        (
+            &fine,
+            None,
+            Some(KeyState::HostOnly),
+            false,
+            ["light-data-undrilled", "light-identity-host", "light-copies-two"],
+        ),
+        (
+            &fine,
+            Some(&old),
+            None,
+            false,
+            ["light-data-drill-old", "light-identity-unknown", "light-copies-two"],
+        ),
+        (
+            &fine,
+            Some(&bad),
+            owner,
+            true,
+            ["light-data-drill-failed", "light-identity-good", "light-copies-two"],
+        ),
+        (&nothing, None, None, false, ["light-data-nothing", "light-identity-unknown", "light-copies-none"]),
+        (&coming, None, None, false, ["light-data-coming", "light-identity-unknown", "light-copies-none"]),
+        (
+            &damaged,
+            Some(&good),
+            owner,
+            true,
+            ["light-data-damaged", "light-identity-good", "light-copies-two"],
+        ),
+        (&stale, Some(&good), owner, true, ["light-data-stale", "light-identity-good", "light-copies-two"]),
+        (
+            &media,
+            Some(&good),
+            Some(KeyState::Frozen),
+            false,
+            ["light-data-media", "light-identity-frozen", "light-copies-two"],
+        ),
+        (
+            &gone,
+            Some(&good),
+            Some(KeyState::Tombstoned),
+            false,
+            ["light-data-good", "light-identity-tombstone", "light-copies-last"],
+        ),
+    ];
+    for (line, drill, keys, own_key, expected) in table {
+        let facts = Facts { line, drill, keys, own_key, alarm: None, hosted: false, now: NOW };
+        assert_eq!(facts.lights().map(|light| light.key), expected);
+    }
+    let facts = Facts {
+        line: &file,
+        drill: Some(&good),
+        keys: None,
+        own_key: false,
+        alarm: None,
+        hosted: false,
+        now: NOW,
+    };
+    assert_eq!(facts.lights()[0].key, "light-data-good");
+}
+
+#[test]
+fn whatever_is_not_good_can_be_mended_and_is_said_in_every_language() {
+    let base = line("alice.test");
+    let mut seen = 0;
+    for verified in ["nothing", "verified", "unverified", "verbatim"] {
+        for keys in [
+            None,
+            Some(KeyState::HostOnly),
+            Some(KeyState::PerhapsOwner),
+            Some(KeyState::Frozen),
+            Some(KeyState::Tombstoned),
+            Some(KeyState::NoLog),
+        ] {
+            for (hosted, alarm) in [(false, None), (true, None), (false, Some(NOW + 10 * HOUR))] {
+                let line = AccountLine { verified: verified.into(), ..base.clone() };
+                let facts = Facts { line: &line, drill: None, keys, own_key: false, alarm, hosted, now: NOW };
+                for light in facts.lights() {
+                    assert!(light.tone == Tone::Good || light.mend.is_some(), "{light:?}");
+                    for locale in [Locale::En, Locale::De] {
+                        let words = Words::new(locale, NOW);
+                        assert!(words.has(light.key), "{} in {}", light.key, locale.tag());
+                        assert!(light.mend.iter().all(|mend| words.has(mend.words)), "{light:?}");
+                        assert!(!light.sentence(&words).contains('⟦'));
+                    }
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(seen, 4 * 6 * 3 * 3);
+}

@@ -1,0 +1,122 @@
+//! What the pages share.
+
+use std::sync::Arc;
+
+use p2pds_archive::Archive;
+use p2pds_host::Host;
+use p2pds_recovery::Recovery;
+
+use crate::door::Door;
+use crate::identities::Identities;
+use crate::jobs::Jobs;
+use crate::node_side::NodeSide;
+
+/// What the pages stand on.
+pub struct WebDeps {
+    /// Archiving.
+    pub archive: Archive,
+    /// Exports, drills, promotions.
+    pub recovery: Recovery,
+    /// The hosted accounts, if this node hosts any.
+    pub host: Option<Host>,
+    /// Who may look.
+    pub door: Door,
+    /// What only the node knows.
+    pub node: Arc<dyn NodeSide>,
+    /// Settings.
+    pub config: WebConfig,
+}
+
+/// Settings of the pages.
+#[derive(Debug, Clone, Default)]
+pub struct WebConfig {
+    /// The address under which people reach the node: `https://pds.example.com`, without a slash at its end. On
+    /// loopback without one.
+    pub public_url: Option<String>,
+    /// What the operator calls the node.
+    pub name: Option<String>,
+    /// How the operator is reached.
+    pub contact: Option<String>,
+    /// The operator's own privacy policy.
+    pub privacy_policy_url: Option<String>,
+    /// The operator's terms.
+    pub terms_url: Option<String>,
+}
+
+/// The pages of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Web(Arc<Inner>);
+
+struct Inner {
+    deps: WebDeps,
+    jobs: Jobs,
+    identities: Identities,
+}
+
+impl std::fmt::Debug for Web {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Web").finish_non_exhaustive()
+    }
+}
+
+impl Web {
+    /// Pages on these parts.
+    #[must_use]
+    pub fn new(deps: WebDeps) -> Self {
+        Self(Arc::new(Inner { deps, jobs: Jobs::default(), identities: Identities::default() }))
+    }
+
+    /// Archiving.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.0.deps.archive
+    }
+
+    /// Exports, drills, promotions.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.0.deps.recovery
+    }
+
+    /// The hosted accounts.
+    #[must_use]
+    pub fn host(&self) -> Option<&Host> {
+        self.0.deps.host.as_ref()
+    }
+
+    /// Who may look.
+    #[must_use]
+    pub fn door(&self) -> &Door {
+        &self.0.deps.door
+    }
+
+    /// What only the node knows.
+    #[must_use]
+    pub fn node(&self) -> &dyn NodeSide {
+        self.0.deps.node.as_ref()
+    }
+
+    /// Settings.
+    #[must_use]
+    pub fn config(&self) -> &WebConfig {
+        &self.0.deps.config
+    }
+
+    /// Work that pages began.
+    #[must_use]
+    pub fn jobs(&self) -> &Jobs {
+        &self.0.jobs
+    }
+
+    /// Who can move which identity.
+    #[must_use]
+    pub(crate) fn identities(&self) -> &Identities {
+        &self.0.identities
+    }
+
+    /// The time, microseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.archive().now()
+    }
+}

@@ -1,0 +1,61 @@
+home-title = Ihre Konten
+home-empty-title = Hier wird noch nichts aufbewahrt
+home-empty = Nennen Sie ein Konto, und dieser Knoten holt eine vollständige Kopie von allem, was daran öffentlich ist, prüft jedes Byte und hält sie aktuell.
+home-empty-button = Das erste Konto hinzufügen
+home-count = { $count ->
+    [one] Hier wird ein Konto aufbewahrt.
+   *[other] Hier werden { $count } Konten aufbewahrt.
+}
+home-held = { $records } Datensätze, { $size }
+home-paused = angehalten
+home-alert = Braucht Ihre Aufmerksamkeit:
+home-alert-since = Seit
+home-alert-account = Zum Konto
+home-pages = Seiten dieser Liste
+home-page = Seite { $page } von { $pages }
+
+tone-good = in Ordnung
+tone-unknown = noch nicht bekannt
+tone-warn = könnte besser sein
+tone-bad = braucht Sie
+
+light-data = Daten
+light-identity = Identität
+light-copies = Kopien
+light-data-good = Alles ist da und aktuell; eine Übung hat { $ago } bewiesen, dass es sich wiederherstellen lässt.
+light-data-nothing = Es ist noch nichts gespeichert.
+light-data-coming = Die erste Kopie entsteht gerade.
+light-data-damaged = Die letzte Prüfung hat Schäden im Gespeicherten gefunden.
+light-data-drill-failed = Die Übung { $ago } ist gescheitert: So ließe sich diese Kopie nicht wiederherstellen.
+light-data-unverified = Es ist gespeichert, aber nicht bewiesen, dass der Eigentümer es unterschrieben hat.
+light-data-stale = Der letzte erfolgreiche Blick auf den Server des Kontos war { $ago }.
+light-data-undrilled = Alles ist da und aktuell; das Wiederherstellen hat noch niemand geübt.
+light-data-drill-old = Alles ist da; die letzte Übung war { $ago }.
+light-data-media = { $count ->
+    [one] Ein Bild oder Video fehlt.
+   *[other] { $count } Bilder oder Videos fehlen.
+}
+light-identity-good = Sie haben einen Schlüssel über dem Ihres Servers: Sie können dieses Konto ohne ihn umziehen.
+light-identity-perhaps = Es gibt einen Schlüssel, der nicht Ihrem Server gehört. Ist es Ihrer?
+light-identity-host = Nur der Server hat Schlüssel. Verschwindet er, kann niemand dieses Konto umziehen.
+light-identity-frozen = Niemand hat einen Schlüssel: Dieses Konto bleibt für immer, wo es ist.
+light-identity-tombstone = Diese Identität wurde endgültig aufgegeben.
+light-identity-web = Wem die Domain gehört, dem gehört dieses Konto.
+light-identity-unknown = Wer dieses Konto umziehen kann, ist noch nicht bekannt.
+light-identity-alarm = Jemand hat diese Identität geändert, und niemand hat es angekündigt. Rückgängig zu machen ist es nur noch { $until }.
+light-copies-two = Zwei Orte haben es: sein Server und dieser Knoten. Ein dritter würde auch diesen Knoten überstehen.
+light-copies-last = Sein Server gibt es nicht mehr heraus: Die Kopie dieses Knotens ist vielleicht die letzte.
+light-copies-none = Nur sein Server hat es.
+light-copies-hosted = Es liegt auf diesem Knoten und sonst nirgends.
+
+mend-sync = Jetzt holen
+mend-watch = Zusehen
+mend-verify = Prüfen und ausbessern
+mend-see-drill = Ansehen, was scheiterte
+mend-see = Ansehen, warum
+mend-drill = Wiederherstellung üben
+mend-media = Ansehen, welche
+mend-identity = Ansehen, was sich änderte
+mend-confirm-key = Schlüssel ansehen
+mend-add-key = Eigenen Schlüssel hinzufügen
+mend-export = Kopie mitnehmen
