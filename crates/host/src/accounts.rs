@@ -5,6 +5,7 @@ mod audit;
 mod config;
 mod email;
 mod erase;
+pub mod factors;
 mod guesses;
 mod info;
 mod invites;
@@ -33,6 +34,7 @@ use p2pds_syntax::Did;
 
 use crate::passwords::Passwords;
 use crate::sessions::Live;
+use factors::FactorsState;
 use guesses::Guesses;
 
 /// What is shared by all that concerns owners.
@@ -42,6 +44,8 @@ pub(crate) struct Accounts {
     pub(crate) passwords: Passwords,
     /// Wrong passwords, counted.
     pub(crate) guesses: Guesses,
+    /// Codes that were sent.
+    pub(crate) factors: FactorsState,
     /// Sessions known to go on.
     pub(crate) live: Live,
     /// Handles and addresses of accounts that are being made.

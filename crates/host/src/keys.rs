@@ -69,6 +69,12 @@ pub enum Purpose {
     Cookies,
     /// Cursors that callers hand back.
     Cursors,
+    /// Sessions of this node at hosts of others.
+    AgentSessions,
+    /// Secrets of second factors.
+    Factors,
+    /// What is asked of passkeys, and what a sign-in of two steps hands back in between.
+    Challenges,
 }
 
 impl Purpose {
@@ -80,6 +86,9 @@ impl Purpose {
             Self::Mail => b"p2pds host v1: mail",
             Self::Cookies => b"p2pds host v1: cookies",
             Self::Cursors => b"p2pds host v1: cursors",
+            Self::AgentSessions => b"p2pds host v1: agent sessions",
+            Self::Factors => b"p2pds host v1: factors",
+            Self::Challenges => b"p2pds host v1: challenges",
         }
     }
 }
@@ -239,6 +248,20 @@ impl Keys {
         self.open_key(sealed, &reserved(did_key))
     }
 
+    /// A secret that is no signing key, sealed for a purpose and for what it belongs to.
+    ///
+    /// # Errors
+    /// The system has no entropy.
+    pub fn seal(&self, purpose: Purpose, secret: &[u8], belongs_to: &[u8]) -> Result<Vec<u8>, WrapError> {
+        seal::seal_secret(&self.derived(purpose), secret, belongs_to)
+    }
+
+    /// What [`seal`](Self::seal) sealed for the same purpose and owner under the same `node.key`; `None` is any other case.
+    #[must_use]
+    pub fn unseal(&self, purpose: Purpose, sealed: &[u8], belongs_to: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        seal::open_secret(&self.derived(purpose), sealed, belongs_to)
+    }
+
     /// The key that signs PLC operations. It goes by the highest authority this host is given, and signs nothing else.
     #[must_use]
     pub fn plc_rotation(&self) -> Arc<dyn Signer> {
@@ -254,16 +277,36 @@ impl Keys {
     /// A key for one purpose, which tells nothing about those of others.
     #[must_use]
     pub fn derived(&self, purpose: Purpose) -> Zeroizing<[u8; 32]> {
-        let mut out = Zeroizing::new([0; 32]);
-        // 32 bytes are one block; only more than 255 of them are refused.
-        let _ = Hkdf::<Sha256>::new(None, &*self.node).expand(purpose.info(), out.as_mut_slice());
-        out
+        derived(&self.node, purpose)
     }
 
     fn open_key(&self, sealed: &[u8], purpose: &[u8]) -> Result<PrivateKey, WrapError> {
         let file = self.dir.join(NODE);
         seal::open(&self.derived(Purpose::SigningKeys), sealed, purpose, &file)
     }
+}
+
+/// The key for one purpose on a node that hosts nobody: of the keys in `dir` it reads `node.key` alone, and makes it when
+/// there is none.
+///
+/// # Errors
+/// As [`Keys::open`].
+pub fn derived_alone(dir: &Path, purpose: Purpose, fresh: Fresh) -> Result<Zeroizing<[u8; 32]>, KeysError> {
+    file::directory(dir)?;
+    let path = dir.join(NODE);
+    let node = match file::read(&path)? {
+        Some(key) => key,
+        None if fresh == Fresh::MustExist => return Err(KeysError::Lost { path }),
+        None => made(&path)?,
+    };
+    Ok(derived(&node, purpose))
+}
+
+fn derived(node: &[u8; 32], purpose: Purpose) -> Zeroizing<[u8; 32]> {
+    let mut out = Zeroizing::new([0; 32]);
+    // 32 bytes are one block; only more than 255 of them are refused.
+    let _ = Hkdf::<Sha256>::new(None, node).expand(purpose.info(), out.as_mut_slice());
+    out
 }
 
 /// What a sealed key of an account is bound to.

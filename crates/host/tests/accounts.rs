@@ -13,6 +13,8 @@
 mod deletion;
 #[path = "accounts/email.rs"]
 mod email;
+#[path = "accounts/factors.rs"]
+mod factors;
 #[path = "accounts/invites.rs"]
 mod invites;
 #[path = "accounts/logins.rs"]
@@ -54,7 +56,13 @@ fn email_of(number: u32) -> String {
 }
 
 async fn log_in(node: &Node, identifier: &str, password: &str) -> Result<LoggedIn, HostError> {
-    let given = Credentials { identifier, password, allow_takendown: false, address: "192.0.2.1" };
+    let given = Credentials {
+        identifier,
+        password,
+        auth_factor_token: None,
+        allow_takendown: false,
+        address: "192.0.2.1",
+    };
     node.host.log_in(given).await
 }
 

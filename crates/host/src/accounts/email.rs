@@ -1,9 +1,10 @@
 //! E-mail addresses: which are taken, confirming them, changing them; and passwords, which are set anew by mail.
 
-use p2pds_store::hosting::{AccountsUnit, HostingUnit};
+use p2pds_store::hosting::{AccountsUnit, FactorsUnit, HostingUnit};
 use p2pds_store::{LoginPatch, StoreError, Unit};
 use p2pds_syntax::Did;
 
+use super::factors;
 use super::mail::{Letter, Words};
 use super::tokens::TokenPurpose;
 use crate::error::{HostError, HostResult};
@@ -94,7 +95,8 @@ impl Host {
     }
 
     /// Changes the account's address. The old one hears of it, tokens that were sent to it are void, and all sessions
-    /// end but the one that asks.
+    /// end but the one that asks. With the address that it has, `factor` only says whether signing in asks for a code by
+    /// e-mail; a new address gets none before it is confirmed.
     ///
     /// # Errors
     /// `TokenRequired`, `InvalidToken`, `ExpiredToken`; not an address, or another account's; the store.
@@ -103,16 +105,31 @@ impl Host {
         did: &Did,
         email: &str,
         token: Option<&str>,
+        factor: Option<bool>,
         session: &str,
     ) -> HostResult<()> {
         let email = fit_email(email, &self.config().accounts.refused_email_domains)?;
         let login = self.own_login(did).await?;
         let token = token.map(str::trim).filter(|token| !token.is_empty());
+        match factor {
+            Some(true) if login.email == email => {
+                return self.switch_email_factor(&login, true, Vec::new()).await.map(|_| ());
+            }
+            Some(true) => {
+                return Err(HostError::invalid(
+                    "change the address and confirm it first: codes are only sent to an address that is known to be yours",
+                ));
+            }
+            _ => {}
+        }
         let take = match (login.email_confirmed_at.is_some(), token) {
             (true, None) => return Err(HostError::named("TokenRequired", "confirmation token required")),
             (true, Some(token)) => Some(self.check_email_token(did, TokenPurpose::UpdateEmail, token).await?),
             (false, _) => None,
         };
+        if factor == Some(false) && login.email == email {
+            return self.switch_email_factor(&login, false, take.into_iter().collect()).await.map(|_| ());
+        }
         let mut units: Vec<Unit> = take.into_iter().collect();
         units.extend(self.new_email(did, &email));
         units.push(self.end_sessions(did, Some(session)));
@@ -143,6 +160,8 @@ impl Host {
         vec![
             Unit::PatchLogin { did: did.clone(), patch: Box::new(patch) },
             Unit::Hosting(Box::new(HostingUnit::Accounts(tokens))),
+            // Codes to an address that is mistyped would lock its owner out.
+            factors::unit(FactorsUnit::SetEmail { did: did.clone(), on: false }),
         ]
     }
 
@@ -185,6 +204,8 @@ impl Host {
         let patch = LoginPatch { password: Some(kept), ..LoginPatch::default() };
         units.push(Unit::PatchLogin { did: did.clone(), patch: Box::new(patch) });
         units.push(self.end_sessions(did, None));
+        // Who tried codes with the password before has to begin anew.
+        units.push(factors::unit(FactorsUnit::ForgetTries { did: did.clone() }));
         let tokens = AccountsUnit::DropEmailTokens { did: did.clone() };
         units.push(Unit::Hosting(Box::new(HostingUnit::Accounts(tokens))));
         if !login.email.is_empty() {

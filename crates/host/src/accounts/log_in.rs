@@ -7,6 +7,7 @@ use p2pds_store::hosting::{AccountsUnit, HostingUnit};
 use p2pds_store::{Login, LoginPatch, Unit};
 use p2pds_syntax::{AtIdentifier, Did, DidMethod};
 
+use super::factors::{Factor, Proved, SignIn};
 use crate::access::Refresh;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
@@ -39,6 +40,8 @@ pub struct AccountView {
     pub active: bool,
     /// Why not.
     pub status: Option<&'static str>,
+    /// Whether a sign-in with its password asks for a code by e-mail.
+    pub email_auth_factor: bool,
     /// Its DID document, as JSON.
     pub document: Option<Arc<str>>,
 }
@@ -59,6 +62,8 @@ pub struct Credentials<'a> {
     pub identifier: &'a str,
     /// Password or app password.
     pub password: &'a str,
+    /// A code of an app, from a mail, or a backup code, where the account asks for one.
+    pub auth_factor_token: Option<&'a str>,
     /// Whether a session of an account that was taken down is wanted too.
     pub allow_takendown: bool,
     /// Where the request comes from.
@@ -86,8 +91,28 @@ impl Host {
     /// Begins a session.
     ///
     /// # Errors
-    /// `AuthenticationRequired` for whatever is wrong, always alike; `AccountTakedown`; too many guesses; the store.
+    /// `AuthenticationRequired` for whatever is wrong, always alike; `AuthFactorTokenRequired`, `InvalidToken`,
+    /// `ExpiredToken`; `AccountTakedown`; too many guesses; the store.
     pub async fn log_in(&self, given: Credentials<'_>) -> HostResult<LoggedIn> {
+        let factor = given.auth_factor_token.and_then(Factor::code);
+        let sign_in = SignIn {
+            identifier: given.identifier,
+            password: given.password,
+            factor: factor.as_ref(),
+            app_passwords: true,
+            address: given.address,
+        };
+        match self.prove(sign_in).await? {
+            Proved::Right(login, app_password) => {
+                self.begin_session(login, app_password, given.allow_takendown).await
+            }
+            Proved::FactorNeeded(needed) => Err(needed.error()),
+        }
+    }
+
+    /// Checks who signs in: name and password, then what is asked for beside them. What that is shows to nobody who has not
+    /// shown the password.
+    pub(crate) async fn prove(&self, given: SignIn<'_>) -> HostResult<Proved> {
         let began = Instant::now();
         let name = given.identifier.trim().to_lowercase();
         if given.password.encode_utf16().count() > LONGEST {
@@ -98,18 +123,42 @@ impl Host {
         }
         let guesses = &self.accounts().guesses;
         guesses.check(&name, given.address, self.now())?;
-        match self.check_credentials(&name, given.password).await? {
-            Some((login, app_password)) => {
-                guesses.right(&name, given.address, self.now());
-                self.begin_session(login, app_password, given.allow_takendown).await
-            }
-            None => {
-                guesses.wrong(&name, given.address, self.now());
-                metrics::counter!("p2pds_host_logins_total", "outcome" => "wrong").increment(1);
-                tokio::time::sleep(REFUSAL_TAKES.saturating_sub(began.elapsed())).await;
-                Err(wrong())
+        let found = self.check_credentials(&name, given.password).await?;
+        let Some((login, app_password)) = found.filter(|(_, app)| app.is_none() || given.app_passwords)
+        else {
+            guesses.wrong(&name, given.address, self.now());
+            metrics::counter!("p2pds_host_logins_total", "outcome" => "wrong").increment(1);
+            tokio::time::sleep(REFUSAL_TAKES.saturating_sub(began.elapsed())).await;
+            return Err(wrong());
+        };
+        // App passwords are for applications that know nothing of second steps.
+        if app_password.is_none() {
+            let stored = self.stored_factors(&login.did).await?;
+            match (self.factor_needed(&login, &stored).await?, given.factor) {
+                (None, _) => {}
+                (Some(needed), None) => {
+                    if needed.email {
+                        self.send_code(&login).await?;
+                    }
+                    metrics::counter!("p2pds_host_logins_total", "outcome" => "factor-needed").increment(1);
+                    return Ok(Proved::FactorNeeded(Box::new(needed)));
+                }
+                (Some(_), Some(factor)) => {
+                    self.prove_factor(&login, &stored, factor, &name, given.address).await?;
+                }
             }
         }
+        guesses.right(&name, given.address, self.now());
+        Ok(Proved::Right(login, app_password))
+    }
+
+    /// Whether a name and a password belong together: what a sign-in costs and what its time could tell, without its limits
+    /// and its patience. For measurements; nothing that strangers reach may call it.
+    ///
+    /// # Errors
+    /// Too many wait; the store.
+    pub async fn credentials_match(&self, name: &str, password: &str) -> HostResult<bool> {
+        Ok(self.check_credentials(name, password).await?.is_some())
     }
 
     async fn check_credentials(
@@ -165,11 +214,11 @@ impl Host {
     async fn match_password(&self, login: Option<&Login>, password: &str) -> HostResult<Matched> {
         let hashing = &self.accounts().passwords;
         let mut foreign = Vec::new();
-        if let Some(login) = login
-            && looks_like_app_password(password)
-        {
-            let rows = self.store().app_passwords(&login.did).await?;
-            let found = find_app_password(&login.did, rows.iter().map(|row| row.password.as_str()), password);
+        if looks_like_app_password(password) {
+            // Looked for under some name in any case, so that the time does not tell whether there is an account.
+            let did = login.map_or(self.config().service_did.clone(), |login| login.did.clone());
+            let rows = self.store().app_passwords(&did).await?;
+            let found = find_app_password(&did, rows.iter().map(|row| row.password.as_str()), password);
             if let Some(row) = found.and_then(|at| rows.get(at)) {
                 let app = AppPassword { name: row.name.clone(), privileged: row.privileged };
                 return Ok(Matched::App { app, keep_anew: false });
@@ -244,6 +293,8 @@ impl Host {
             handle: account.and_then(|a| a.handle).unwrap_or_else(|| INVALID_HANDLE.to_owned()),
             email: Some(login.email.clone()).filter(|email| !email.is_empty()),
             email_confirmed: login.email_confirmed_at.is_some(),
+            email_auth_factor: login.email_confirmed_at.is_some()
+                && self.store().factor(&login.did).await?.is_some_and(|factor| factor.email),
             active: status.is_none(),
             status,
             document: self.document_of(login).await,

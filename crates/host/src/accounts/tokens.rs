@@ -29,6 +29,8 @@ pub enum TokenPurpose {
     DeleteAccount,
     /// Signing a change of its identity.
     PlcOperation,
+    /// Signing in, beside the password.
+    SignIn,
 }
 
 impl TokenPurpose {
@@ -41,6 +43,7 @@ impl TokenPurpose {
             Self::ResetPassword => "reset-password",
             Self::DeleteAccount => "delete-account",
             Self::PlcOperation => "plc-operation",
+            Self::SignIn => "sign-in",
         }
     }
 

@@ -1,7 +1,8 @@
-//! Sealing one private key: XChaCha20-Poly1305, a random nonce of 24 bytes, and what the key is for as associated data,
-//! so that a row moved to another account opens nothing.
+//! Sealing: XChaCha20-Poly1305, a random nonce of 24 bytes, and what the secret is for as associated data, so that a row
+//! moved to another account opens nothing.
 //!
-//! `version (1) || curve (1) || nonce (24) || ciphertext (32) || tag (16)`
+//! A private key: `version (1) || curve (1) || nonce (24) || ciphertext (32) || tag (16)`. Any other secret: `version (1) ||
+//! nonce (24) || ciphertext || tag (16)`.
 
 use std::path::{Path, PathBuf};
 
@@ -56,18 +57,40 @@ impl WrapError {
 
 /// Seals a key for one purpose.
 pub(super) fn seal(with: &[u8; 32], key: &PrivateKey, purpose: &[u8]) -> Result<Vec<u8>, WrapError> {
+    close(with, &[VERSION, curve_code(key.curve())], key.to_secret_bytes().as_slice(), purpose)
+}
+
+/// Seals any other secret for one purpose.
+pub(super) fn seal_secret(with: &[u8; 32], secret: &[u8], purpose: &[u8]) -> Result<Vec<u8>, WrapError> {
+    close(with, &[VERSION], secret, purpose)
+}
+
+/// `head || nonce || ciphertext || tag`, all of it and the purpose under the tag.
+fn close(with: &[u8; 32], head: &[u8], secret: &[u8], purpose: &[u8]) -> Result<Vec<u8>, WrapError> {
     let mut nonce = [0_u8; NONCE];
     getrandom::fill(&mut nonce).map_err(|e| WrapError::Entropy(e.to_string()))?;
-    let head = [VERSION, curve_code(key.curve())];
-    let mut secret = key.to_secret_bytes();
+    let mut secret = Zeroizing::new(secret.to_vec());
     let tag = XChaCha20Poly1305::new(with.into())
-        .encrypt_inout_detached(
-            &XNonce::from(nonce),
-            &[&head, purpose].concat(),
+        .encrypt_inout_detached(&XNonce::from(nonce), &[head, purpose].concat(), secret.as_mut_slice().into())
+        .map_err(|_| WrapError::Entropy("the cipher refused a secret".to_owned()))?;
+    Ok([head, &nonce, secret.as_slice(), tag.as_slice()].concat())
+}
+
+/// Opens what [`seal_secret`] made for the same purpose.
+pub(super) fn open_secret(with: &[u8; 32], sealed: &[u8], purpose: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (head, rest) = sealed.split_first_chunk::<1>().filter(|(head, _)| head[0] == VERSION)?;
+    let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
+    let (secret, tag) = rest.split_last_chunk::<TAG>()?;
+    let mut secret = Zeroizing::new(secret.to_vec());
+    XChaCha20Poly1305::new(with.into())
+        .decrypt_inout_detached(
+            &XNonce::from(*nonce),
+            &[head.as_slice(), purpose].concat(),
             secret.as_mut_slice().into(),
+            &Tag::from(*tag),
         )
-        .map_err(|_| WrapError::Entropy("the cipher refused 32 bytes".to_owned()))?;
-    Ok([head.as_slice(), &nonce, secret.as_slice(), tag.as_slice()].concat())
+        .ok()?;
+    Some(secret)
 }
 
 /// Opens what [`seal`] made for the same purpose.

@@ -129,7 +129,9 @@ async fn a_confirmed_address_is_changed_with_a_token_only() {
     node.host.confirm_email(&did, "user1@mail.example", &confirm).await.unwrap();
     let update = |email: &'static str, token: Option<String>| {
         let (host, did) = (node.host.clone(), did.clone());
-        async move { host.update_email(&did, email, token.as_deref(), "none").await.map_err(|error| error.name) }
+        async move {
+            host.update_email(&did, email, token.as_deref(), None, "none").await.map_err(|error| error.name)
+        }
     };
     assert_eq!(update("new@mail.example", None).await, Err("TokenRequired"));
     assert!(node.host.request_email_update(&did).await.unwrap());

@@ -28,6 +28,7 @@ async fn guessing_ends_and_sessions_go_on() {
     let given = |address| Credentials {
         identifier: did.as_str(),
         password: PASSWORD,
+        auth_factor_token: None,
         allow_takendown: false,
         address,
     };
@@ -39,8 +40,13 @@ async fn guessing_ends_and_sessions_go_on() {
                 tokio::spawn(async move {
                     let address = format!("198.51.100.{n}");
                     let (identifier, password) = (did.as_str(), "guess");
-                    let given =
-                        Credentials { identifier, password, allow_takendown: false, address: &address };
+                    let given = Credentials {
+                        identifier,
+                        password,
+                        auth_factor_token: None,
+                        allow_takendown: false,
+                        address: &address,
+                    };
                     host.log_in(given).await.unwrap_err().name
                 })
             })

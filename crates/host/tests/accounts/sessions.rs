@@ -110,7 +110,7 @@ async fn a_new_password_ends_all_sessions_and_a_new_address_all_but_one() {
     let here = log_in(&node, did.as_str(), PASSWORD).await.unwrap().tokens;
     let there = log_in(&node, did.as_str(), PASSWORD).await.unwrap().tokens;
     let session = node.host.verify_access(&here.access).await.unwrap().session;
-    node.host.update_email(&did, "other@mail.example", None, &session).await.unwrap();
+    node.host.update_email(&did, "other@mail.example", None, None, &session).await.unwrap();
     assert_eq!(access(&node, &here).await, Ok(Scope::Full));
     assert_eq!(access(&node, &there).await, Err("ExpiredToken"));
     assert!(renew(&node, &there).await.is_err());
@@ -163,6 +163,7 @@ async fn a_takedown_ends_sessions_and_leaves_a_narrow_one_to_those_who_ask_for_i
     let asked = Credentials {
         identifier: did.as_str(),
         password: PASSWORD,
+        auth_factor_token: None,
         allow_takendown: true,
         address: "192.0.2.1",
     };

@@ -319,6 +319,7 @@ impl Drill<'_> {
         let given = Credentials {
             identifier: self.did.as_str(),
             password: &password,
+            auth_factor_token: None,
             allow_takendown: false,
             address: "drill",
         };

@@ -62,6 +62,11 @@ impl Words {
                 ),
                 "If you did not ask for this, give the code to NOBODY: whoever has it can take your account away. Change your password.",
             ),
+            TokenPurpose::SignIn => (
+                "Your sign-in code",
+                format!("To sign in as {name} on {host}, enter this code where you were asked for it:"),
+                "If you did not sign in just now, somebody has your password: change it, and give the code to nobody. Without it nobody gets in.",
+            ),
         };
         let text = format!(
             "{what}\n\n    {token}\n\nIt is good for 15 minutes, once.\n\n{else_}\n{}",
@@ -78,6 +83,16 @@ impl Words {
             signature(config)
         );
         Self { subject: "Your password was changed".to_owned(), text }
+    }
+
+    /// What is asked for beside the password was changed, or used up.
+    pub(crate) fn sign_in_changed(config: &HostConfig, name: &str, what: &str) -> Self {
+        let host = host_name(config);
+        let text = format!(
+            "{what}.\n\nThis concerns {name} on {host}, just now.\n\nIf that was not you, change your password at once, look through the ways to sign in that your account has, and write to the operator of {host} if you cannot get in any more.\n{}",
+            signature(config)
+        );
+        Self { subject: "How you sign in".to_owned(), text }
     }
 
     /// The address was changed; goes to the one before.

@@ -20,6 +20,7 @@ use crate::output::Output;
 pub struct Given {
     identifier: String,
     password: String,
+    auth_factor_token: Option<String>,
     #[serde(default)]
     allow_takendown: bool,
 }
@@ -30,7 +31,8 @@ impl std::fmt::Debug for Given {
     }
 }
 
-/// Answers it. `authFactorToken` is taken and not needed: no account here asks for a second factor.
+/// Answers it. Accounts that ask for more than the password say so with `AuthFactorTokenRequired`; the code of an app, one
+/// that was sent by e-mail, or a backup code is `authFactorToken` then.
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
     meter: Meter,
@@ -41,6 +43,7 @@ pub async fn handle(
     let credentials = Credentials {
         identifier: &given.identifier,
         password: &given.password,
+        auth_factor_token: given.auth_factor_token.as_deref(),
         allow_takendown: given.allow_takendown,
         address: &meter.address(),
     };

@@ -31,6 +31,9 @@ pub(crate) fn account(view: &AccountView) -> Map<String, Value> {
         out.insert("email".to_owned(), email.as_str().into());
     }
     out.insert("emailConfirmed".to_owned(), view.email_confirmed.into());
+    if view.email_auth_factor {
+        out.insert("emailAuthFactor".to_owned(), true.into());
+    }
     out.insert("active".to_owned(), view.active.into());
     if let Some(status) = view.status {
         out.insert("status".to_owned(), status.into());
