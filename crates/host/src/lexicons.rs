@@ -25,6 +25,7 @@ use crate::jobs::Job;
 use crate::{Host, HostResult};
 use cache::{Cache, Found};
 pub use fetch::proved;
+pub(crate) use fetch::published;
 
 /// The longest that a write waits for a schema that is not known yet.
 pub const PATIENCE: Duration = Duration::from_millis(250);

@@ -30,6 +30,7 @@ pub mod jobs;
 pub mod keys;
 pub mod lexicons;
 mod moving;
+pub mod oauth;
 pub mod passwords;
 mod plc;
 pub mod relay;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use p2pds_oauth::scope::PermissionSet;
 use p2pds_oauth::{
-    Account, AccountPort, AccountStatus, Factor, FactorAsked, LogIn, LoginRefused, OAuth, OAuthConfig, OAuthDeps,
-    Prove,
+    Account, AccountPort, AccountStatus, Factor, FactorAsked, LogIn, LoginRefused, OAuth, OAuthConfig,
+    OAuthDeps, Prove,
 };
 use p2pds_store::Login;
 use p2pds_syntax::{AtIdentifier, Did, ErrorKind, Nsid};
@@ -174,8 +174,16 @@ impl AccountPort for Accounts {
 
     async fn prove(&self, ask: Prove) -> Result<Account, LoginRefused> {
         let factor = factor(&ask.factor).ok_or(LoginRefused::FactorWrong)?;
-        let did =
-            self.host.sign_in_with_ticket(&ask.ticket, &factor, &ask.address).await.map_err(refused)?;
+        let did = self.host.sign_in_with_ticket(&ask.ticket, &factor, &ask.address).await.map_err(refused)?;
+        self.signed_in(&did).await
+    }
+
+    fn passkey_question(&self) -> Option<serde_json::Value> {
+        self.host.begin_passkey_sign_in().ok()
+    }
+
+    async fn passkey(&self, json: &str) -> Result<Account, LoginRefused> {
+        let did = self.host.sign_in_with_passkey(json).await.map_err(refused)?;
         self.signed_in(&did).await
     }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::browser::{DeviceId, SignedIn};
 use crate::client::Client;
 use crate::error::OAuthError;
-use crate::port::{Account, LogIn, LoginRefused};
+use crate::port::{Account, AccountStatus, LogIn, LoginRefused, Prove};
 use crate::request::{Mode, Parameters, Prompt, new_code, request_id};
 use crate::scope::{PermissionSet, Scopes};
 use crate::server::{CODE_LASTS, MICROS, OAuth, REQUEST_LASTS};
@@ -276,7 +276,50 @@ impl OAuth {
         remember: bool,
     ) -> Result<SignedIn, LoginRefused> {
         let account = self.0.accounts.log_in(ask).await?;
-        if account.status == crate::port::AccountStatus::Takendown {
+        self.proved(device, account, remember).await
+    }
+
+    /// The second step of that, when it asked for another factor.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn prove(
+        &self,
+        device: &DeviceId,
+        ask: Prove,
+        remember: bool,
+    ) -> Result<SignedIn, LoginRefused> {
+        let account = self.0.accounts.prove(ask).await?;
+        self.proved(device, account, remember).await
+    }
+
+    /// What a page gives the browser so that somebody signs in with a passkey alone.
+    #[must_use]
+    pub fn passkey_question(&self) -> Option<serde_json::Value> {
+        self.0.accounts.passkey_question()
+    }
+
+    /// Somebody signs in with a passkey alone, without a name or a password.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn sign_in_with_passkey(
+        &self,
+        device: &DeviceId,
+        json: &str,
+        remember: bool,
+    ) -> Result<SignedIn, LoginRefused> {
+        let account = self.0.accounts.passkey(json).await?;
+        self.proved(device, account, remember).await
+    }
+
+    async fn proved(
+        &self,
+        device: &DeviceId,
+        account: Account,
+        remember: bool,
+    ) -> Result<SignedIn, LoginRefused> {
+        if account.status == AccountStatus::Takendown {
             return Err(LoginRefused::Takendown);
         }
         self.signed_in(device, account, remember)

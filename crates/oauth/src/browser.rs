@@ -235,7 +235,7 @@ impl OAuth {
     /// The store.
     pub async fn revoke_grant(&self, did: &Did, session: &str) -> Result<bool, OAuthError> {
         let row = self.0.store.oauth_session(session).await?;
-        if !row.is_some_and(|row| row.did == *did) {
+        if row.is_none_or(|row| row.did != *did) {
             return Ok(false);
         }
         let ended = self.apply(OAuthUnit::DropOAuthSession { id: session.to_owned() }).await?;

@@ -36,7 +36,7 @@ pub use client::Client;
 pub use error::OAuthError;
 pub use form::Form;
 pub use nonce::MOST_REMEMBERED;
-pub use port::{Account, AccountPort, AccountStatus, LogIn, LoginRefused};
+pub use port::{Account, AccountPort, AccountStatus, Factor, FactorAsked, LogIn, LoginRefused, Prove};
 pub use request::{Mode, Parameters, Prompt, Pushed};
 pub use server::{
     ACCESS_SECONDS, CHALLENGE_LASTS, CODE_LASTS, CONFIDENTIAL_LASTS, CONFIDENTIAL_REFRESH, Clock,

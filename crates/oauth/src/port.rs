@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use p2pds_syntax::{Did, Nsid};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::scope::PermissionSet;
@@ -12,6 +13,20 @@ pub trait AccountPort: Send + Sync + 'static {
     /// Checks who somebody says that he is. Guesses are limited and unknown names take as long as wrong passwords; app
     /// passwords open nothing here.
     async fn log_in(&self, ask: LogIn) -> Result<Account, LoginRefused>;
+
+    /// The second step of a sign-in whose first one asked for more.
+    async fn prove(&self, ask: Prove) -> Result<Account, LoginRefused>;
+
+    /// What the browser is given to sign in with a passkey alone (options of `navigator.credentials.get`); nothing where
+    /// there are no passkeys.
+    fn passkey_question(&self) -> Option<Value> {
+        None
+    }
+
+    /// Checks who signs in with a passkey alone, as the browser told of it. It has to know its owner.
+    async fn passkey(&self, _json: &str) -> Result<Account, LoginRefused> {
+        Err(LoginRefused::FactorWrong)
+    }
 
     /// An account; `None` when it is not hosted here.
     ///
@@ -39,8 +54,8 @@ pub struct LogIn {
     pub identifier: String,
     /// Password.
     pub password: Zeroizing<String>,
-    /// A second factor: a code, or a backup code.
-    pub factor: Option<Zeroizing<String>>,
+    /// A second factor.
+    pub factor: Option<Factor>,
     /// Where the request comes from.
     pub address: String,
 }
@@ -48,6 +63,55 @@ pub struct LogIn {
 impl std::fmt::Debug for LogIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LogIn")
+    }
+}
+
+/// What is shown beside the password.
+#[derive(Clone)]
+pub enum Factor {
+    /// A code: of an app, from a mail, or a backup code.
+    Code(Zeroizing<String>),
+    /// A passkey, as the browser told of it.
+    Passkey(String),
+}
+
+/// Somebody who goes on signing in.
+#[derive(Clone)]
+pub struct Prove {
+    /// What [`FactorAsked`] brought.
+    pub ticket: Zeroizing<String>,
+    /// The second factor.
+    pub factor: Factor,
+    /// Where the request comes from.
+    pub address: String,
+}
+
+impl std::fmt::Debug for Prove {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prove")
+    }
+}
+
+/// What is asked for after a password that was right.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FactorAsked {
+    /// The account.
+    pub did: Did,
+    /// Says that the password was right, for five minutes; the page hands it back with the answer.
+    pub ticket: Zeroizing<String>,
+    /// A code of an app is good.
+    pub app: bool,
+    /// A code by e-mail is good; it was sent.
+    pub email: bool,
+    /// A backup code is good.
+    pub backup_code: bool,
+    /// A passkey is good: the options of `navigator.credentials.get`.
+    pub passkey: Option<Value>,
+}
+
+impl std::fmt::Debug for FactorAsked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FactorAsked").field("did", &self.did).finish_non_exhaustive()
     }
 }
 
@@ -59,7 +123,7 @@ pub enum LoginRefused {
     Wrong,
     /// The password is right, and this account asks for a second factor.
     #[error("a second factor is needed")]
-    FactorNeeded,
+    FactorNeeded(Box<FactorAsked>),
     /// The second factor is not right.
     #[error("the second factor is not right")]
     FactorWrong,

@@ -59,6 +59,11 @@ async fn parts(host: &Host, catalog: &mut Catalog) {
 
 /// One schema.
 async fn document(host: &Host, nsid: &Nsid) -> Result<Document, String> {
+    published(host, nsid).await.map(|(document, _)| document)
+}
+
+/// One schema, and the document in which it is published.
+pub(crate) async fn published(host: &Host, nsid: &Nsid) -> Result<(Document, serde_json::Value), String> {
     let did = authority(host, nsid).await?;
     let identity = host
         .directory()
@@ -81,12 +86,12 @@ async fn document(host: &Host, nsid: &Nsid) -> Result<Document, String> {
     };
     let car = car.map_err(|error| format!("{pds} does not give it: {error}"))?;
     let key = identity.signing_key.ok_or_else(|| format!("{did} has no signing key"))?;
-    match proved(&did, nsid, &key, &car) {
+    match proved_json(&did, nsid, &key, &car) {
         // The key may have changed since it was looked up.
         Err(why) if why.starts_with(SIGNATURE) => {
             let fresh = host.directory().refresh(&did).await.ok().and_then(|identity| identity.signing_key);
             match fresh.filter(|fresh| *fresh != key) {
-                Some(fresh) => proved(&did, nsid, &fresh, &car),
+                Some(fresh) => proved_json(&did, nsid, &fresh, &car),
                 None => Err(why),
             }
         }
@@ -118,6 +123,16 @@ const SIGNATURE: &str = "the signature";
 /// # Errors
 /// What is wrong with it.
 pub fn proved(did: &Did, nsid: &Nsid, key: &p2pds_crypto::PublicKey, car: &[u8]) -> Result<Document, String> {
+    proved_json(did, nsid, key, car).map(|(document, _)| document)
+}
+
+/// The same with the document as it was published.
+fn proved_json(
+    did: &Did,
+    nsid: &Nsid,
+    key: &p2pds_crypto::PublicKey,
+    car: &[u8],
+) -> Result<(Document, serde_json::Value), String> {
     let broken = |error: &dyn std::fmt::Display| format!("the proof is broken: {error}");
     let limits = CarLimits::DEFAULT.with_total(u64::try_from(car.len()).unwrap_or(u64::MAX));
     let reader = SliceReader::new(car, limits).map_err(|e| broken(&e))?;
@@ -143,6 +158,11 @@ pub fn proved(did: &Did, nsid: &Nsid, key: &p2pds_crypto::PublicKey, car: &[u8])
     let cid = found.ok_or("its account has no such schema")?;
     let record = blocks.find(&cid).ok_or_else(|| broken(&"the record is not in it"))?;
     let record = decode(record, &Limits::RECORD).map_err(|e| broken(&e))?;
-    let document = Document::parse(to_json(&record).to_string().as_bytes()).map_err(|e| e.to_string())?;
-    if document.id() == nsid { Ok(document) } else { Err(format!("it is the schema of {}", document.id())) }
+    let json = to_json(&record);
+    let document = Document::parse(json.to_string().as_bytes()).map_err(|e| e.to_string())?;
+    if document.id() == nsid {
+        Ok((document, json))
+    } else {
+        Err(format!("it is the schema of {}", document.id()))
+    }
 }

@@ -78,7 +78,8 @@ impl Clients {
         let mut client = read.client;
         if let Some(uri) = read.jwks_uri {
             // Over http only where documents are: on this machine, while hosts are developed.
-            if !uri.starts_with("https://") && !(self.dev_mode && url.scheme() == "http") {
+            let on_this_machine = self.dev_mode && url.scheme() == "http";
+            if !on_this_machine && !uri.starts_with("https://") {
                 return Err(OAuthError::ClientKeys("jwks_uri must begin with https://"));
             }
             client.keys = keys::read(&self.document(&uri).await?)?;
