@@ -63,7 +63,12 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         "p2pds_alerts_total",
         &["sink", "outcome"],
-        "Alerts and recoveries told, by way (`log`, `webhook`) and outcome (`ok`, `failed`).",
+        "Alerts and recoveries told, by way (`log`, `webhook`, `mail`) and outcome (`ok`, `failed`).",
+    ),
+    counter(
+        "p2pds_heartbeats_total",
+        &["outcome"],
+        "Heartbeats sent to the monitor (`alerts.heartbeat_url`), by outcome (`ok`, `failed`).",
     ),
     gauge(
         "p2pds_faults",
@@ -242,7 +247,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("p2pds_blob_upload_bytes_total", &[], "Bytes of blobs that hosted accounts uploaded."),
     counter("p2pds_blob_uploads_total", &[], "Blobs that hosted accounts uploaded."),
     // Owners of hosted accounts.
-    counter("p2pds_host_logins_total", &["outcome"], "Logins to hosted accounts: `right`, `wrong`."),
+    counter("p2pds_host_logins_total", &["outcome"], "Logins to hosted accounts: `right`, `wrong`; `factor-needed` and `wrong-factor` after a password that was right; `passkey` without one."),
     counter(
         "p2pds_host_logins_turned_away_total",
         &[],
@@ -258,6 +263,12 @@ pub const CATALOGUE: &[Metric] = &[
         &[],
         "Sessions ended because a refresh token was shown that had been used up long before.",
     ),
+    // Applications that sign in.
+    counter("p2pds_oauth_grants_total", &[], "Requests of applications that somebody granted."),
+    counter("p2pds_oauth_refusals_total", &["error"], "Requests of applications that were refused, by OAuth's name for why."),
+    counter("p2pds_oauth_replays_total", &["what"], "Codes and refresh tokens that were shown after their use: `code`, `refresh`. Their sessions were ended."),
+    counter("p2pds_oauth_requests_total", &[], "Requests that applications pushed."),
+    counter("p2pds_oauth_sessions_total", &[], "Sessions of applications that began."),
     // The public door.
     histogram("p2pds_http_request_seconds", &["route"], "Time until the head of the answer, by route."),
     counter(
