@@ -87,6 +87,10 @@ rules! {
     WRITES = "writes", 5_000 in HOUR, Handler;
     /// The same in a day.
     WRITES_DAY = "writes-day", 35_000 in DAY, Handler;
+    /// Requests of applications that are to be granted.
+    OAUTH_PUSH = "oauth-push", 500 in MINUTES_5, Address;
+    /// Tokens of applications.
+    OAUTH_TOKEN = "oauth-token", 1_500 in MINUTES_5, Address;
     /// Keys made for accounts that are to come.
     RESERVED_KEY = "reserved-key", 30 in HOUR, Address;
 }

@@ -36,7 +36,8 @@ pub(super) fn limit(oauth: &OAuth, error: &XrpcError) -> Response {
         StatusCode::TOO_MANY_REQUESTS => "temporarily_unavailable",
         _ => "invalid_request",
     };
-    let mut response = fresh(oauth, error.status, json!({ "error": name, "error_description": error.message }));
+    let mut response =
+        fresh(oauth, error.status, json!({ "error": name, "error_description": error.message }));
     if let Some(seconds) = error.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -41,7 +41,7 @@ impl Posted {
     }
 }
 
-async fn posted(door: &Xrpc, rule: &'static Rule, request: Request) -> Result<Posted, Stopped> {
+async fn posted(door: &Arc<Xrpc>, rule: &'static Rule, request: Request) -> Result<Posted, Stopped> {
     let (parts, body) = request.into_parts();
     let caller = Caller::of(door, parts.extensions.get::<PeerAddress>(), &parts.headers);
     let meter = Meter::new(door, caller.counted, door.is_free(&caller, &parts.headers));
@@ -74,7 +74,9 @@ fn kind(headers: &HeaderMap) -> Result<Read, OAuthError> {
     match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "application/x-www-form-urlencoded" => Ok(Form::urlencoded),
         "application/json" => Ok(Form::json),
-        _ => Err(OAuthError::Body("its media type is neither application/x-www-form-urlencoded nor application/json")),
+        _ => Err(OAuthError::Body(
+            "its media type is neither application/x-www-form-urlencoded nor application/json",
+        )),
     }
 }
 
