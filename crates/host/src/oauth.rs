@@ -29,6 +29,10 @@ const SET_FRESH: i64 = 24 * 3_600 * 1_000_000;
 const SET_USABLE: i64 = 90 * SET_FRESH;
 /// Most permission sets that are remembered.
 const MOST_SETS: usize = 500;
+/// The longest that one may take to be had.
+const SET_PATIENCE: Duration = Duration::from_secs(10);
+/// One that was not found is not asked for again for this long, microseconds.
+const SET_ABSENT: i64 = 60 * 1_000_000;
 /// How often the server tidies up.
 const TIDY_EVERY: Duration = Duration::from_secs(300);
 
@@ -46,7 +50,11 @@ impl Host {
         let deps = OAuthDeps {
             store: self.store_handle(),
             net: self.net().clone(),
-            accounts: Arc::new(Accounts { host: self.clone(), sets: Mutex::default() }),
+            accounts: Arc::new(Accounts {
+                host: self.clone(),
+                sets: Mutex::default(),
+                absent: Mutex::default(),
+            }),
             clock: Arc::new(move || clock.now()),
             token_key: Zeroizing::new(self.keys().jwt().to_vec()),
             nonce_secret,
@@ -84,6 +92,8 @@ struct Accounts {
     host: Host,
     /// Permission sets with the time at which they were had.
     sets: Mutex<HashMap<Nsid, (PermissionSet, i64)>>,
+    /// Those that were not found, and when.
+    absent: Mutex<HashMap<Nsid, i64>>,
 }
 
 fn unavailable(error: &HostError) -> String {
@@ -135,6 +145,20 @@ impl Accounts {
 
     fn remembered(&self, nsid: &Nsid) -> Option<(PermissionSet, i64)> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner).get(nsid).cloned()
+    }
+
+    /// Whether it was asked for a moment ago and not found.
+    fn is_absent(&self, nsid: &Nsid, now: i64) -> bool {
+        let absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        absent.get(nsid).is_some_and(|at| now.saturating_sub(*at) < SET_ABSENT)
+    }
+
+    fn note_absent(&self, nsid: &Nsid, now: i64) {
+        let mut absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        if absent.len() >= MOST_SETS {
+            absent.clear();
+        }
+        absent.insert(nsid.clone(), now);
     }
 
     fn remember(&self, nsid: &Nsid, set: &PermissionSet, now: i64) {
@@ -214,7 +238,12 @@ impl AccountPort for Accounts {
         {
             return Ok(set.clone());
         }
-        let found = crate::lexicons::published(&self.host, nsid).await;
+        if self.is_absent(nsid, now) {
+            let usable = known.filter(|(_, at)| now.saturating_sub(*at) < SET_USABLE);
+            return usable.map(|(set, _)| set).ok_or_else(|| "it was not found a moment ago".to_owned());
+        }
+        let found = tokio::time::timeout(SET_PATIENCE, crate::lexicons::published(&self.host, nsid)).await;
+        let found = found.unwrap_or_else(|_| Err("it took too long".to_owned()));
         let found = found.and_then(|(_, json)| {
             PermissionSet::from_json(&json).ok_or_else(|| "it is no permission set".to_owned())
         });
@@ -223,8 +252,10 @@ impl AccountPort for Accounts {
                 self.remember(nsid, &set, now);
                 Ok(set)
             }
-            (Err(_), Some((set, at))) if now.saturating_sub(at) < SET_USABLE => Ok(set),
-            (Err(why), _) => Err(why),
+            (Err(why), known) => {
+                self.note_absent(nsid, now);
+                known.filter(|(_, at)| now.saturating_sub(*at) < SET_USABLE).map(|(set, _)| set).ok_or(why)
+            }
         }
     }
 }

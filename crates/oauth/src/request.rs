@@ -100,11 +100,12 @@ impl OAuth {
     pub async fn par(&self, form: &Form, proofs: &[&str]) -> Result<Pushed, OAuthError> {
         let id = form.need("client_id")?;
         let client = self.client(id).await?;
-        let proven = client.authenticate(form, &self.statement_check())?;
+        // The proof first: clients try again with the same assertion when its nonce is missing or old.
         let proof = match proofs {
             [] => None,
             _ => Some(self.proof(proofs, "POST", "/oauth/par")?),
         };
+        let proven = client.authenticate(form, &self.statement_check())?;
         if proof.as_ref().is_some_and(|proof| proof.jkt == proven.key) {
             return Err(OAuthError::DpopClientKey);
         }
