@@ -38,7 +38,7 @@ impl Recovery {
         let dir = archive.drill_dir(did);
         let scratch = dir.join("scratch");
         remove_all(&scratch).await?;
-        let options = ExportOptions { readable: false };
+        let options = ExportOptions { readable: false, html: false };
         let head = archive.store().live_repo(did).await?.and_then(|repo| repo.head);
         let exported = self.export_held(did, &scratch.join("export"), options, &progress).await;
         let mut steps = Vec::new();

@@ -1,11 +1,12 @@
 //! Writing an account out: a folder that restores elsewhere, the same bytes on every run.
 //!
-//! Order: repo, blobs, identity, readable records, text, manifest, hashes. The folder stands at its place only when all of
+//! Order: repo, blobs, identity, readable records, text, pages if wanted, manifest, hashes. The folder stands at its place only when all of
 //! it is on the disk. What is damaged in the archive never goes out as if it were good: it is left out, and said.
 
 mod blobs;
 mod records;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +25,7 @@ use crate::manifest::{
     FORMAT, MANIFEST, Manifest, ManifestBlob, ManifestCollection, ManifestFile, ManifestHead, MissingBlob,
     Readable, SUMS,
 };
+use crate::offline::Beside;
 use crate::report::ExportReport;
 use crate::restore_text::{RestoreFacts, restore_text};
 
@@ -39,11 +41,14 @@ pub(crate) const TYPES: &str = "blobs.tsv";
 pub struct ExportOptions {
     /// Write each record as a JSON file too. They are for reading; restoring does not need them.
     pub readable: bool,
+    /// Write pages that a browser opens from disk, with the records as JSON beside them whatever `readable` says. Blobs
+    /// have endings then, and those that no current record names are left out.
+    pub html: bool,
 }
 
 impl Default for ExportOptions {
     fn default() -> Self {
-        Self { readable: true }
+        Self { readable: true, html: false }
     }
 }
 
@@ -55,27 +60,32 @@ pub(crate) struct Exported {
 }
 
 /// One export under way.
-struct Export<'a> {
-    archive: &'a Archive,
-    door: Reading,
-    account: Account,
-    repo: Repo,
-    head: Head,
-    folder: Folder,
-    progress: Progress,
-    sums: Vec<u8>,
+pub(crate) struct Export<'a> {
+    pub(crate) archive: &'a Archive,
+    pub(crate) door: Reading,
+    pub(crate) account: Account,
+    pub(crate) repo: Repo,
+    pub(crate) head: Head,
+    pub(crate) folder: Folder,
+    pub(crate) progress: Progress,
+    pub(crate) sums: Vec<u8>,
     files: Vec<ManifestFile>,
+    /// Directory of each collection in `records/`.
+    pub(crate) record_dirs: HashMap<String, String>,
+    options: ExportOptions,
     damaged: Vec<String>,
     notes: Vec<String>,
 }
 
 /// The blobs of an export.
 #[derive(Default)]
-struct BlobLists {
-    held: Vec<ManifestBlob>,
-    missing: Vec<MissingBlob>,
-    bytes: u64,
+pub(crate) struct BlobLists {
+    pub(crate) held: Vec<ManifestBlob>,
+    pub(crate) missing: Vec<MissingBlob>,
+    pub(crate) bytes: u64,
     reused: u64,
+    /// Held, and left out because no current record names them.
+    unnamed: u64,
 }
 
 impl Recovery {
@@ -145,10 +155,12 @@ impl Recovery {
             progress: progress.about(did),
             sums: Vec::new(),
             files: Vec::new(),
+            record_dirs: HashMap::new(),
+            options,
             damaged: Vec::new(),
             notes: Vec::new(),
         };
-        let mut exported = export.run(options).await?;
+        let mut exported = export.run().await?;
         exported.report.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(exported)
     }
@@ -169,13 +181,14 @@ impl Recovery {
 }
 
 impl Export<'_> {
-    async fn run(mut self, options: ExportOptions) -> RecoveryResult<Exported> {
+    async fn run(mut self) -> RecoveryResult<Exported> {
+        let options = self.options;
         let left_out = self.write_repo().await?;
         let car_bytes = self.files.first().map_or(0, |file| file.size);
         let blobs = self.write_blobs().await?;
         let log = self.write_identity().await?;
         let mut missing_records = left_out;
-        let readable = match options.readable {
+        let readable = match options.readable || options.html {
             true => Some(self.write_records(&mut missing_records).await?),
             false => {
                 self.lost_records(&mut missing_records).await?;
@@ -187,8 +200,14 @@ impl Export<'_> {
         let did = self.account.did.clone();
         let facts = self.facts(&blobs, log.as_ref());
         self.write_small(TYPES, types_table(&blobs.held).as_bytes()).await?;
-        self.write_small(TEXT, restore_text(&facts).as_bytes()).await?;
-        let manifest = self.manifest(&blobs, missing_records, readable).await?;
+        let text = restore_text(&facts);
+        self.write_small(TEXT, text.as_bytes()).await?;
+        let beside = Beside { blobs: &blobs, missing_records: missing_records.len() as u64, text: &text };
+        let pages = match options.html {
+            true => Some(self.write_pages(&beside).await?),
+            false => None,
+        };
+        let manifest = self.manifest(&blobs, missing_records, (readable, pages)).await?;
         let mut bytes =
             serde_json::to_vec_pretty(&manifest).map_err(|e| RecoveryError::Bug(e.to_string()))?;
         bytes.push(b'\n');
@@ -217,6 +236,7 @@ impl Export<'_> {
             blob_bytes: blobs.bytes,
             missing_blobs: blobs.missing.len() as u64,
             reused_blobs: blobs.reused,
+            pages: options.html,
             manifest_sha256: written.hex(),
             notes: self.notes,
             took_ms: 0,
@@ -318,7 +338,7 @@ impl Export<'_> {
         &self,
         blobs: &BlobLists,
         missing_records: Vec<String>,
-        readable: Option<Readable>,
+        (readable, pages): (Option<Readable>, Option<Readable>),
     ) -> RecoveryResult<Manifest> {
         let collections = self.archive.store().collections(self.repo.id).await?;
         let mut files = self.files.clone();
@@ -350,6 +370,7 @@ impl Export<'_> {
             missing_blobs: blobs.missing.clone(),
             missing_records,
             readable,
+            pages,
         })
     }
 
@@ -374,7 +395,7 @@ impl Export<'_> {
 }
 
 /// A line as `sha256sum -c` reads it.
-fn sum_line(path: &str, sha256: &[u8; 32]) -> String {
+pub(crate) fn sum_line(path: &str, sha256: &[u8; 32]) -> String {
     format!("{}  {path}\n", data_encoding::HEXLOWER.encode(sha256))
 }
 
@@ -411,9 +432,12 @@ fn room_needed(account: &Account, options: ExportOptions) -> (u64, u64) {
     /// What the smallest file takes on most disks.
     const SMALLEST: u64 = 4_096;
     let repo = account.car_bytes.max(account.record_bytes);
-    let readable =
-        if options.readable { account.records.saturating_mul(SMALLEST).max(account.record_bytes) } else { 0 };
-    (repo.saturating_add(readable), account.blob_bytes)
+    let files = account.records.saturating_mul(SMALLEST).max(account.record_bytes);
+    let readable = if options.readable || options.html { files } else { 0 };
+    // Measured on posts and likes: a page takes about 600 bytes for each record, the index of the search 150.
+    let pages =
+        if options.html { account.records.saturating_mul(1_000).max(account.record_bytes) } else { 0 };
+    (repo.saturating_add(readable).saturating_add(pages), account.blob_bytes)
 }
 
 /// Refuses when an export does not fit. `need` is for the repo and what is written anew, and for the blobs, which an

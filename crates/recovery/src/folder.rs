@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{RecoveryError, RecoveryResult};
 use crate::manifest::{MANIFEST, Manifest};
+use crate::offline::{INDEX, PAGES};
 
 /// Says whose export is being made in a folder.
 const MARK: &str = ".p2pds-export";
@@ -65,7 +66,10 @@ impl Folder {
         let mark = part.join(MARK);
         fs::write(&mark, did.as_str()).map_err(RecoveryError::io("write", &mark))?;
         // Files whose content is not named by their hash are written anew.
-        remove_dir(&part.join("records"))?;
+        for made_anew in ["records", PAGES] {
+            remove_dir(&part.join(made_anew))?;
+        }
+        remove_file(&part.join(INDEX))?;
         Ok(Self { target, part, earlier })
     }
 
@@ -162,6 +166,15 @@ fn sync_dir(dir: &Path) -> RecoveryResult<()> {
             Ok(())
         }
         Err(error) => Err(RecoveryError::io("sync", dir)(error)),
+    }
+}
+
+/// Removes a file; that it is not there is fine.
+pub(crate) fn remove_file(path: &Path) -> RecoveryResult<()> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(RecoveryError::io("remove", path)(error)),
     }
 }
 

@@ -25,6 +25,7 @@ mod export;
 mod folder;
 mod manifest;
 mod names;
+mod offline;
 mod pds;
 mod promote;
 mod report;

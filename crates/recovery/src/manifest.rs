@@ -44,6 +44,9 @@ pub struct Manifest {
     pub missing_records: Vec<String>,
     /// The readable copies in `records/`; `None` when they were left out.
     pub readable: Option<Readable>,
+    /// The pages for a browser, `index.html` and those in `pages/`, when they were wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Readable>,
 }
 
 /// The signed head of the repo.
@@ -90,6 +93,9 @@ pub struct ManifestBlob {
     pub size: u64,
     /// MIME type by the record that names it: uploading needs it.
     pub mime_type: String,
+    /// The file's name when it is not the CID alone: it has an ending where a browser is to open it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// A blob that is not in the archive.
@@ -104,10 +110,10 @@ pub struct MissingBlob {
     pub reason: String,
 }
 
-/// The readable copies of the records.
+/// Files that are made for reading: copies of the records, or pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readable {
-    /// Files in `records/`.
+    /// How many there are.
     pub files: u64,
     /// SHA-256 over their lines in `SHA256SUMS`.
     pub sha256: String,
@@ -136,6 +142,7 @@ pub(crate) mod tests {
             missing_blobs: Vec::new(),
             missing_records: Vec::new(),
             readable: None,
+            pages: None,
         }
     }
 

@@ -31,6 +31,9 @@ pub struct ExportReport {
     pub missing_blobs: u64,
     /// Blobs that an earlier, interrupted or older export had already brought.
     pub reused_blobs: u64,
+    /// Pages for a browser are there too.
+    #[serde(default)]
+    pub pages: bool,
     /// SHA-256 of `manifest.json` in hex.
     pub manifest_sha256: String,
     /// What should be known, one line each.
@@ -54,6 +57,9 @@ impl fmt::Display for ExportReport {
         )?;
         if self.missing_blobs > 0 {
             write!(f, "; {} missing, see manifest.json", plural(self.missing_blobs, "blob is", "blobs are"))?;
+        }
+        if self.pages {
+            write!(f, "\nOpen in a browser: {}/index.html", self.dir)?;
         }
         write!(f, "\nHow to restore: {}/RESTORE.txt", self.dir)?;
         for note in &self.notes {

@@ -221,7 +221,7 @@ fn middle(out: &mut String, facts: &RestoreFacts) {
     line!(out);
     line!(
         out,
-        "4. BRING IN PICTURES AND VIDEOS. Each answer names a \"$link\", which must be the file's name. Afterwards the second"
+        "4. BRING IN PICTURES AND VIDEOS. Each answer names a \"$link\", which must be the file's name up to a dot. Then the second"
     );
     line!(
         out,
@@ -239,7 +239,7 @@ fn middle(out: &mut String, facts: &RestoreFacts) {
     );
     line!(
         out,
-        "    -H \"Authorization: Bearer $JWT\" -H \"Content-Type: $mime\" --data-binary \"@blobs/$cid\"; echo; done < blobs.tsv"
+        "    -H \"Authorization: Bearer $JWT\" -H \"Content-Type: $mime\" --data-binary \"@$(echo blobs/$cid*)\"; echo; done < blobs.tsv"
     );
     line!(
         out,

@@ -296,7 +296,9 @@ fn check_blobs(
             continue;
         };
         known.insert(cid, ());
-        let fits = hash_file(&dir.join("blobs").join(cid.to_string()))?
+        let name = cid.to_string();
+        let file = blob.file.as_deref().filter(|file| is_inside(file) && file.starts_with(&name));
+        let fits = hash_file(&dir.join("blobs").join(file.unwrap_or(&name)))?
             .filter(|written| written.sha256 == *cid.digest() && written.size == blob.size);
         match fits {
             Some(written) => {

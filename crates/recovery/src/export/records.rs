@@ -1,6 +1,6 @@
 //! `records/`: every record as a JSON file, for people and for programs that know nothing of CAR.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use p2pds_archive::{Phase, Unit};
@@ -26,6 +26,8 @@ const PAGE: usize = 500;
 struct Dirs {
     taken: HashSet<String>,
     current: Option<(String, String)>,
+    /// All of them, by collection.
+    by_collection: HashMap<String, String>,
 }
 
 impl Dirs {
@@ -38,6 +40,7 @@ impl Dirs {
         }
         let dir = collection_dir(collection, |name| self.taken.contains(name));
         self.taken.insert(dir.to_ascii_lowercase());
+        self.by_collection.insert(collection.to_owned(), dir.clone());
         self.current = Some((collection.to_owned(), dir.clone()));
         dir
     }
@@ -76,6 +79,7 @@ impl Export<'_> {
             self.sums.extend_from_slice(&sums);
             counter.add(count);
         }
+        self.record_dirs = dirs.by_collection;
         readable.sha256 = data_encoding::HEXLOWER.encode(&lines.finalize());
         counter.finish(format!("{} records as JSON", readable.files));
         Ok(readable)

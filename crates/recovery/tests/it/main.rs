@@ -13,6 +13,7 @@ mod drill;
 mod export;
 #[path = "../../../archive/tests/it/fake/mod.rs"]
 mod fake;
+mod offline;
 mod real;
 
 use fake::{Fake, Node, Person};
