@@ -238,6 +238,12 @@ impl BlobUpload {
         self.upload.write(bytes).await.map_err(|error| refused(error, most))
     }
 
+    /// What it is: as its first bytes say, so far as they have come, or else as its sender says.
+    #[must_use]
+    pub fn mime(&self) -> &str {
+        sniff::sniffed(&self.first).unwrap_or(&self.mime)
+    }
+
     /// Ends it: the blob is durable, and known as waiting for the record that names it, when this answers.
     ///
     /// # Errors

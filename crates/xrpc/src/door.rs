@@ -10,8 +10,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use p2pds_host::Host;
+use p2pds_oauth::OAuth;
 use p2pds_reading::Reading;
 
 use crate::asked::{Caller, PeerAddress};
@@ -23,6 +24,7 @@ use crate::firehose::Seats;
 use crate::guard::{guard, nsid_of};
 use crate::limits::{Left, Limits};
 use crate::meter::Meters;
+use crate::oauth;
 use crate::reply;
 use crate::table::{self, BY_CID, BY_NAME, UNLISTED, methods};
 use crate::well_known;
@@ -33,6 +35,8 @@ pub struct Xrpc {
     pub reading: Reading,
     /// The hosted accounts; `None` on an archive node.
     pub host: Option<Host>,
+    /// The sessions of applications; `None` where there are none.
+    pub oauth: Option<OAuth>,
     /// Settings.
     pub config: XrpcConfig,
     /// Sums of the index of lexicons.
@@ -62,6 +66,7 @@ impl Xrpc {
         Self {
             reading,
             host: None,
+            oauth: None,
             config,
             lexicons: Default::default(),
             limits,
@@ -80,6 +85,13 @@ impl Xrpc {
     #[must_use]
     pub fn with_host(mut self, host: Option<Host>) -> Self {
         self.host = host;
+        self
+    }
+
+    /// The same with the authorization server of those accounts.
+    #[must_use]
+    pub fn with_oauth(mut self, oauth: Option<OAuth>) -> Self {
+        self.oauth = oauth;
         self
     }
 }
@@ -141,6 +153,12 @@ pub fn router(door: Arc<Xrpc>) -> Router {
         .route("/.well-known/atproto-did", guarded(get(well_known::atproto_did), &BY_NAME))
         .route("/.well-known/did.json", guarded(get(well_known::did_json), &BY_NAME))
         .route("/tls-check", guarded(get(well_known::tls_check), &BY_NAME))
+        .route("/.well-known/oauth-authorization-server", get(oauth::authorization_server))
+        .route("/.well-known/oauth-protected-resource", get(oauth::protected_resource))
+        .route("/oauth/jwks", get(oauth::jwks))
+        .route("/oauth/par", post(oauth::par))
+        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/revoke", post(oauth::revoke))
         .layer(middleware::from_fn_with_state(Arc::clone(&door), around))
         .with_state(door)
 }

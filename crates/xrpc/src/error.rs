@@ -7,9 +7,14 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use p2pds_host::HostError;
+use p2pds_oauth::Refused;
+use p2pds_oauth::scope::Need;
 use p2pds_reading::Refusal;
 use p2pds_syntax::ErrorKind;
 use serde_json::json;
+
+/// What proofs of possession may be signed with.
+const ALGORITHMS: &str = "ES256 ES256K";
 
 /// An error as XRPC sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +27,15 @@ pub struct XrpcError {
     pub message: String,
     /// Seconds after which another try may help.
     pub retry_after: Option<u64>,
+    /// What is asked for instead of what was shown: the header `WWW-Authenticate`.
+    pub challenge: Option<String>,
 }
 
 impl XrpcError {
     /// An error with this status.
     #[must_use]
     pub fn new(status: StatusCode, name: &'static str, message: impl Into<String>) -> Self {
-        Self { status, name, message: message.into(), retry_after: None }
+        Self { status, name, message: message.into(), retry_after: None, challenge: None }
     }
 
     /// A parameter is missing or wrong.
@@ -68,6 +75,28 @@ impl XrpcError {
         Self::new(StatusCode::BAD_REQUEST, name, message)
     }
 
+    /// An access token of OAuth, or the proof that goes with it, that is not good. `error` is OAuth's name for it.
+    #[must_use]
+    pub fn bad_grant(error: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let challenge = format!(
+            "DPoP algs=\"{ALGORITHMS}\", error=\"{error}\", error_description=\"{}\"",
+            quotable(&message)
+        );
+        Self { challenge: Some(challenge), ..Self::unauthenticated(error, message) }
+    }
+
+    /// An OAuth session was not granted what it would need for this.
+    #[must_use]
+    pub fn missing_scope(need: &Need<'_>) -> Self {
+        let challenge = format!(
+            "DPoP algs=\"{ALGORITHMS}\", error=\"insufficient_scope\", scope=\"{}\"",
+            quotable(&need.to_string())
+        );
+        let message = format!("Missing required scope \"{need}\"");
+        Self { challenge: Some(challenge), ..Self::new(StatusCode::FORBIDDEN, "ScopeMissingError", message) }
+    }
+
     /// A body of more bytes than this.
     #[must_use]
     pub fn too_large(most: u64) -> Self {
@@ -78,6 +107,11 @@ impl XrpcError {
     fn trouble(message: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", message)
     }
+}
+
+/// Text that may stand between quotes in a header.
+fn quotable(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '_' }).collect()
 }
 
 /// The status of a host's refusal. Its kind decides, save for names that clients know under another status.
@@ -101,6 +135,18 @@ fn status(error: &HostError) -> StatusCode {
 impl From<HostError> for XrpcError {
     fn from(error: HostError) -> Self {
         Self { retry_after: error.retry_after, ..Self::new(status(&error), error.name, error.message) }
+    }
+}
+
+impl From<Refused> for XrpcError {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.error.kind() {
+            ErrorKind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorKind::Limited => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        let challenge = (status == StatusCode::UNAUTHORIZED).then(|| refused.challenge());
+        Self { challenge, ..Self::new(status, refused.name(), refused.to_string()) }
     }
 }
 
@@ -159,8 +205,10 @@ impl IntoResponse for XrpcError {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let challenge = self.challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok());
+        let usual = (self.status == StatusCode::UNAUTHORIZED).then_some(HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = challenge.or(usual) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -1,5 +1,6 @@
 //! What is asked of every request before its handler runs, in this order: the HTTP method, whether the method is served,
-//! how often the caller asked, who he is, how often his account asked, and whether the body may be what it says it is.
+//! how often the caller asked, who he is, whether he was granted it, how often his account asked, and whether the body may
+//! be what it says it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use p2pds_syntax::Nsid;
 
 use crate::asked::{Caller, PeerAddress};
-use crate::auth::authenticate;
+use crate::auth::{Called, authenticate, is_dpop, settle};
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::{self, Pace};
@@ -31,6 +32,7 @@ const LEAST_RATE: u64 = 1_024;
 pub(crate) async fn guard(State((door, method)): State<Guarded>, request: Request, next: Next) -> Response {
     let caller = Caller::of(&door, request.extensions().get::<PeerAddress>(), request.headers());
     let meter = Meter::new(&door, caller.counted, door.is_free(&caller, request.headers()));
+    let dpop = is_dpop(request.headers());
     let mut response = match admit(&door, method, request, caller, &meter).await {
         Ok(request) => next.run(request).await,
         Err(error) => error.into_response(),
@@ -39,7 +41,18 @@ pub(crate) async fn guard(State((door, method)): State<Guarded>, request: Reques
         response.extensions_mut().insert(left);
     }
     private(&door, &mut response);
+    if dpop {
+        hand_out_nonce(&door, &mut response);
+    }
     response
+}
+
+/// The nonce for the next proof goes with every answer to somebody who brings proofs: RFC 9449, 8.2 and 9.
+fn hand_out_nonce(door: &Xrpc, response: &mut Response) {
+    let nonce = door.oauth.as_ref().and_then(|oauth| HeaderValue::try_from(oauth.nonce()).ok());
+    if let Some(nonce) = nonce {
+        response.headers_mut().insert("dpop-nonce", nonce);
+    }
 }
 
 /// Answers of a host differ with who asks.
@@ -75,7 +88,10 @@ async fn admit(
     for rule in method.rules.iter().filter(|rule| rule.by == By::Address) {
         meter.take(rule, &meter.address(), 1)?;
     }
-    let auth = authenticate(door, method, request.headers()).await?;
+    let called =
+        Called { http: request.method().as_str(), path: request.uri().path(), headers: request.headers() };
+    let mut auth = authenticate(door, method, called).await?;
+    settle(door, method, (request.headers(), request.uri()), &mut auth)?;
     if let Some(did) = auth.did() {
         for rule in method.rules.iter().filter(|rule| rule.by == By::Account) {
             meter.take(rule, &format!("{} {did}", method.nsid), 1)?;

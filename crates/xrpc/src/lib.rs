@@ -28,6 +28,7 @@ mod guard;
 mod input;
 mod limits;
 pub mod meter;
+mod oauth;
 mod org_p2pds;
 mod output;
 pub mod proxy;
@@ -35,8 +36,8 @@ mod reply;
 mod table;
 mod well_known;
 
-pub use asked::{Asked, Caller, Params, PeerAddress};
-pub use auth::{Auth, Refreshing, Secret, Session, authenticate};
+pub use asked::{Asked, Caller, Params, PeerAddress, counted_address};
+pub use auth::{Asking, Auth, Called, Grant, Refreshing, Secret, Session, authenticate};
 pub use config::{Net, OwnCall, OwnCalls, XrpcConfig};
 pub use door::{Xrpc, router};
 pub use error::XrpcError;

@@ -38,6 +38,22 @@ pub const FAMILIES: &[&[Method]] = &[
     sync::METHODS,
 ];
 
+/// A method that takes sessions and says not what an OAuth session must have been granted for it does not build.
+const _: () = {
+    let mut families = FAMILIES;
+    while let [family, rest @ ..] = families {
+        let mut left = *family;
+        while let [method, others @ ..] = left {
+            if method.credentials.take_sessions() && matches!(method.permission, Permission::None) {
+                panic!("{}", method.nsid);
+            }
+            left = others;
+        }
+        families = rest;
+    }
+    assert!(!matches!(entry::passed_on("*", Kind::Any).permission, Permission::None));
+};
+
 /// What holds for a method that is in no line: it is passed on in the caller's name, as `atproto-proxy` says.
 pub static UNLISTED: Method = entry::passed_on("*", Kind::Any);
 /// What holds for what is no lexicon method: public data, by CID.

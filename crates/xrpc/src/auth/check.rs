@@ -2,13 +2,13 @@
 
 use axum::http::HeaderMap;
 use p2pds_crypto::jwt::{Algorithm, Unverified};
-use p2pds_host::{Host, Scope, Standing};
+use p2pds_host::{Access, Host, Scope, Standing};
 use p2pds_syntax::Did;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::Auth;
-use super::header::{Shown, basic, shown};
+use super::header::{Shown, basic, proof, shown};
+use super::{Auth, Grant};
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::table::{Credentials, Method, Sessions};
@@ -78,19 +78,34 @@ fn peer(door: &Xrpc, token: &str) -> bool {
     door.config.peer_tokens.iter().fold(false, |found, known| Secret::new(known).is(token) | found)
 }
 
+/// The head of a request, as far as it says who calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Called<'r> {
+    /// GET, HEAD or POST.
+    pub http: &'r str,
+    /// The path, as it came.
+    pub path: &'r str,
+    /// The headers.
+    pub headers: &'r HeaderMap,
+}
+
 /// Who calls a method.
 ///
 /// # Errors
 /// What was shown is not accepted for it; or nothing was, and something is needed.
-pub async fn authenticate(door: &Xrpc, method: &Method, headers: &HeaderMap) -> Result<Auth, XrpcError> {
-    let shown = shown(headers)?;
+pub async fn authenticate(door: &Xrpc, method: &Method, called: Called<'_>) -> Result<Auth, XrpcError> {
+    let shown = shown(called.headers)?;
     let credentials = method.credentials;
     let Some(host) = &door.host else { return on_an_archive(door, credentials, shown) };
     match (credentials, shown) {
-        (_, Shown::Dpop) => Err(XrpcError::unauthenticated(
-            "InvalidToken",
-            "this host offers no OAuth sessions yet: sign in with an app password",
-        )),
+        (Credentials::Public, Shown::Dpop(token)) => oauth(door, host, ANY, (called, token)).await,
+        (
+            Credentials::Optional(sessions)
+            | Credentials::Session(sessions)
+            | Credentials::SessionOrService(sessions)
+            | Credentials::SessionOrModerator(sessions),
+            Shown::Dpop(token),
+        ) => oauth(door, host, sessions, (called, token)).await,
         (Credentials::Public | Credentials::Optional(_) | Credentials::ServiceOrNone, Shown::Nothing) => {
             Ok(Auth::Anonymous)
         }
@@ -124,7 +139,7 @@ pub async fn authenticate(door: &Xrpc, method: &Method, headers: &HeaderMap) -> 
         }
         (Credentials::Moderator, Shown::Bearer(text)) => moderator(door, host, method, text).await,
         (Credentials::Refresh { expired }, Shown::Bearer(text)) => refresh(host, expired, text).await,
-        (Credentials::Admin, Shown::Bearer(_)) | (_, Shown::Basic(_)) => Err(unaccepted()),
+        (Credentials::Admin, Shown::Bearer(_)) | (_, Shown::Basic(_) | Shown::Dpop(_)) => Err(unaccepted()),
     }
 }
 
@@ -175,6 +190,35 @@ async fn session(host: &Host, sessions: Sessions, text: &str) -> Result<Auth, Xr
     }
     let standing = stands(host, sessions, &access.did).await?;
     Ok(Auth::Access(access, standing))
+}
+
+/// A session of an application: its token, with the proof that the caller has the key that it is bound to.
+async fn oauth(
+    door: &Xrpc,
+    host: &Host,
+    sessions: Sessions,
+    (called, token): (Called<'_>, &str),
+) -> Result<Auth, XrpcError> {
+    let Some(oauth) = &door.oauth else {
+        return Err(XrpcError::unauthenticated(
+            "InvalidToken",
+            "this host offers no OAuth sessions: sign in with an app password",
+        ));
+    };
+    let address = format!("{}{}", host.config().public_url.trim_end_matches('/'), called.path);
+    let granted = oauth.check(token, proof(called.headers)?, called.http, &address).await?;
+    let standing = stands(host, sessions, &granted.did).await?;
+    let access = Access {
+        did: granted.did,
+        // What it may say its scopes. Whoever asks for less than that sees an app password.
+        scope: Scope::AppPassword,
+        app_password: None,
+        session: granted.session,
+    };
+    Ok(Auth::OAuth(
+        Grant { access, client: granted.client_id, scopes: granted.scopes, settled: false },
+        standing,
+    ))
 }
 
 /// How the account stands that is about to do something, if that is good enough.

@@ -5,6 +5,9 @@ use data_encoding::BASE64;
 
 use crate::error::XrpcError;
 
+/// The header with the proof.
+const DPOP: &str = "dpop";
+
 /// What was shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown<'h> {
@@ -15,7 +18,7 @@ pub(super) enum Shown<'h> {
     /// A name and a password, still encoded.
     Basic(&'h str),
     /// A token that is bound to a key.
-    Dpop,
+    Dpop(&'h str),
 }
 
 fn malformed(what: &str) -> XrpcError {
@@ -37,8 +40,31 @@ pub(super) fn shown(headers: &HeaderMap) -> Result<Shown<'_>, XrpcError> {
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Ok(Shown::Bearer(value)),
         "basic" => Ok(Shown::Basic(value)),
-        "dpop" => Ok(Shown::Dpop),
+        "dpop" => Ok(Shown::Dpop(value)),
         _ => Err(XrpcError::bad_token("InvalidToken", "Unsupported authorization type: use Bearer")),
+    }
+}
+
+/// Whether a caller speaks OAuth, however badly.
+pub(crate) fn is_dpop(headers: &HeaderMap) -> bool {
+    let scheme = |value: &axum::http::HeaderValue| {
+        value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"dpop "))
+    };
+    headers.contains_key(DPOP) || headers.get_all(header::AUTHORIZATION).iter().any(scheme)
+}
+
+/// The proof that goes with a bound token: one, or none.
+pub(super) fn proof(headers: &HeaderMap) -> Result<Option<&str>, XrpcError> {
+    let wrong = |what: &str| Err(XrpcError::bad_grant("invalid_dpop_proof", format!("DPoP header: {what}")));
+    let mut given = headers.get_all(DPOP).iter();
+    let Some(value) = given.next() else { return Ok(None) };
+    if given.next().is_some() {
+        return wrong("there are two of them");
+    }
+    match value.to_str() {
+        Ok("") => wrong("it is empty"),
+        Ok(text) => Ok(Some(text)),
+        Err(_) => wrong("it has characters that are not printable"),
     }
 }
 
@@ -69,7 +95,7 @@ mod tests {
         assert!(shown(&headers(&[b"Bearer abc"])) == Ok(Shown::Bearer("abc")));
         assert!(shown(&headers(&[b"bEARER abc"])) == Ok(Shown::Bearer("abc")));
         assert!(shown(&headers(&[b"Basic YTpi"])) == Ok(Shown::Basic("YTpi")));
-        assert!(shown(&headers(&[b"DPoP abc"])) == Ok(Shown::Dpop));
+        assert!(shown(&headers(&[b"DPoP abc"])) == Ok(Shown::Dpop("abc")));
         for bad in [
             &[b"Bearer a" as &[u8], b"Bearer a"] as &[&[u8]],
             &[b""],

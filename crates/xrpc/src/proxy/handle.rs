@@ -9,18 +9,24 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use p2pds_host::{Access, Host};
+use p2pds_oauth::scope::Need;
 use p2pds_syntax::{AtUri, Did};
 use serde_json::Value;
 
 use super::after_write::Munge;
-use super::target::{Named, Service, privileged};
+use super::target::{Named, Service, audience, privileged};
 use super::{Passed, Passing, pass, read};
 use crate::asked::Params;
-use crate::auth::Session;
+use crate::auth::{Asking, Session};
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::guard::nsid_of;
 use crate::input::refused;
+
+/// What a feed generator is asked.
+const FEED_SKELETON: &str = "app.bsky.feed.getFeedSkeleton";
+/// The entry of a DID document that takes registrations for notifications.
+const NOTIFICATIONS: &str = "bsky_notif";
 
 /// A request that is passed on, taken apart.
 struct Incoming {
@@ -60,9 +66,10 @@ impl Incoming {
     }
 }
 
-/// Direct messages and moving away need the password, or an app password with the privilege.
-fn allowed(access: &Access, nsid: &str) -> Result<(), XrpcError> {
-    if privileged(nsid) && !access.scope.is_privileged() {
+/// Direct messages and moving away need the password, or an app password with the privilege. What an application may its
+/// scopes say, which the guard has asked for.
+fn allowed(caller: &Asking, nsid: &str) -> Result<(), XrpcError> {
+    if privileged(nsid) && !caller.is_granted() && !caller.access()?.scope.is_privileged() {
         return Err(XrpcError::new(StatusCode::BAD_REQUEST, "InvalidToken", "Bad token method"));
     }
     Ok(())
@@ -72,10 +79,11 @@ fn allowed(access: &Access, nsid: &str) -> Result<(), XrpcError> {
 pub(crate) async fn any(
     State(door): State<Arc<Xrpc>>,
     Session(access): Session,
+    caller: Asking,
     request: Request,
 ) -> Result<Response, XrpcError> {
     let incoming = Incoming::read(request).await?;
-    allowed(&access, &incoming.nsid)?;
+    allowed(&caller, &incoming.nsid)?;
     let passed = incoming.passing().pass(door.host()?, &door.config.proxy, &access.did).await?;
     Ok(passed.respond().await)
 }
@@ -129,18 +137,21 @@ pub(crate) async fn thread(
 pub(crate) async fn feed(
     State(door): State<Arc<Xrpc>>,
     Session(access): Session,
+    caller: Asking,
     request: Request,
 ) -> Result<Response, XrpcError> {
     let incoming = Incoming::read(request).await?;
     let (host, config) = (door.host()?, &door.config.proxy);
+    // The token that goes along is for another method than the one that was called.
+    let aud = audience(config, &incoming.parts.headers, &incoming.nsid)?;
+    caller.may(&Need::Rpc { lxm: FEED_SKELETON, aud: &aud })?;
     let params = incoming.params();
     let uri = AtUri::parse(params.need("feed")?)
         .map_err(|_| XrpcError::invalid("feed must be the at:// address of a feed generator"))?;
     let unknown = || XrpcError::absent("UnknownFeed", "could not resolve feed did");
     let view = config.app_view.as_ref().ok_or_else(unknown)?;
     let service = feed_service(host, config, &incoming, view, &uri).await?.ok_or_else(unknown)?;
-    let passing =
-        Passing { token_for: Some((service, "app.bsky.feed.getFeedSkeleton")), ..incoming.passing() };
+    let passing = Passing { token_for: Some((service, FEED_SKELETON)), ..incoming.passing() };
     let passed = passing.pass(host, config, &access.did).await?;
     Ok(passed.respond().await)
 }
@@ -180,9 +191,10 @@ async fn feed_service(
 /// `app.bsky.notification.registerPush` and `unregisterPush`: to the service that the body names.
 pub(crate) async fn push(
     State(door): State<Arc<Xrpc>>,
-    Session(access): Session,
+    caller: Asking,
     request: Request,
 ) -> Result<Response, XrpcError> {
+    let access = caller.access()?;
     let incoming = Incoming::read(request).await?;
     let (host, config) = (door.host()?, &door.config.proxy);
     let body: Value = serde_json::from_slice(incoming.body.as_deref().unwrap_or_default())
@@ -190,9 +202,10 @@ pub(crate) async fn push(
     let named = body.get("serviceDid").and_then(Value::as_str);
     let did = named.ok_or_else(|| XrpcError::invalid("Input must have the property \"serviceDid\""))?;
     let did = Did::parse(did).map_err(|_| XrpcError::invalid("serviceDid must be a valid did"))?;
+    caller.may(&Need::Rpc { lxm: &incoming.nsid, aud: &format!("{did}#{NOTIFICATIONS}") })?;
     let service = match config.app_view.as_ref().filter(|view| view.did == did) {
         Some(view) => view.clone(),
-        None => pass::resolve(host, &Named { did, service: "bsky_notif".to_owned() }).await?,
+        None => pass::resolve(host, &Named { did, service: NOTIFICATIONS.to_owned() }).await?,
     };
     let passed: Passed = incoming.passing().pass_to(host, config, &access.did, &service).await?;
     Ok(passed.respond().await)

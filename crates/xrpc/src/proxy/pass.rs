@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::ProxyConfig;
-use super::target::{Named, Service, protected};
+use super::target::{Named, PROXY, Service, protected};
 use crate::error::XrpcError;
 
 /// Headers of a request that go along, beside all `x-atproto-*`.
@@ -20,8 +20,6 @@ const GO_ALONG: [&str; 3] = ["accept-language", "atproto-accept-labelers", "x-bs
 /// Headers of an answer that come back.
 const COME_BACK: [&str; 5] =
     ["content-type", "content-language", "atproto-repo-rev", "atproto-content-labelers", "retry-after"];
-/// Which service a caller wants.
-const PROXY: &str = "atproto-proxy";
 /// Largest error answer that is read.
 const MAX_ERROR: u64 = 64 * 1024;
 

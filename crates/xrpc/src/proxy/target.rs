@@ -1,7 +1,9 @@
 //! Where a request that this host does not answer itself goes: what the caller names, or the default for the method.
 
+use axum::http::HeaderMap;
 use p2pds_syntax::Did;
 
+use super::ProxyConfig;
 use crate::error::XrpcError;
 
 /// A service that requests are passed on to.
@@ -44,6 +46,26 @@ impl Named {
                 Ok(Self { did, service: service.to_owned() })
             }
         }
+    }
+}
+
+/// Which service a caller wants.
+pub(super) const PROXY: &str = "atproto-proxy";
+
+/// The service that a call is for, as scopes name it: `did:web:api.example.com#bsky_appview`. Where the caller names none
+/// and none is set here, `*`, so that nothing less than any service covers it.
+///
+/// # Errors
+/// `InvalidRequest`: the caller's name for it is no text.
+pub(crate) fn audience(config: &ProxyConfig, headers: &HeaderMap, nsid: &str) -> Result<String, XrpcError> {
+    match headers.get(PROXY) {
+        Some(named) => named
+            .to_str()
+            .map(str::to_owned)
+            .map_err(|_| XrpcError::invalid(format!("the header {PROXY} is not plain text"))),
+        None => Ok(config
+            .default_for(nsid)
+            .map_or_else(|| "*".to_owned(), |(service, entry)| format!("{}#{entry}", service.did))),
     }
 }
 

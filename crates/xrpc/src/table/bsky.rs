@@ -32,10 +32,12 @@ pub(super) const METHODS: &[Method] = &[
     completed("app.bsky.feed.getTimeline", || get(handle::timeline)),
     Method {
         route: || post(handle::push),
+        permission: Permission::RpcNamed,
         ..passed_on("app.bsky.notification.registerPush", Kind::Procedure)
     },
     Method {
         route: || post(handle::push),
+        permission: Permission::RpcNamed,
         ..passed_on("app.bsky.notification.unregisterPush", Kind::Procedure)
     },
 ];

@@ -83,19 +83,24 @@ pub enum Body {
     Any(u64),
 }
 
-/// What an OAuth session must have been granted.
+/// What an OAuth session must have been granted. The guard asks for it before the handler runs, except where the request's
+/// body says what it is: then only a handler that takes [`crate::auth::Asking`] gets the session at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
     /// No session is asked for.
     None,
     /// Nothing beyond `atproto`.
     Any,
-    /// `repo:` for the collection and action of every write.
+    /// `repo:` for the collection and action of every write; the handler asks.
     Repo,
-    /// `blob:` for the media type.
+    /// `blob:` for the media type, the one that is said and the one that the bytes say; the handler asks.
     Blob,
-    /// `rpc:` for the method and audience.
+    /// `rpc:` for the method, at the service that it is passed on to.
     Rpc,
+    /// `rpc:` for the method and the service that the query names.
+    RpcAsked,
+    /// `rpc:` for the method, at the service that the body names; the handler asks.
+    RpcNamed,
     /// `identity:handle`.
     IdentityHandle,
     /// `identity:*`.
@@ -170,6 +175,16 @@ pub(super) const STANDARD: Sessions =
     Sessions { app_passwords: true, takendown: false, queued: false, deactivated: true };
 /// The password only.
 pub(super) const FULL: Sessions = Sessions { app_passwords: false, ..STANDARD };
+
+impl Credentials {
+    /// Whether the method does something for the session that it is called with.
+    pub(super) const fn take_sessions(self) -> bool {
+        matches!(
+            self,
+            Self::Optional(_) | Self::Session(_) | Self::SessionOrService(_) | Self::SessionOrModerator(_)
+        )
+    }
+}
 
 impl Sessions {
     pub(super) const fn or_takendown(self) -> Self {

@@ -57,7 +57,7 @@ pub(super) const METHODS: &[Method] = &[
     query("com.atproto.server.getServiceAuth", Credentials::Session(STANDARD.or_takendown()), || {
         get(server::get_service_auth::handle)
     })
-    .needs(Permission::Rpc),
+    .needs(Permission::RpcAsked),
     query("com.atproto.server.getSession", Credentials::Session(STANDARD.or_queued()), || {
         get(server::get_session::handle)
     })

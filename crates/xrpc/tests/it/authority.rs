@@ -21,7 +21,7 @@ use p2pds_xrpc::{
 use serde_json::{Map, Value, json};
 
 use crate::hosting::{Node, config, did};
-use crate::house::{Door, TOKEN};
+use crate::house::{Door, TOKEN, called};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -372,7 +372,8 @@ impl World {
             "service for a day" => self.service(ALICE, "JWT", lxm, set("exp", (now + 86_400).into())).await,
             "service replayed" => {
                 let token = self.service(ALICE, "JWT", lxm, |_| {}).await;
-                let _ = authenticate(&self.door, method, &headers(&[format!("Bearer {token}")])).await;
+                let _ =
+                    authenticate(&self.door, method, called(&headers(&[format!("Bearer {token}")]))).await;
                 token
             }
             "service of another type" => self.service(ALICE, "at+jwt", lxm, |_| {}).await,
@@ -428,7 +429,7 @@ async fn every_route_and_every_credential() {
     for method in methods().chain([&UNLISTED]) {
         for shown in GOOD.into_iter().chain(BAD.map(Shown::Bad)) {
             let headers = world.headers(method, shown).await;
-            let got = authenticate(&world.door, method, &headers).await;
+            let got = authenticate(&world.door, method, called(&headers)).await;
             let wanted = admitted(method.credentials, shown);
             assert_eq!(got.is_ok(), wanted, "{} {shown:?}: {got:?}", method.nsid);
             match got {
@@ -465,7 +466,7 @@ async fn the_guard_stands_before_every_route() {
             let given = world.headers(method, shown).await;
             // A token works once, so the question is put with one of its own.
             let twin = world.headers(method, shown).await;
-            let expected = authenticate(&world.door, method, &twin).await.unwrap_err();
+            let expected = authenticate(&world.door, method, called(&twin)).await.unwrap_err();
             let given: Vec<(&str, &str)> =
                 given.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
             let reply = world.routes.send(verb.clone(), &path, &given).await;
@@ -532,11 +533,11 @@ async fn no_password_no_admin() {
     let admin = methods().find(|method| method.credentials == Credentials::Admin).unwrap();
     for text in ["admin:", "admin:admin", ":", ""] {
         let given = headers(&[format!("Basic {}", BASE64.encode(text.as_bytes()))]);
-        assert!(authenticate(&door, admin, &given).await.is_err(), "{text}");
+        assert!(authenticate(&door, admin, called(&given)).await.is_err(), "{text}");
     }
     let given = headers(&[format!("Basic {}", BASE64.encode(format!("admin:{PASSWORD}").as_bytes()))]);
-    assert!(authenticate(&door, admin, &given).await.is_err());
-    assert!(authenticate(&world.door, admin, &given).await.is_ok());
+    assert!(authenticate(&door, admin, called(&given)).await.is_err());
+    assert!(authenticate(&world.door, admin, called(&given)).await.is_ok());
 }
 
 /// A token that was good stops being so at once when its session ends.
@@ -546,10 +547,10 @@ async fn sessions_end_at_once() {
     let (access, refresh) = world.session(ALICE, None, false).await;
     let method = methods().find(|method| method.nsid == "com.atproto.server.getSession").unwrap();
     let given = headers(&[format!("Bearer {access}")]);
-    assert!(authenticate(&world.door, method, &given).await.is_ok());
+    assert!(authenticate(&world.door, method, called(&given)).await.is_ok());
     let refresh = world.node.host.verify_refresh(&refresh, false).await.unwrap();
     world.node.host.end_session(&refresh).await.unwrap();
-    assert_eq!(authenticate(&world.door, method, &given).await.unwrap_err().name, "ExpiredToken");
+    assert_eq!(authenticate(&world.door, method, called(&given)).await.unwrap_err().name, "ExpiredToken");
 }
 
 /// The one account of a host may be called with the token of its settings, which opens nobody else's.
@@ -580,11 +581,13 @@ async fn the_single_users_token() {
                 | Credentials::SessionOrModerator(_)
         );
         let given = headers(&["Bearer a-token-of-the-settings".to_owned()]);
-        let got = authenticate(&door, method, &given).await;
+        let got = authenticate(&door, method, called(&given)).await;
         let whose = got.as_ref().ok().and_then(Auth::did);
         assert_eq!(whose == Some(&did(ALICE)), sessions, "{} {got:?}", method.nsid);
         for wrong in ["a-token-of-the-setting", "a-token-of-the-settings2", "A-token-of-the-settings"] {
-            assert!(authenticate(&door, method, &headers(&[format!("Bearer {wrong}")])).await.is_err());
+            assert!(
+                authenticate(&door, method, called(&headers(&[format!("Bearer {wrong}")]))).await.is_err()
+            );
         }
     }
 }

@@ -22,12 +22,17 @@ use p2pds_store::{
 use p2pds_store_sqlite::{Options, SqliteStore};
 use p2pds_syntax::{Did, RecordPath};
 use p2pds_testkit::madeup::{MadeUp, State};
-use p2pds_xrpc::{PeerAddress, Xrpc, XrpcConfig, router};
+use p2pds_xrpc::{Called, PeerAddress, Xrpc, XrpcConfig, router};
 
 /// The token of the house's one peer.
 pub const TOKEN: &str = "a-token-that-nobody-guesses-77";
 /// The host that the accounts say they are on.
 pub const HOST: &str = "https://pds.example.com";
+
+/// A request with these headers, where nothing else of it matters.
+pub fn called(headers: &axum::http::HeaderMap) -> Called<'_> {
+    Called { http: "GET", path: "/", headers }
+}
 
 /// Store, blobs and reading door.
 pub struct House {
@@ -79,11 +84,15 @@ impl Door {
     }
 
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.send_body(method, path, headers, Body::empty()).await
+    }
+
+    pub async fn send_body(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Reply {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut request = request.body(Body::empty()).unwrap();
+        let mut request = request.body(body).unwrap();
         request.extensions_mut().insert(PeerAddress(self.from));
         let response = self.routes.call(request).await.unwrap();
         let (head, mut body) = response.into_parts();

@@ -8,7 +8,9 @@
     reason = "tests"
 )]
 
+mod apps;
 mod authority;
+mod bound;
 mod by_cid;
 mod hostile;
 #[path = "../../../host/tests/shared/mod.rs"]
@@ -18,5 +20,6 @@ mod limits;
 mod matrix;
 mod methods;
 mod own;
+mod scopes;
 mod service;
 mod table;

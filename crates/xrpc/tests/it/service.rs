@@ -18,6 +18,7 @@ use p2pds_xrpc::{Auth, Method, Xrpc, XrpcConfig, XrpcError, authenticate, method
 use serde_json::{Value, json};
 
 use crate::hosting::{Node, config, did};
+use crate::house::called;
 
 const CREATE: &str = "com.atproto.server.createAccount";
 
@@ -42,7 +43,7 @@ fn token(node: &Node, key: &dyn Signer, lxm: &str, change: Value) -> String {
 async fn shown(door: &Xrpc, method: &Method, token: &str) -> Result<Auth, XrpcError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
-    authenticate(door, method, &headers).await
+    authenticate(door, method, called(&headers)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

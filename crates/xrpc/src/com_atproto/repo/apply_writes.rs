@@ -8,8 +8,8 @@ use p2pds_syntax::Did;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::writing::{CommitMeta, cid, collection, field, given, own_repo, parts, record, rkey};
-use crate::auth::Session;
+use super::writing::{CommitMeta, cid, collection, commit, field, given, own_repo, parts, record, rkey};
+use crate::auth::Asking;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::Input;
@@ -83,14 +83,6 @@ impl Action {
         }
     }
 
-    fn points(self) -> u32 {
-        match self {
-            Self::Create => 3,
-            Self::Update => 2,
-            Self::Delete => 1,
-        }
-    }
-
     fn result(self) -> &'static str {
         match self {
             Self::Create => "com.atproto.repo.applyWrites#createResult",
@@ -103,12 +95,12 @@ impl Action {
 /// Answers it.
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
-    Session(access): Session,
+    caller: Asking,
     meter: Meter,
     Input(asked): Input<Asked>,
 ) -> Result<Output<Applied>, XrpcError> {
     let host = door.host()?;
-    let did = own_repo(host, &access, &asked.repo).await?;
+    let did = own_repo(host, caller.access()?, &asked.repo).await?;
     if asked.writes.len() > MAX_WRITES {
         return Err(XrpcError::invalid(format!(
             "Too many writes. Max: {MAX_WRITES}; send them in several calls"
@@ -116,7 +108,6 @@ pub async fn handle(
     }
     let actions =
         asked.writes.iter().map(|item| Action::of(item.kind.as_deref())).collect::<Result<Vec<_>, _>>()?;
-    meter.writes(&did, actions.iter().fold(0, |sum: u32, action| sum.saturating_add(action.points())))?;
     let mut writes = Vec::with_capacity(actions.len());
     for (at, (item, action)) in asked.writes.into_iter().zip(&actions).enumerate() {
         writes.push(write(at, item, *action)?);
@@ -126,7 +117,7 @@ pub async fn handle(
         validate: Validate::from_field(asked.validate),
         replace_duplicates: false,
     };
-    let written = host.write(&did, writes, options).await?;
+    let written = commit(host, (&caller, &meter), &did, writes, options).await?;
     let results = actions.iter().zip(&written.results).map(|(action, result)| answer(&did, *action, result));
     Ok(Output(Applied { commit: CommitMeta::of(&written), results: results.collect() }))
 }

@@ -8,8 +8,8 @@ use p2pds_host::write::{Validate, Write, WriteOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::writing::{WroteRecord, cid, collection, given, own_repo, record, rkey};
-use crate::auth::Session;
+use super::writing::{WroteRecord, cid, collection, commit, given, own_repo, record, rkey};
+use crate::auth::Asking;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::Input;
@@ -34,13 +34,12 @@ pub struct Asked {
 /// Answers it.
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
-    Session(access): Session,
+    caller: Asking,
     meter: Meter,
     Input(asked): Input<Asked>,
 ) -> Result<Output<WroteRecord>, XrpcError> {
     let host = door.host()?;
-    let did = own_repo(host, &access, &asked.repo).await?;
-    meter.writes(&did, 3)?;
+    let did = own_repo(host, caller.access()?, &asked.repo).await?;
     let write = Write::Create {
         collection: collection(&asked.collection)?,
         rkey: asked.rkey.as_deref().map(rkey).transpose()?,
@@ -51,6 +50,6 @@ pub async fn handle(
         validate: Validate::from_field(asked.validate),
         replace_duplicates: asked.validate != Some(false),
     };
-    let written = host.write(&did, vec![write], options).await?;
+    let written = commit(host, (&caller, &meter), &did, vec![write], options).await?;
     Ok(Output(WroteRecord::of(&did, &written)?))
 }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use p2pds_host::write::{Swap, Write, WriteOptions};
 use serde::{Deserialize, Serialize};
 
-use super::writing::{CommitMeta, cid, collection, given, own_repo, rkey};
-use crate::auth::Session;
+use super::writing::{CommitMeta, cid, collection, commit, given, own_repo, rkey};
+use crate::auth::Asking;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::Input;
@@ -37,13 +37,12 @@ pub struct Deleted {
 /// Answers it.
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
-    Session(access): Session,
+    caller: Asking,
     meter: Meter,
     Input(asked): Input<Asked>,
 ) -> Result<Output<Deleted>, XrpcError> {
     let host = door.host()?;
-    let did = own_repo(host, &access, &asked.repo).await?;
-    meter.writes(&did, 1)?;
+    let did = own_repo(host, caller.access()?, &asked.repo).await?;
     let write = Write::Delete {
         collection: collection(&asked.collection)?,
         rkey: rkey(&asked.rkey)?,
@@ -51,7 +50,13 @@ pub async fn handle(
         missing_ok: true,
     };
     let swap_commit = cid("swapCommit", asked.swap_commit.as_deref())?;
-    let written =
-        host.write(&did, vec![write], WriteOptions { swap_commit, ..WriteOptions::default() }).await?;
+    let written = commit(
+        host,
+        (&caller, &meter),
+        &did,
+        vec![write],
+        WriteOptions { swap_commit, ..WriteOptions::default() },
+    )
+    .await?;
     Ok(Output(Deleted { commit: written.changed.then(|| CommitMeta::of(&written)) }))
 }

@@ -8,8 +8,8 @@ use p2pds_host::write::{Validate, Write, WriteOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::writing::{WroteRecord, cid, collection, given, nullable, own_repo, record, rkey, swap};
-use crate::auth::Session;
+use super::writing::{WroteRecord, cid, collection, commit, given, nullable, own_repo, record, rkey, swap};
+use crate::auth::Asking;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::Input;
@@ -35,13 +35,12 @@ pub struct Asked {
 /// Answers it.
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
-    Session(access): Session,
+    caller: Asking,
     meter: Meter,
     Input(asked): Input<Asked>,
 ) -> Result<Output<WroteRecord>, XrpcError> {
     let host = door.host()?;
-    let did = own_repo(host, &access, &asked.repo).await?;
-    meter.writes(&did, 2)?;
+    let did = own_repo(host, caller.access()?, &asked.repo).await?;
     let write = Write::Put {
         collection: collection(&asked.collection)?,
         rkey: rkey(&asked.rkey)?,
@@ -53,6 +52,6 @@ pub async fn handle(
         validate: Validate::from_field(asked.validate),
         replace_duplicates: false,
     };
-    let written = host.write(&did, vec![write], options).await?;
+    let written = commit(host, (&caller, &meter), &did, vec![write], options).await?;
     Ok(Output(WroteRecord::of(&did, &written)?))
 }

@@ -8,9 +8,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
+use p2pds_oauth::scope::Need;
 use serde_json::{Value, json};
 
-use crate::auth::Auth;
+use crate::auth::Asking;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::{is_plain, refused};
@@ -18,12 +19,12 @@ use crate::output::Output;
 
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
-    auth: Auth,
+    caller: Asking,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Output<Value>, XrpcError> {
     let host = door.host()?;
-    let did = auth
+    let did = caller
         .did()
         .ok_or_else(|| XrpcError::unauthenticated("AuthMissing", "this needs a session of the account"))?;
     if !is_plain(&headers) {
@@ -35,10 +36,13 @@ pub async fn handle(
     let mime = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let mut upload = host.begin_upload(did, &mime, length).await?;
+    // What it is said to be; and, when all of it is here, what it is.
+    caller.may(&Need::Blob { mime: upload.mime() })?;
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
         upload.write(piece.map_err(|error| refused(&error))?).await?;
     }
+    caller.may(&Need::Blob { mime: upload.mime() })?;
     let blob = upload.finish().await?;
     Ok(Output(json!({
         "blob": {

@@ -1,15 +1,18 @@
 //! What the methods that write to a repo share: whose it is, how fields are read, how a commit is answered.
 
-use p2pds_host::write::{Status, Swap, WriteResult, Written};
+use p2pds_host::write::{Status, Swap, Write, WriteOptions, WriteResult, Written};
 use p2pds_host::{Access, Host};
 use p2pds_ipld::Cid;
 use p2pds_ipld::cbor::Value;
 use p2pds_ipld::json::into_record;
+use p2pds_oauth::scope::{Need, RepoAction};
 use p2pds_syntax::{AtIdentifier, Did, Nsid, Rkey};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
+use crate::auth::Asking;
 use crate::error::XrpcError;
+use crate::meter::Meter;
 
 /// The account whose repo is named, which must be the caller's own.
 ///
@@ -37,6 +40,37 @@ pub(super) async fn own_repo(host: &Host, access: &Access, repo: &str) -> Result
             "Account not found; `repo` is the DID or handle of the account that is logged in",
         )),
     }
+}
+
+/// Writes to the caller's own repo, which is how all four methods do it: an application must have been granted each write
+/// of them, by collection and action, before the first is looked at.
+///
+/// # Errors
+/// `ScopeMissingError`; what the host says.
+pub(super) async fn commit(
+    host: &Host,
+    (caller, meter): (&Asking, &Meter),
+    did: &Did,
+    writes: Vec<Write>,
+    options: WriteOptions,
+) -> Result<Written, XrpcError> {
+    let mut points: u32 = 0;
+    for write in &writes {
+        let (collection, actions, costs): (&Nsid, &[RepoAction], u32) = match write {
+            Write::Create { collection, .. } => (collection, &[RepoAction::Create], 3),
+            Write::Update { collection, .. } => (collection, &[RepoAction::Update], 2),
+            // It does the one or the other.
+            Write::Put { collection, .. } => (collection, &[RepoAction::Create, RepoAction::Update], 2),
+            Write::Delete { collection, .. } => (collection, &[RepoAction::Delete], 1),
+        };
+        for action in actions {
+            caller.may(&Need::Repo { collection: collection.as_str(), action: *action })?;
+        }
+        points = points.saturating_add(costs);
+    }
+    // Counted when it is allowed: nobody uses up what others may write.
+    meter.writes(did, points)?;
+    Ok(host.write(did, writes, options).await?)
 }
 
 /// A field of the input that is not what it must be.

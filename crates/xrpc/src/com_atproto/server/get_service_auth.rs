@@ -9,7 +9,7 @@ use p2pds_syntax::Nsid;
 use serde::Serialize;
 
 use crate::asked::Asked;
-use crate::auth::Session;
+use crate::auth::{Asking, Session};
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::output::Output;
@@ -25,6 +25,7 @@ pub struct Answer {
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
     Session(access): Session,
+    caller: Asking,
     asked: Asked,
 ) -> Result<Output<Answer>, XrpcError> {
     let audience = asked.params.need("aud")?;
@@ -36,19 +37,21 @@ pub async fn handle(
     let expires = asked.params.get("exp").map(|text| {
         text.parse::<u64>().map_err(|_| XrpcError::invalid("exp must be an integer: seconds since 1970"))
     });
-    may_ask(access.scope, lxm)?;
+    // For what an application may have one, the guard has asked its scopes.
+    may_ask((!caller.is_granted()).then_some(access.scope), lxm)?;
     let token = door.host()?.service_token(&access.did, audience, lxm, expires.transpose()?).await?;
     Ok(Output(Answer { token }))
 }
 
-/// Whether a session may have a token for a method.
-fn may_ask(scope: Scope, lxm: Option<&str>) -> Result<(), XrpcError> {
+/// Whether a session may have a token for a method; `scope` is what one that was opened with a password may.
+fn may_ask(scope: Option<Scope>, lxm: Option<&str>) -> Result<(), XrpcError> {
     // Who was taken down may move away, and nothing else.
-    if scope == Scope::Takendown && lxm != Some("com.atproto.server.createAccount") {
+    if scope == Some(Scope::Takendown) && lxm != Some("com.atproto.server.createAccount") {
         return Err(XrpcError::bad_token("InvalidToken", "Bad token scope: this session may only move away"));
     }
     let Some(lxm) = lxm else { return Ok(()) };
-    if privileged(lxm) && !matches!(scope, Scope::Full | Scope::Privileged | Scope::Takendown) {
+    let enough = |scope| matches!(scope, Scope::Full | Scope::Privileged | Scope::Takendown);
+    if privileged(lxm) && !scope.is_none_or(enough) {
         return Err(XrpcError::invalid(format!(
             "insufficient access to request a service auth token for the following method: {lxm}"
         )));
@@ -71,18 +74,21 @@ mod tests {
         let moving = Some("com.atproto.server.createAccount");
         let plain = Some("app.bsky.feed.getTimeline");
         for (scope, lxm, ok) in [
-            (Scope::Full, None, true),
-            (Scope::Full, message, true),
-            (Scope::Full, moving, true),
-            (Scope::Full, Some("com.atproto.identity.updateHandle"), false),
-            (Scope::Full, Some("com.atproto.identity.UPDATEHANDLE"), false),
-            (Scope::AppPassword, plain, true),
-            (Scope::AppPassword, message, false),
-            (Scope::AppPassword, moving, false),
-            (Scope::Privileged, message, true),
-            (Scope::Takendown, moving, true),
-            (Scope::Takendown, plain, false),
-            (Scope::Takendown, None, false),
+            (Some(Scope::Full), None, true),
+            (Some(Scope::Full), message, true),
+            (Some(Scope::Full), moving, true),
+            (Some(Scope::Full), Some("com.atproto.identity.updateHandle"), false),
+            (Some(Scope::Full), Some("com.atproto.identity.UPDATEHANDLE"), false),
+            (Some(Scope::AppPassword), plain, true),
+            (Some(Scope::AppPassword), message, false),
+            (Some(Scope::AppPassword), moving, false),
+            (Some(Scope::Privileged), message, true),
+            (Some(Scope::Takendown), moving, true),
+            (Some(Scope::Takendown), plain, false),
+            (Some(Scope::Takendown), None, false),
+            (None, message, true),
+            (None, moving, true),
+            (None, Some("com.atproto.server.createAppPassword"), false),
         ] {
             assert_eq!(may_ask(scope, lxm).is_ok(), ok, "{scope:?} {lxm:?}");
         }
