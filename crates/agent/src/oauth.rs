@@ -29,7 +29,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::Secret;
 use crate::seal::Seal;
-use crate::session::Agent;
+use crate::session::{Agent, ended_by_token};
 use dpop::{Form, Nonces};
 use pending::{Flow, Pending};
 use server::Server;
@@ -176,9 +176,10 @@ impl Agents {
     /// The account or its server cannot be found, does not keep the rules, or refuses.
     pub async fn begin(&self, ask: &Begin<'_>) -> Result<Begun, SignInError> {
         let (server, expect, hint) = self.server_of(ask.who).await?;
+        // Who only shows who he is asks for nothing else; a right more is asked for with those that are there.
         let granted = match &expect {
-            Some(did) => self.granted(did, &server).await?,
-            None => String::new(),
+            Some(did) if ask.need != Need::SignIn => self.granted(did, &server).await?,
+            _ => String::new(),
         };
         let scope = us::merged(&granted, &ask.need.scopes());
         let us = self.us();
@@ -379,7 +380,8 @@ impl Agents {
     pub async fn may(&self, did: &Did, need: &Need) -> Result<bool, SignInError> {
         Ok(match self.0.deps.store.agent_session(did).await? {
             None => false,
-            Some(row) if row.kind == stored::PASSWORD => true,
+            // App passwords write records; identities they do not change.
+            Some(row) if row.kind == stored::PASSWORD => *need != Need::Identity,
             Some(row) => us::covers(&row.scope, &need.scopes().join(" ")),
         })
     }
@@ -457,7 +459,12 @@ impl Agents {
 
     /// Tells a server that a session is over. That it does not hear it changes nothing here.
     async fn end_at_server(&self, held: &Held) {
-        let Some(key) = held.key() else { return };
+        let Some(key) = held.key() else {
+            if let Some(refresh) = &held.refresh {
+                ended_by_token(self.net(), &held.issuer, refresh).await;
+            }
+            return;
+        };
         let (Some(endpoint), Some(token)) = (&held.revocation_endpoint, held.refresh.as_ref()) else {
             return;
         };

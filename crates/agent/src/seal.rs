@@ -3,6 +3,8 @@
 //!
 //! `version (1) || nonce (24) || ciphertext || tag (16)`
 
+use std::sync::OnceLock;
+
 use chacha20poly1305::aead::{AeadInOut as _, KeyInit as _};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use p2pds_syntax::{Did, ErrorKind};
@@ -20,6 +22,9 @@ pub enum SealError {
     /// The system has no entropy.
     #[error("the system gives no random numbers: {0}")]
     Entropy(String),
+    /// The key that seals cannot be had.
+    #[error("the key that sessions are sealed with cannot be had: {0}")]
+    Key(String),
     /// Not what was sealed here: another node.key, another account, flipped bits.
     #[error(
         "the stored session of {did} cannot be opened with this node's keys/node.key (it was sealed by another one, or is \
@@ -36,14 +41,20 @@ impl SealError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Entropy(_) => ErrorKind::Unavailable,
+            Self::Entropy(_) | Self::Key(_) => ErrorKind::Unavailable,
             Self::Sealed { .. } => ErrorKind::Corrupt,
         }
     }
 }
 
+/// Where a key comes from, or why there is none.
+type Source = Box<dyn Fn() -> Result<Zeroizing<[u8; 32]>, String> + Send + Sync>;
+
 /// The key that seals. It is wiped when dropped and shows nothing of itself.
-pub struct Seal(Zeroizing<[u8; 32]>);
+pub struct Seal {
+    key: OnceLock<Zeroizing<[u8; 32]>>,
+    source: Source,
+}
 
 impl std::fmt::Debug for Seal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,18 +63,25 @@ impl std::fmt::Debug for Seal {
 }
 
 impl Seal {
-    /// Seals with this key, which is used for nothing else.
+    /// Seals with the key that `source` gives, which is used for nothing else. It is asked when something is sealed or
+    /// opened for the first time: a node that signs in nowhere needs no key.
     #[must_use]
-    pub fn new(key: Zeroizing<[u8; 32]>) -> Self {
-        Self(key)
+    pub fn from(source: impl Fn() -> Result<Zeroizing<[u8; 32]>, String> + Send + Sync + 'static) -> Self {
+        Self { key: OnceLock::new(), source: Box::new(source) }
     }
 
     /// A key that nobody knows and that is gone with the process.
-    ///
-    /// # Errors
-    /// The system has no entropy.
-    pub fn in_memory() -> Result<Self, SealError> {
-        Ok(Self(entropy()?))
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::from(|| entropy().map_err(|error| error.to_string()))
+    }
+
+    fn key(&self) -> Result<&[u8; 32], SealError> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let key = (self.source)().map_err(SealError::Key)?;
+        Ok(self.key.get_or_init(|| key))
     }
 
     /// Seals `what` for an account.
@@ -72,7 +90,7 @@ impl Seal {
         getrandom::fill(&mut nonce).map_err(|e| SealError::Entropy(e.to_string()))?;
         let unfit = |_| SealError::Sealed { did: did.clone() };
         let mut text = Zeroizing::new(serde_json::to_vec(what).map_err(unfit)?);
-        let tag = XChaCha20Poly1305::new((&*self.0).into())
+        let tag = XChaCha20Poly1305::new(self.key()?.into())
             .encrypt_inout_detached(&XNonce::from(nonce), &bound_to(did), text.as_mut_slice().into())
             .map_err(|_| SealError::Sealed { did: did.clone() })?;
         Ok([&[VERSION], nonce.as_slice(), text.as_slice(), tag.as_slice()].concat())
@@ -88,7 +106,7 @@ impl Seal {
             return Err(wrong());
         }
         let mut text = Zeroizing::new(text.to_vec());
-        XChaCha20Poly1305::new((&*self.0).into())
+        XChaCha20Poly1305::new(self.key()?.into())
             .decrypt_inout_detached(
                 &XNonce::from(*nonce),
                 &bound_to(did),
@@ -118,12 +136,12 @@ mod tests {
     #[test]
     fn opened_for_the_same_account_with_the_same_key_only() {
         let did = |letter: &str| Did::parse(&format!("did:plc:{}", letter.repeat(24))).unwrap();
-        let seal = Seal::in_memory().unwrap();
+        let seal = Seal::in_memory();
         let sealed = seal.seal(&did("a"), &"a token").unwrap();
         assert!(!sealed.windows(7).any(|part| part == b"a token"));
         assert_eq!(seal.open::<String>(&did("a"), &sealed).unwrap(), "a token");
         assert!(seal.open::<String>(&did("b"), &sealed).is_err());
-        assert!(Seal::in_memory().unwrap().open::<String>(&did("a"), &sealed).is_err());
+        assert!(Seal::in_memory().open::<String>(&did("a"), &sealed).is_err());
         for at in 0..sealed.len() {
             let mut bad = sealed.clone();
             bad[at] ^= 1;
@@ -131,5 +149,7 @@ mod tests {
             assert!(seal.open::<String>(&did("a"), &sealed[..at]).is_err(), "{at} bytes");
         }
         assert_ne!(seal.seal(&did("a"), &"a token").unwrap(), sealed);
+        let lost = Seal::from(|| Err("the disk is gone".to_owned()));
+        assert!(lost.seal(&did("a"), &"a token").unwrap_err().to_string().contains("the disk is gone"));
     }
 }

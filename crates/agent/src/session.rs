@@ -93,7 +93,7 @@ impl Agent {
     /// The tokens of a session with a password, to be kept.
     pub(crate) fn password_tokens(self) -> Held {
         match self.way {
-            Way::Password { access, refresh } => Held::of_password(&self.did, &access, &refresh),
+            Way::Password { access, refresh } => Held::of_password(&self.did, &self.host, &access, &refresh),
             Way::OAuth { held, .. } => *held,
         }
     }
@@ -327,6 +327,18 @@ pub(crate) async fn renewed_by_token(
     };
     session.of(host, did)?;
     Ok((session.access_jwt, session.refresh_jwt))
+}
+
+/// Ends a session with a password at its host. That the host does not hear it changes nothing here.
+pub(crate) async fn ended_by_token(net: &Client, host: &str, refresh: &Secret) {
+    let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", refresh.expose())) else { return };
+    value.set_sensitive(true);
+    let options = GetOptions::json(MAX_ANSWER).no_redirects();
+    let options = options.header(HeaderName::from_static("authorization"), value);
+    let nsid = "com.atproto.server.deleteSession";
+    if let Err(error) = net.xrpc_upload(host, nsid, "", Bytes::new(), &options).await {
+        tracing::info!(event = "agent.revoke", host, %error, "a session was not ended at its host");
+    }
 }
 
 /// An empty answer is one too.

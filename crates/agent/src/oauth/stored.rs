@@ -25,7 +25,7 @@ const MAX_TOKEN: usize = 16 * 1024;
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) did: Did,
-    /// Who gave it; empty with a password.
+    /// Who gave it: the server; the host with a password.
     pub(crate) issuer: String,
     pub(crate) token_endpoint: String,
     pub(crate) revocation_endpoint: Option<String>,
@@ -77,10 +77,10 @@ impl Held {
     }
 
     /// The tokens of a session with an app password.
-    pub(crate) fn of_password(did: &Did, access: &Secret, refresh: &Secret) -> Self {
+    pub(crate) fn of_password(did: &Did, host: &str, access: &Secret, refresh: &Secret) -> Self {
         Self {
             did: did.clone(),
-            issuer: String::new(),
+            issuer: host.to_owned(),
             token_endpoint: String::new(),
             revocation_endpoint: None,
             client_id: String::new(),
@@ -169,7 +169,7 @@ impl Agents {
                 }
                 renewed => renewed?,
             };
-            let new = Held::of_password(did, &access, &refresh);
+            let new = Held::of_password(did, &row.host, &access, &refresh);
             self.put(did, &row.host, next, &new, row.created_at).await?;
             row.version = next;
             return Ok((row, new));

@@ -27,7 +27,7 @@ const FORMS_OF_STRANGERS: [&str; 5] = ["/claim", "/sign-in", "/account", "/oauth
 
 /// What is known of a request before its page looks at it.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub struct Seen {
     place: Place,
     /// Where it comes from.
     pub(crate) address: IpAddr,
@@ -87,7 +87,8 @@ impl Seen {
 
     /// The cookie of a browser in which hosted accounts are signed in.
     pub(crate) fn device_cookie<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        cookie(headers, &cookie_name(&self.place, DEVICE)).filter(|value| !value.is_empty() && value.len() <= 128)
+        cookie(headers, &cookie_name(&self.place, DEVICE))
+            .filter(|value| !value.is_empty() && value.len() <= 128)
     }
 
     /// Sets it.
