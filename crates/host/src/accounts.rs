@@ -25,7 +25,7 @@ pub use erase::{Deleted, EraseJob};
 pub use info::AccountInfo;
 pub use invites::{ADMIN, AccountCodes, MOST_CODES};
 pub use log_in::{AccountView, Credentials, INVALID_HANDLE, LoggedIn, status_word};
-pub use mail::{MailJob, check_smtp};
+pub use mail::{MailJob, NotSent, Sender, check_address, check_smtp};
 pub use sign_up::NewAccount;
 pub use status::{Subject, SubjectStatus};
 pub use unfinished::UnfinishedJob;

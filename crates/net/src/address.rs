@@ -15,6 +15,8 @@ pub enum Reach {
     Public,
     /// This machine only: 127.0.0.0/8 and ::1. Used by the one development setting.
     Loopback,
+    /// Any address: for the one service that the operator named as his own.
+    OwnService,
 }
 
 impl Reach {
@@ -24,6 +26,7 @@ impl Reach {
         match self {
             Self::Public => is_public(ip),
             Self::Loopback => is_loopback(ip),
+            Self::OwnService => true,
         }
     }
 }

@@ -41,6 +41,7 @@ struct Inner {
     public: reqwest::Client,
     /// Only with the development setting.
     loopback: Option<reqwest::Client>,
+    own_service: Option<reqwest::Client>,
     resolver: Resolver,
     hosts: Hosts,
     addresses: Hosts,
@@ -74,10 +75,14 @@ impl Client {
         let public = build(&config, &resolver, Reach::Public)?;
         let loopback =
             if config.allow_loopback { Some(build(&config, &resolver, Reach::Loopback)?) } else { None };
+        let own_service = match &config.own_service {
+            Some(_) => Some(build(&config, &resolver, Reach::OwnService)?),
+            None => None,
+        };
         let hosts = Hosts::by_name(&config, Arc::clone(&pace));
         let addresses = Hosts::by_address(&config, Arc::clone(&pace));
         let forwarding = Hosts::for_others(&config, Arc::clone(&pace));
-        Ok(Self(Arc::new(Inner { config, public, loopback, resolver, hosts, addresses, forwarding, pace })))
+        Ok(Self(Arc::new(Inner { config, public, loopback, own_service, resolver, hosts, addresses, forwarding, pace })))
     }
 
     /// The settings it was made with.
@@ -153,7 +158,11 @@ impl Client {
 
     async fn run(&self, url: &str, request: Request<'_>) -> Result<Response, NetError> {
         self.check_open(url)?;
-        let target = Target::check(url, self.0.config.allow_loopback)?;
+        let own = self.0.config.own_service.as_deref();
+        let target = match own.and_then(|service| Target::of_own_service(url, service)) {
+            Some(target) => target,
+            None => Target::check(url, self.0.config.allow_loopback)?,
+        };
         let host = target.host().to_owned();
         let until = deadline(request.options.deadline);
         let outcome = tokio::time::timeout_at(until, self.follow(target, &request, until))
@@ -270,6 +279,10 @@ impl Client {
     /// The client for what the target may reach.
     pub(crate) fn plain(&self, target: &Target) -> Result<&reqwest::Client, NetError> {
         match (target.reach, &self.0.loopback) {
+            (Reach::OwnService, _) => self.0.own_service.as_ref().ok_or_else(|| NetError::Refused {
+                host: target.host().to_owned(),
+                why: "no service of the operator's own is named".to_owned(),
+            }),
             (Reach::Public, _) => Ok(&self.0.public),
             (Reach::Loopback, Some(client)) => Ok(client),
             (Reach::Loopback, None) => Err(NetError::Refused {

@@ -9,6 +9,10 @@ pub struct NetConfig {
     /// The one development setting: this machine (127.0.0.0/8, ::1) may be reached,
     /// over http and on any port. Other private ranges stay refused.
     pub allow_loopback: bool,
+    /// A service that the operator named as one of his own, such as a monitor in his network, by scheme, host and port
+    /// (`http://10.0.0.5:8000`): a request to precisely this origin may go to any address, over http and on any port.
+    /// Nothing else may, and no redirect leads there.
+    pub own_service: Option<String>,
     /// DNS servers to ask. Empty: those of the operating system, its hosts file included.
     pub nameservers: Vec<SocketAddr>,
     /// Root certificates (DER) that are believed beside the public ones, for networks with a certificate authority of
@@ -57,6 +61,7 @@ impl Default for NetConfig {
     fn default() -> Self {
         Self {
             allow_loopback: false,
+            own_service: None,
             nameservers: Vec::new(),
             extra_roots: Vec::new(),
             user_agent: concat!("p2pds/", env!("CARGO_PKG_VERSION")).to_owned(),

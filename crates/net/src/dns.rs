@@ -109,7 +109,9 @@ impl Resolver {
                 host: plain(host, 253),
                 why: match reach {
                     Reach::Public => format!("DNS says {ip}, which is not an address of the public internet"),
-                    Reach::Loopback => format!("DNS says {ip}, which is not this machine"),
+                    Reach::Loopback | Reach::OwnService => {
+                        format!("DNS says {ip}, which is not this machine")
+                    }
                 },
             }),
         }

@@ -32,6 +32,21 @@ impl Target {
         Self::judge(url, allow_loopback)
     }
 
+    /// The target of a URL whose origin the settings name as the operator's own service; `None` for any other.
+    pub(crate) fn of_own_service(text: &str, service: &str) -> Option<Self> {
+        if text.len() > MAX_URL {
+            return None;
+        }
+        let (url, service) = (Url::parse(text).ok()?, Url::parse(service).ok()?);
+        let ordinary = matches!(url.scheme(), "http" | "https") && url.username().is_empty();
+        if !ordinary || url.password().is_some() || url.origin() != service.origin() {
+            return None;
+        }
+        let host = url.host()?.to_string().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default()?;
+        Some(Self { url, reach: Reach::OwnService, host, port })
+    }
+
     /// The target that `location` names, seen from this one.
     pub(crate) fn redirect(&self, location: &str, allow_loopback: bool) -> Result<Self, NetError> {
         if location.len() > MAX_URL {
@@ -129,6 +144,23 @@ fn refused(host: String, why: &str) -> NetError {
 mod tests {
     use super::{MAX_URL, Target};
     use crate::address::Reach;
+
+    #[test]
+    fn the_operators_own_service_is_one_origin() {
+        let own = |url: &str| Target::of_own_service(url, "http://10.0.0.5:8000/anything").map(|t| t.reach);
+        assert_eq!(own("http://10.0.0.5:8000/ping?x"), Some(Reach::OwnService));
+        assert_eq!(own("http://0xa.0.0.5:8000/"), Some(Reach::OwnService), "another spelling of the same");
+        for other in [
+            "http://10.0.0.5/",
+            "https://10.0.0.5:8000/",
+            "http://10.0.0.6:8000/",
+            "http://u:p@10.0.0.5:8000/",
+            "ftp://10.0.0.5:8000/",
+            "10.0.0.5:8000",
+        ] {
+            assert_eq!(own(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn ordinary_targets_pass() {

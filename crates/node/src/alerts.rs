@@ -3,11 +3,14 @@
 //! Faults are derived, not sent: `derive.rs` makes them of what the store and the node say now (the
 //! accounts' findings, syncs that fail, the disk, the clock, conditions that other parts raised),
 //! `book.rs` compares them with the alerts in the store, and `tell.rs` tells the operator what has
-//! changed. So a restart repeats nothing, and what happened meanwhile is told afterwards.
+//! changed, by webhook and mail. So a restart repeats nothing, and what happened meanwhile is told afterwards.
+//! `heartbeat.rs` says the opposite, that nothing is wrong, to a monitor that notices when it falls silent.
 
 mod book;
 mod derive;
 mod facts;
+pub mod heartbeat;
+mod mail;
 mod payload;
 mod sign;
 mod tell;
@@ -18,6 +21,7 @@ use std::time::Duration;
 
 use p2pds_store::{AlertRow, Unit};
 
+use crate::config::Config;
 use crate::node::engine::Engine;
 use crate::node::supervise::Stop;
 use crate::words::now_micros;
@@ -35,6 +39,12 @@ const LOOK: Duration = Duration::from_secs(10);
 const KEPT: i64 = 90 * 86_400_000_000;
 /// Most alerts that are read back.
 pub const MOST: usize = 10_000;
+
+/// Whether the mail server takes mail of alerts, and to whom that goes; `None` when nobody wants any.
+pub async fn check_mail(config: &Config) -> Option<(String, Result<(), String>)> {
+    let mail = mail::Mail::new(config, None)?;
+    Some((mail.to().to_owned(), mail.check().await))
+}
 
 /// Watches until the node stops.
 ///

@@ -206,7 +206,11 @@ fn accounts(config: &Config) -> Result<AccountsConfig, Failure> {
     })
 }
 
-fn mail(config: &Config) -> Result<MailConfig, Failure> {
+/// What the settings say of mail, on a node that hosts nobody too.
+///
+/// # Errors
+/// Settings that do not go together.
+pub fn mail(config: &Config) -> Result<MailConfig, Failure> {
     let mail = &config.mail;
     let url = |url: &MailUrl| SmtpConfig::Url(Zeroizing::new(url.expose().to_owned()));
     let login = match (&mail.smtp_user, &mail.smtp_password) {

@@ -20,7 +20,7 @@ use p2pds_archive::live::Live;
 use p2pds_host::Host;
 use tokio::net::TcpListener;
 
-use crate::alerts;
+use crate::alerts::{self, heartbeat};
 use crate::cli::VERSION;
 use crate::cli::context::Context;
 use crate::http::{self, Door};
@@ -94,6 +94,9 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));
     supervisor.spawn(alerts::NAME, alerts::run(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn(scrub::NAME, scrub::run(Arc::clone(&engine), supervisor.stop_handle()));
+    if config.alerts.heartbeat_url.is_some() {
+        supervisor.spawn(heartbeat::NAME, heartbeat::run(Arc::clone(&engine), supervisor.stop_handle()));
+    }
     // Before the jobs look at what is due: what is followed live is not fetched as well.
     let live = Live::new(engine.archive.clone(), engine::live_config(config));
     live.begin().await.map_err(Failure::from)?;

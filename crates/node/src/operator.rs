@@ -175,6 +175,9 @@ pub enum Command {
         account: String,
         /// The directory.
         out: PathBuf,
+        /// With pages for a browser.
+        #[serde(default)]
+        html: bool,
     },
     /// Archive from a CAR file.
     Import {

@@ -30,7 +30,7 @@ use crate::export::{BlobLists, Export, sum_line};
 use crate::folder::{blocking, write_file};
 use crate::manifest::Readable;
 use front::About;
-use layout::{POSTS, Place, SCRIPT, STYLE, Site, Tab, heading, page, pager};
+use layout::{Among, POSTS, Place, SCRIPT, STYLE, Site, Tab, heading, page, pager};
 use media::Blob;
 use post::{Post, Quoted};
 use search::{Index, Shelf};
@@ -345,6 +345,7 @@ fn posts_page(
 ) -> String {
     let place = Place::of(site, path);
     let last = site.timeline.page_count();
+    let among = Among { collection: POSTS, page: number, last: Some(last), more: number < last };
     let body = html! {
         @if number == 1 {
             (front::account(place, about))
@@ -353,9 +354,9 @@ fn posts_page(
             h1 { "Posts" }
         }
         @if site.timeline.len() == 0 { p { "There are no posts." } }
-        (pager(place, POSTS, number, Some(last), number < last))
+        (pager(place, among, "Pages"))
         @for one in posts { (post::post(place, one, quoted)) }
-        (pager(place, POSTS, number, Some(last), number < last))
+        (pager(place, among, "Pages, below"))
     };
     let title = if number == 1 { "Archive".to_owned() } else { format!("Posts, page {number}") };
     page(place, Tab::Timeline, &title, &body)
@@ -364,13 +365,14 @@ fn posts_page(
 fn table_page(site: &Site, path: &str, name: &str, number: u32, records: &[Record], more: bool) -> String {
     let place = Place::of(site, path);
     let heading = heading(name);
+    let among = Among { collection: name, page: number, last: None, more };
     let body = html! {
         h1 { (heading) }
         p.uri { (name) }
         @if records.is_empty() { p { "Nothing of this can be shown: its records are damaged or were lost." } }
-        (pager(place, name, number, None, more))
+        (pager(place, among, "Pages"))
         (table::table(place, name, &heading, records))
-        (pager(place, name, number, None, more))
+        (pager(place, among, "Pages, below"))
     };
     page(place, Tab::Collections, &format!("{heading}, page {number}"), &body)
 }

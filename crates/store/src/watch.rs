@@ -23,6 +23,10 @@ pub struct AlertRow {
     pub told: bool,
     /// Whether somebody was told of the recovery.
     pub told_recovery: bool,
+    /// Whether a mail about the fault was sent.
+    pub mailed: bool,
+    /// Whether a mail about the recovery was sent.
+    pub mailed_recovery: bool,
 }
 
 /// What was stored at one time: of one account, or in all.

@@ -20,7 +20,7 @@ use crate::keys::Purpose;
 use crate::passwords::no_entropy;
 
 pub use job::MailJob;
-pub use smtp::{NotSent, check_smtp};
+pub use smtp::{NotSent, Sender, check_address, check_smtp};
 pub use words::{MODERATION, Words};
 
 /// How long a mail that nobody sends is kept for the operator, microseconds.
@@ -72,6 +72,21 @@ impl Host {
             given_up_at: None,
         };
         Ok(Unit::Hosting(Box::new(HostingUnit::Accounts(AccountsUnit::PutMail(row)))))
+    }
+
+    /// The unit that queues a mail of the node to its operator. It goes the way of all mail here: tried again for three
+    /// days, or waiting in the spool when no mail server is set.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn operator_mail(&self, to: &str, subject: &str, text: &str) -> HostResult<Unit> {
+        let words = Words { subject: subject.to_owned(), text: text.to_owned() };
+        self.letter(Letter { to: to.to_owned(), did: None, kind: "alert", lasts: 3 * DAY, words })
+    }
+
+    /// Tells the job that sends mail that there is some.
+    pub fn mail_waits(&self) {
+        self.accounts().mail.notify_one();
     }
 
     /// Queues a message to the owner of an account: from the operator or a moderator.

@@ -90,6 +90,8 @@ fn row_of(fault: &Fault, now: i64) -> AlertRow {
         closed_at: None,
         told: false,
         told_recovery: false,
+        mailed: false,
+        mailed_recovery: false,
     }
 }
 

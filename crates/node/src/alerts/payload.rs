@@ -51,15 +51,23 @@ pub struct Payload {
     pub node: String,
 }
 
+fn who<'a>(account: Option<&'a Account>, subject: &'a str) -> &'a str {
+    let named = account.map(|account| account.handle.as_deref().unwrap_or(&account.did));
+    named.unwrap_or(if subject.is_empty() { "this node" } else { subject })
+}
+
 impl Payload {
+    /// Whom or what it concerns, for people.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        who(self.account.as_ref(), &self.subject)
+    }
+
     /// Of an alert.
     #[must_use]
     pub fn of(row: &AlertRow, event: Event, handle: Option<String>, node: &str) -> Self {
         let account = row.did.as_ref().map(|did| Account { did: did.to_string(), handle });
-        let who = account
-            .as_ref()
-            .map(|account| account.handle.as_deref().unwrap_or(&account.did))
-            .unwrap_or(if row.subject.is_empty() { "this node" } else { &row.subject });
+        let who = who(account.as_ref(), &row.subject);
         let text = match event {
             Event::Recovered => {
                 format!("p2pds {node}: over: {} ({who}), since {}", row.kind, words::when(row.opened_at))

@@ -1,4 +1,4 @@
-//! Telling the operator: the log, and a webhook if one is set.
+//! Telling the operator: the log, and a webhook and mail if those are set. Each way is told each thing once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,17 @@ use p2pds_net::{Client, GetOptions, NetError};
 use p2pds_store::{AlertRow, Store, Unit};
 use serde::{Deserialize, Serialize};
 
+use super::heartbeat::Heart;
+use super::mail::Mail;
 use super::payload::{Event, Payload};
 use super::sign::{HEADER, signature};
 use crate::node::engine::Engine;
+use crate::node::health::Health;
 use crate::words;
 
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Pause after a webhook that failed; doubled with each failure.
+/// Pause after a way that failed; doubled with each failure.
 const PAUSE: i64 = 5_000_000;
 /// Longest such pause.
 const LONGEST_PAUSE: i64 = 3_600_000_000;
@@ -29,7 +32,7 @@ const LOOKED_AT: usize = 1_000;
 /// What came of telling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// By which way: `log`, `webhook`.
+    /// By which way: `log`, `webhook`, `mail`; `heartbeat` in a test.
     pub sink: String,
     /// Whether it worked; else why not.
     pub error: Option<String>,
@@ -40,11 +43,11 @@ pub struct Teller {
     store: Arc<dyn Store>,
     net: Client,
     webhook: Option<Webhook>,
+    mail: Option<Mail>,
+    heart: Option<Heart>,
     node: String,
-    /// Something may be untold.
-    pending: bool,
-    failures: u32,
-    not_before: i64,
+    /// The ways that take every alert, once each.
+    ways: Vec<Way>,
 }
 
 #[derive(Clone)]
@@ -53,9 +56,45 @@ struct Webhook {
     secret: Option<String>,
 }
 
+/// A way that takes alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sink {
+    Webhook,
+    Mail,
+}
+
+impl Sink {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Mail => "mail",
+        }
+    }
+
+    /// Where a row says that this was told this way.
+    fn told(self, row: &mut AlertRow, event: Event) -> &mut bool {
+        match (self, event) {
+            (Self::Webhook, Event::Recovered) => &mut row.told_recovery,
+            (Self::Webhook, _) => &mut row.told,
+            (Self::Mail, Event::Recovered) => &mut row.mailed_recovery,
+            (Self::Mail, _) => &mut row.mailed,
+        }
+    }
+}
+
+/// How a way has been doing.
+#[derive(Debug)]
+struct Way {
+    sink: Sink,
+    /// Something may be untold.
+    pending: bool,
+    failures: u32,
+    not_before: i64,
+}
+
 impl std::fmt::Debug for Teller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Teller").field("webhook", &self.webhook.is_some()).finish_non_exhaustive()
+        f.debug_struct("Teller").field("ways", &self.ways).finish_non_exhaustive()
     }
 }
 
@@ -68,21 +107,31 @@ impl Teller {
             url: url.expose().to_owned(),
             secret: config.webhook_secret.as_ref().map(|secret| secret.expose().to_owned()),
         });
+        let mail = Mail::new(&engine.config, engine.host.clone());
         let node = engine.config.http.hostname.clone().unwrap_or_else(|| engine.dir.display().to_string());
-        Self {
-            store: Arc::clone(&engine.store),
-            net: engine.archive.net().clone(),
-            webhook,
-            node,
+        let set = [(Sink::Webhook, webhook.is_some()), (Sink::Mail, mail.is_some())].into_iter();
+        let ways = set.filter(|(_, set)| *set).map(|(sink, _)| Way {
+            sink,
             pending: true,
             failures: 0,
             not_before: 0,
+        });
+        Self {
+            store: Arc::clone(&engine.store),
+            net: engine.archive.net().clone(),
+            ways: ways.collect(),
+            webhook,
+            mail,
+            heart: Heart::new(&engine.config),
+            node,
         }
     }
 
     /// One line in the log.
     pub fn log(&mut self, row: &AlertRow, event: Event) {
-        self.pending = true;
+        for way in &mut self.ways {
+            way.pending = true;
+        }
         let did = row.did.as_ref().map(|did| did.as_str());
         let (kind, subject, detail, id) = (&row.kind, &row.subject, &row.detail, &row.id);
         match event {
@@ -96,12 +145,21 @@ impl Teller {
         metrics::counter!("p2pds_alerts_total", "sink" => "log", "outcome" => "ok").increment(1);
     }
 
-    /// Sends what is untold to the webhook, oldest first; whether rows have changed.
+    /// Tells what is untold by every way, oldest first; whether rows have changed. A way that does not answer keeps
+    /// nobody from the others.
     pub(super) async fn deliver(&mut self, now: i64) -> anyhow::Result<bool> {
-        if self.webhook.is_none() || !self.pending || now < self.not_before {
-            return Ok(false);
+        let (mut changed, mut ways) = (false, std::mem::take(&mut self.ways));
+        let mut outcome = Ok(());
+        for way in ways.iter_mut().filter(|way| way.pending && now >= way.not_before) {
+            if let Err(error) = self.deliver_by(way, now, &mut changed).await {
+                outcome = Err(error);
+            }
         }
-        let mut changed = false;
+        self.ways = ways;
+        outcome.map(|()| changed)
+    }
+
+    async fn deliver_by(&self, way: &mut Way, now: i64, changed: &mut bool) -> anyhow::Result<()> {
         let mut rows = self.store.alerts(false, LOOKED_AT).await?;
         rows.reverse();
         for mut row in rows {
@@ -109,52 +167,71 @@ impl Teller {
             if stale {
                 continue;
             }
-            if !row.told {
-                if !self.send(&row, Event::Fault, now).await {
-                    return Ok(changed);
+            for event in [Event::Fault, Event::Recovered] {
+                let happened = event == Event::Fault || row.closed_at.is_some();
+                if !happened || std::mem::replace(way.sink.told(&mut row, event), true) {
+                    continue;
                 }
-                row.told = true;
-                self.store.apply(Unit::PutAlert(row.clone())).await?;
-                changed = true;
-            }
-            if row.closed_at.is_some() && !row.told_recovery {
-                if !self.send(&row, Event::Recovered, now).await {
-                    return Ok(changed);
+                if !self.send(way, &row, event, now).await {
+                    return Ok(());
                 }
-                row.told_recovery = true;
-                self.store.apply(Unit::PutAlert(row)).await?;
-                changed = true;
+                *changed = true;
             }
         }
-        self.pending = false;
-        Ok(changed)
+        way.pending = false;
+        Ok(())
     }
 
-    async fn send(&mut self, row: &AlertRow, event: Event, now: i64) -> bool {
+    /// Tells one thing and writes down that it was told; `row` says so already.
+    async fn send(&self, way: &mut Way, row: &AlertRow, event: Event, now: i64) -> bool {
+        let sink = way.sink.name();
+        match self.tell(way.sink, row, event).await {
+            Ok(()) => {
+                way.failures = 0;
+                metrics::counter!("p2pds_alerts_total", "sink" => sink, "outcome" => "ok").increment(1);
+                true
+            }
+            Err(error) => {
+                let doubled = PAUSE.saturating_mul(1_i64.checked_shl(way.failures.min(20)).unwrap_or(1));
+                way.not_before = now.saturating_add(doubled.min(LONGEST_PAUSE));
+                way.failures = way.failures.saturating_add(1);
+                metrics::counter!("p2pds_alerts_total", "sink" => sink, "outcome" => "failed").increment(1);
+                let again = words::ago(way.not_before);
+                match way.sink {
+                    Sink::Webhook => tracing::warn!(
+                        event = "alert.webhook-failed",
+                        "an alert could not be sent to the webhook, it is tried again {again}: {error:#}"
+                    ),
+                    Sink::Mail => tracing::warn!(
+                        event = "alert.mail-failed",
+                        "an alert could not be mailed, it is tried again {again}: {error:#}"
+                    ),
+                }
+                false
+            }
+        }
+    }
+
+    async fn tell(&self, sink: Sink, row: &AlertRow, event: Event) -> anyhow::Result<()> {
         let handle = match &row.did {
             Some(did) => self.store.account(did).await.ok().flatten().and_then(|account| account.handle),
             None => None,
         };
-        match self.post(&Payload::of(row, event, handle, &self.node)).await {
-            Ok(()) => {
-                self.failures = 0;
-                metrics::counter!("p2pds_alerts_total", "sink" => "webhook", "outcome" => "ok").increment(1);
-                true
-            }
-            Err(error) => {
-                let doubled = PAUSE.saturating_mul(1_i64.checked_shl(self.failures.min(20)).unwrap_or(1));
-                self.not_before = now.saturating_add(doubled.min(LONGEST_PAUSE));
-                self.failures = self.failures.saturating_add(1);
-                metrics::counter!("p2pds_alerts_total", "sink" => "webhook", "outcome" => "failed")
-                    .increment(1);
-                tracing::warn!(
-                    event = "alert.webhook-failed",
-                    "an alert could not be sent to the webhook, it is tried again {}: {error:#}",
-                    words::ago(self.not_before)
-                );
-                false
+        let payload = Payload::of(row, event, handle, &self.node);
+        match (sink, &self.mail) {
+            (Sink::Webhook, _) => self.post(&payload).await?,
+            (Sink::Mail, None) => {}
+            (Sink::Mail, Some(mail)) => {
+                if let Some(unit) = mail.queued(&payload, row)? {
+                    self.store.apply(unit).await?;
+                    mail.wake();
+                    return Ok(());
+                }
+                mail.send(&payload).await?;
             }
         }
+        self.store.apply(Unit::PutAlert(row.clone())).await?;
+        Ok(())
     }
 
     async fn post(&self, payload: &Payload) -> anyhow::Result<()> {
@@ -191,15 +268,24 @@ impl Teller {
             closed_at: None,
             told: true,
             told_recovery: true,
+            mailed: true,
+            mailed_recovery: true,
         };
         tracing::warn!(event = "alert.test", "{}", row.detail);
         let mut all = vec![Told { sink: "log".to_owned(), error: None }];
+        let payload = Payload::of(&row, Event::Test, None, &self.node);
+        let mut note = |sink: &str, sent: anyhow::Result<()>| {
+            let error = sent.err().map(|error| format!("{error:#}"));
+            all.push(Told { sink: sink.to_owned(), error });
+        };
         if self.webhook.is_some() {
-            let sent = self.post(&Payload::of(&row, Event::Test, None, &self.node)).await;
-            all.push(Told {
-                sink: "webhook".to_owned(),
-                error: sent.err().map(|error| format!("{error:#}")),
-            });
+            note("webhook", self.post(&payload).await);
+        }
+        if let Some(mail) = &self.mail {
+            note("mail", mail.send(&payload).await);
+        }
+        if let Some(heart) = &self.heart {
+            note("heartbeat", heart.beat(&Health::new(Arc::clone(&self.store)).check().await).await);
         }
         all
     }

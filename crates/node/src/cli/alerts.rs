@@ -17,7 +17,7 @@ Alerts are raised while a node runs. Each fault is told once, and once more when
 Examples:
   p2pds alerts                 what is wrong now; exit status 3 if anything is
   p2pds alerts --history       what was, for 90 days
-  p2pds alerts test            send a test to the log and the webhook";
+  p2pds alerts test            send a test to the log, the webhook, by mail and to the monitor";
 
 /// Arguments of `alerts`.
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,10 @@ async fn test(context: &Context) -> Result<Exit, Stopped> {
             })
             .collect();
         if told.len() == 1 {
-            lines.push("No webhook is set: see alerts.webhook_url in `p2pds config reference`.".to_owned());
+            lines.push(
+                "Neither a webhook nor an e-mail address is set: see [alerts] in `p2pds config reference`."
+                    .to_owned(),
+            );
         }
         lines.join("\n")
     })?;

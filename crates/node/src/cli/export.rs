@@ -14,9 +14,12 @@ use crate::operator::answer::Answer;
 const EXAMPLES: &str = "\
 The directory gets repo.car (byte-identical on every run), blobs/, plc.json, the records as JSON,
 a manifest with hashes, and RESTORE.txt, which says step by step how to restore the account.
+With --html it is an offline archive as well: index.html opens from disk in any browser, with the
+posts, their pictures and videos, every other record and a search, and asks nobody for anything.
 
 Examples:
   p2pds export alice.example.com --out alice-backup
+  p2pds export alice.example.com --out alice-archive --html
   p2pds export alice.example.com --car alice.car
   p2pds export alice.example.com --car - | ssh safe 'cat > alice.car'";
 
@@ -31,6 +34,9 @@ pub struct Args {
     /// Directory to write everything into; made if it is missing.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write pages too: open DIR/index.html in any browser, without a network.
+    #[arg(long, requires = "out")]
+    html: bool,
     /// Write only the repo, as a CAR file; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     car: Option<PathBuf>,
@@ -43,7 +49,9 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     if let Some(out) = args.out {
         let out = std::path::absolute(&out).with_context(|| format!("cannot find {}", out.display()))?;
-        let answer = context.run(Need::Existing, Command::Export { account: args.account, out }).await?;
+        let answer = context
+            .run(Need::Existing, Command::Export { account: args.account, out, html: args.html })
+            .await?;
         let Answer::Exported(report) = &answer else { return Err(unexpected()) };
         context.print(&answer, || report.to_string())?;
         return Ok(Exit::Ok);

@@ -9,7 +9,7 @@ use p2pds_xrpc::Net;
 
 use super::layers::Layers;
 use super::section::section;
-use super::setting::{AlarmFor, LogFormat, Millis, Secret, Size, WebUrl};
+use super::setting::{AlarmFor, LogFormat, MailAddress, Millis, Secret, Size, WebUrl};
 use super::{Config, names};
 
 section! {
@@ -196,7 +196,7 @@ section! {
 
 section! {
     /// Alerts: one for each fault, one when it is over. They go to the log, to `p2pds alerts`, to the
-    /// metric p2pds_faults, and to a webhook if one is set.
+    /// metric p2pds_faults, and to a webhook and by e-mail if those are set.
     pub struct AlertsSection in "alerts" {
         /// URL that is sent a JSON document for each alert; it may carry a token. It must be reachable
         /// at a public address, as everything that the node asks for.
@@ -208,6 +208,17 @@ section! {
         unreachable_after: Duration = "1d", env ["P2PDS_ALERTS_UNREACHABLE_AFTER"];
         /// Less free disk space than this is a fault.
         disk_low: Size = "5GB", env ["P2PDS_ALERTS_DISK_LOW"];
+        /// Address that gets one e-mail for each fault and one when it is over, through the mail server of
+        /// the section [mail].
+        email_to: Option<MailAddress> = "", env ["P2PDS_ALERTS_EMAIL_TO"];
+        /// URL that is asked (GET) regularly while the node is ready, so that a monitor elsewhere notices
+        /// when it is not; while it is not, `/fail` is added to the path. It may carry a token.
+        heartbeat_url: Option<Secret> = "", env ["P2PDS_ALERTS_HEARTBEAT_URL"];
+        /// Time between two such requests.
+        heartbeat_every: Duration = "5m", env ["P2PDS_ALERTS_HEARTBEAT_EVERY"];
+        /// The monitor is your own: its host may have a private address and be asked over http, on any
+        /// port. Nothing else is reached that way.
+        heartbeat_private: bool = "false", env ["P2PDS_ALERTS_HEARTBEAT_PRIVATE"];
     }
 }
 
@@ -249,6 +260,14 @@ pub(super) fn warnings(layers: &Layers, config: &Config) -> Vec<String> {
             "listening on {} without a host name: set http.hostname to the name that others use",
             config.http.bind
         ));
+    }
+    let mail_server = config.mail.smtp_url.is_some() || config.mail.smtp_host.is_some();
+    if config.alerts.email_to.is_some() && !mail_server {
+        warnings.push(
+            "alerts are to be mailed (alerts.email_to), and no mail server is set: set mail.smtp_url (PDS_EMAIL_SMTP_URL) or \
+             mail.smtp_host (P2PDS_SMTP_HOST)"
+                .to_owned(),
+        );
     }
     if config.serving.peer_tokens.iter().any(|token| token.expose().len() < 24) {
         warnings.push(

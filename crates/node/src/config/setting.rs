@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2pds_host::accounts::{SmtpConfig, check_smtp};
+use p2pds_host::accounts::{SmtpConfig, check_address, check_smtp};
 use p2pds_syntax::{AtIdentifier, Did, Handle};
 use zeroize::Zeroizing;
 
@@ -276,6 +276,28 @@ impl Setting for ServiceUrl {
                 Ok(Self(Some(text.trim_end_matches('/').to_owned())))
             }
             _ => expected(Self::SHAPE),
+        }
+    }
+}
+
+/// An address that mail can be sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailAddress(String);
+
+impl MailAddress {
+    /// It.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Setting for MailAddress {
+    const SHAPE: &'static str = "an e-mail address such as you@example.com";
+    fn parse(text: &str) -> Result<Self, String> {
+        match check_address(text) {
+            Ok(()) => Ok(Self(text.to_owned())),
+            Err(_) => expected(Self::SHAPE),
         }
     }
 }

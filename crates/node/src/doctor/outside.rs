@@ -5,6 +5,8 @@ use std::time::Duration;
 use p2pds_net::{Client, GetOptions, NetError};
 
 use super::{Check, Verdict};
+use crate::alerts;
+use crate::alerts::heartbeat::Heart;
 use crate::config::Config;
 use crate::node::engine::net_config;
 use crate::words;
@@ -29,7 +31,43 @@ pub(super) async fn all(config: &Config) -> Vec<Check> {
     };
     let mut checks = vec![dns(&client).await];
     checks.extend(directory(&client, config).await);
+    checks.extend(alert_mail(config).await);
+    checks.extend(heartbeat(config).await);
     checks
+}
+
+/// Whether alerts can be mailed, if they are to be.
+async fn alert_mail(config: &Config) -> Option<Check> {
+    const NAME: &str = "alert-mail";
+    let (to, outcome) = alerts::check_mail(config).await?;
+    Some(match outcome {
+        Ok(()) => Check::ok(NAME, format!("alerts go to {to}, and the mail server takes this node's login")),
+        Err(why) => Check::bad(
+            Verdict::Failed,
+            NAME,
+            format!("alerts are to go to {to}, and cannot: {why}"),
+            "nobody gets a mail when something is wrong",
+            "set mail.smtp_url (PDS_EMAIL_SMTP_URL=smtps://USER:PASSWORD@mail.example.com), or P2PDS_SMTP_HOST, _USER and \
+             _PASSWORD, and mail.from; then `p2pds alerts test`",
+        ),
+    })
+}
+
+/// Whether the monitor can be reached, if one is set. It is told nothing.
+async fn heartbeat(config: &Config) -> Option<Check> {
+    const NAME: &str = "heartbeat";
+    let heart = Heart::new(config)?;
+    Some(match heart.check().await {
+        Ok(()) => Check::ok(NAME, "the monitor's host answers"),
+        Err(error) => Check::bad(
+            Verdict::Failed,
+            NAME,
+            format!("{error:#}"),
+            "the monitor raises an alarm though this node is well, or none when it is gone",
+            "check alerts.heartbeat_url; for a monitor in your own network set alerts.heartbeat_private; then `p2pds \
+             alerts test`",
+        ),
+    })
 }
 
 async fn dns(client: &Client) -> Check {

@@ -9,7 +9,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use p2pds_archive::{ArchiveError, Progress, VerifyOptions, VerifyReport};
 use p2pds_host::passwords::random_base32;
 use p2pds_reading::Refusal;
-use p2pds_recovery::RecoveryError;
+use p2pds_recovery::{ExportOptions, RecoveryError};
 use p2pds_store::StoreError;
 use p2pds_syntax::Did;
 use tokio::sync::mpsc;
@@ -93,9 +93,10 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
         | Command::RestoreRecord { .. }
         | Command::AcceptHead { .. }
         | Command::Keep { .. }) => memory::answer(engine, command, progress).await?,
-        Command::Export { account, out } => {
+        Command::Export { account, out, html } => {
             let did = archive.find(&account).await?;
-            Answer::Exported(Box::new(engine.recovery.export(&did, &out, progress).await?))
+            let options = ExportOptions { html, ..ExportOptions::default() };
+            Answer::Exported(Box::new(engine.recovery.export_with(&did, &out, options, progress).await?))
         }
         Command::Import { car, plc_log } => {
             Answer::Imported(Box::new(archive.import(&car, plc_log.as_deref(), progress).await?))

@@ -71,6 +71,9 @@ pub struct AlertLine {
     pub closed_at: Option<i64>,
     /// Whether the webhook took it.
     pub told: bool,
+    /// Whether it was mailed.
+    #[serde(default)]
+    pub mailed: bool,
 }
 
 /// Stops or resumes a worker, now and after restarts.
@@ -183,6 +186,7 @@ fn alert(row: AlertRow, handle: Option<String>) -> AlertLine {
         opened_at: row.opened_at,
         closed_at: row.closed_at,
         told: row.told,
+        mailed: row.mailed,
     }
 }
 

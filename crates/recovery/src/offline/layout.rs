@@ -130,7 +130,7 @@ impl<'a> Place<'a> {
     }
 
     /// Key of a post of the account itself that an address names.
-    pub(super) fn own_post<'u>(self, uri: &'u str) -> Option<&'u str> {
+    pub(super) fn own_post(self, uri: &str) -> Option<&str> {
         uri.strip_prefix("at://")?.strip_prefix(self.site.did.as_str())?.strip_prefix("/app.bsky.feed.post/")
     }
 }
@@ -217,13 +217,25 @@ pub(super) fn page(place: Place<'_>, tab: Tab, title: &str, body: &Markup) -> St
     .into_string()
 }
 
-/// Links to the pages before and after.
-pub(super) fn pager(place: Place<'_>, collection: &str, page: u32, last: Option<u32>, more: bool) -> Markup {
+/// Where a page stands among those of its collection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Among<'a> {
+    pub(super) collection: &'a str,
+    pub(super) page: u32,
+    /// How many there are, when that is known.
+    pub(super) last: Option<u32>,
+    /// Whether there is one after it.
+    pub(super) more: bool,
+}
+
+/// Links to the pages before and after; `name` tells this row of them from the other one.
+pub(super) fn pager(place: Place<'_>, among: Among<'_>, name: &str) -> Markup {
+    let Among { collection, page, last, more } = among;
     let newer = page.checked_sub(1).filter(|&before| before > 0);
     let older = page.checked_add(1).filter(|_| more);
     html! {
         @if newer.is_some() || older.is_some() {
-            nav.pager aria-label="Pages" {
+            nav.pager aria-label=(name) {
                 @if let Some(newer) = newer {
                     a rel="prev" href=(place.href(&place.site.page(collection, newer))) { "Newer" }
                 }

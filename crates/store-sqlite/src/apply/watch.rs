@@ -10,7 +10,11 @@ use crate::fault::Outcome;
 
 impl Apply {
     pub(super) fn put_alert(&mut self, a: &AlertRow) -> Outcome<()> {
-        let told = i64::from(a.told) | (i64::from(a.told_recovery) << 1);
+        // 1 and 2: the fault and its recovery, to the webhook; 4 and 8: the same, by mail.
+        let told = i64::from(a.told)
+            | (i64::from(a.told_recovery) << 1)
+            | (i64::from(a.mailed) << 2)
+            | (i64::from(a.mailed_recovery) << 3);
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO alert VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![

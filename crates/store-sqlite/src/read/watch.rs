@@ -23,6 +23,8 @@ fn read_alert(r: &Row<'_>) -> Outcome<AlertRow> {
         closed_at: r.get(6)?,
         told: told & 1 != 0,
         told_recovery: told & 2 != 0,
+        mailed: told & 4 != 0,
+        mailed_recovery: told & 8 != 0,
     })
 }
 

@@ -22,6 +22,8 @@ fn alerts_are_kept_until_they_are_forgotten(factory: Factory<'_>) {
         closed_at,
         told: closed_at.is_some(),
         told_recovery: false,
+        mailed: id == "b",
+        mailed_recovery: id == "node",
     };
     for row in [alert("a", 1, None), alert("node", 2, None), alert("b", 3, None), alert("a", 1, Some(5))] {
         rig.ok(Unit::PutAlert(row));

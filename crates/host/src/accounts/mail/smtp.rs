@@ -52,6 +52,69 @@ impl Header for AutoSubmitted {
     }
 }
 
+/// A mail server and who writes through it. A node that hosts nobody sends its own mail so too.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    server: SmtpConfig,
+    /// The name that it greets the server with.
+    hello: String,
+    /// Address that its mail comes from.
+    from: String,
+}
+
+impl Sender {
+    /// Through this server, greeted with this name, from this address.
+    #[must_use]
+    pub fn new(server: SmtpConfig, hello: &str, from: &str) -> Self {
+        Self { server, hello: hello.to_owned(), from: from.to_owned() }
+    }
+
+    /// Sends a mail that no person wrote. The same `id` is the same mail: who gets it twice can tell.
+    ///
+    /// # Errors
+    /// Why it was not sent, in plain words.
+    pub async fn send(&self, to: &str, subject: &str, text: &str, id: Option<&str>) -> Result<(), NotSent> {
+        let words = Words { subject: subject.to_owned(), text: text.to_owned() };
+        let id = id.map(|id| format!("<{id}@{}>", self.hello));
+        self.hand_over(&message(&self.from, to, &words, Style { automatic: true, id })?).await
+    }
+
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// Why the server does not take this node's mail, in plain words.
+    pub async fn check(&self) -> Result<(), NotSent> {
+        match self.transport()?.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NotSent::for_good("it closed the connection")),
+            Err(error) => Err(not_sent(&error)),
+        }
+    }
+
+    async fn hand_over(&self, message: &Message) -> Result<(), NotSent> {
+        let sent = self.transport()?.send(message.clone()).await;
+        sent.map(|_| ()).map_err(|error| not_sent(&error))
+    }
+
+    fn transport(&self) -> Result<Transport, NotSent> {
+        transport(&self.server, &self.hello).map_err(NotSent::for_good)
+    }
+}
+
+/// What a mail has beside its words.
+struct Style {
+    automatic: bool,
+    id: Option<String>,
+}
+
+/// Whether mail can be sent to this address.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_address(text: &str) -> Result<(), String> {
+    text.parse::<Mailbox>().map(|_| ()).map_err(|error| error.to_string())
+}
+
 impl Host {
     /// The server for mail of this kind.
     pub(crate) fn mail_server(&self, kind: &str) -> Option<&SmtpConfig> {
@@ -74,10 +137,9 @@ impl Host {
         let Some(server) = self.mail_server(kind) else {
             return Err(NotSent::for_good("no mail server is set (mail.smtp_url)"));
         };
-        let from = self.mail_from(kind);
-        let message = message(&from, to, words, kind != MODERATION)?;
-        let transport = transport(server, &self.config().hostname).map_err(NotSent::for_good)?;
-        transport.send(message).await.map(|_| ()).map_err(|error| not_sent(&error))
+        let sender = Sender::new(server.clone(), &self.config().hostname, &self.mail_from(kind));
+        let style = Style { automatic: kind != MODERATION, id: None };
+        sender.hand_over(&message(&sender.from, to, words, style)?).await
     }
 
     /// Connects to the mail server and logs in; `false` when none is set.
@@ -86,12 +148,8 @@ impl Host {
     /// Why it does not take this host's mail, in plain words.
     pub async fn check_mail_server(&self) -> Result<bool, NotSent> {
         let Some(server) = &self.config().accounts.mail.smtp else { return Ok(false) };
-        let transport = transport(server, &self.config().hostname).map_err(NotSent::for_good)?;
-        match transport.test_connection().await {
-            Ok(true) => Ok(true),
-            Ok(false) => Err(NotSent::for_good("it closed the connection")),
-            Err(error) => Err(not_sent(&error)),
-        }
+        Sender::new(server.clone(), &self.config().hostname, &self.mail_from("test")).check().await?;
+        Ok(true)
     }
 
     /// Sends a test mail and waits for what the server says.
@@ -103,7 +161,7 @@ impl Host {
     }
 }
 
-fn message(from: &str, to: &str, words: &Words, automatic: bool) -> Result<Message, NotSent> {
+fn message(from: &str, to: &str, words: &Words, style: Style) -> Result<Message, NotSent> {
     let address = |text: &str, whose: &str| {
         text.parse::<Mailbox>().map_err(|error| NotSent::for_good(format!("{whose} {text:?}: {error}")))
     };
@@ -112,9 +170,9 @@ fn message(from: &str, to: &str, words: &Words, automatic: bool) -> Result<Messa
         .to(address(to, "the address")?)
         .subject(&words.subject)
         .date_now()
-        .message_id(None)
+        .message_id(style.id)
         .header(ContentType::TEXT_PLAIN);
-    if automatic {
+    if style.automatic {
         builder = builder.header(AutoSubmitted);
     }
     builder.body(words.text.clone()).map_err(|error| NotSent::for_good(error.to_string()))
@@ -221,11 +279,14 @@ mod tests {
     #[test]
     fn a_subject_brings_no_header_of_its_own() {
         let words = Words { subject: "a\r\nBcc: x@example.com".into(), text: "text".into() };
-        let message = message("noreply@pds.example.com", "a@example.com", &words, true).unwrap();
+        let style = |id: Option<&str>| Style { automatic: true, id: id.map(str::to_owned) };
+        let message = message("noreply@pds.example.com", "a@example.com", &words, style(None)).unwrap();
         let bytes = String::from_utf8(message.formatted()).unwrap();
         assert!(!bytes.lines().any(|line| line.starts_with("Bcc:")), "{bytes}");
         assert!(bytes.contains("Auto-Submitted: auto-generated") && bytes.contains("Message-ID: <"));
-        let refused = super::message("x", "a@example.com", &words, true).unwrap_err();
+        let named = super::message("a@example.com", "a@example.com", &words, style(Some("<x@y>"))).unwrap();
+        assert!(String::from_utf8(named.formatted()).unwrap().contains("Message-ID: <x@y>"));
+        let refused = super::message("x", "a@example.com", &words, style(None)).unwrap_err();
         assert!(refused.for_good && refused.why.contains("mail.from"));
     }
 }
