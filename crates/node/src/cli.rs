@@ -10,6 +10,7 @@ pub mod archive;
 pub mod ask;
 pub mod backup;
 pub mod capacity;
+pub mod claim;
 pub mod config;
 pub mod context;
 pub mod demo;
@@ -161,6 +162,8 @@ pub enum Command {
     Invite(invite::Args),
     /// Moderation of hosted accounts, and what was done: takedown, restore, audit.
     Admin(admin::Args),
+    /// An address with which somebody becomes the owner of this node, or takes it back.
+    Claim(claim::Args),
     /// Mail to the owners of hosted accounts: test, list, show, send.
     Mail(mail::Args),
     /// The history of an identity, and what is expected of it: log, announce, ack.

@@ -21,6 +21,7 @@ pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+pub mod door;
 pub mod hosting;
 pub mod http;
 pub mod logging;
@@ -28,6 +29,7 @@ mod memory;
 pub mod metrics;
 pub mod node;
 pub mod operator;
+pub mod pages;
 pub mod passing;
 pub mod progress;
 pub mod serving;
@@ -115,6 +117,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Account(args) => cli::account::run(context, args).await,
         Command::Invite(args) => cli::invite::run(context, args).await,
         Command::Admin(args) => cli::admin::run(context, args).await,
+        Command::Claim(args) => cli::claim::run(context, args).await,
         Command::Mail(args) => cli::mail::run(context, args).await,
         Command::Plc(args) => cli::plc::run(context, args).await,
         Command::Lexicon(args) => cli::lexicon::run(context, args).await,

@@ -75,7 +75,8 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     });
     let public = serving::door(&engine)?;
     supervisor.spawn("streams", streams(Arc::clone(&public), supervisor.stop_handle()));
-    let routes = http::router(door, public);
+    let pages = crate::pages::router(&engine, context.loaded.resolved.clone());
+    let routes = http::router(door, public, pages);
     supervisor.spawn(
         "http",
         http::serve(listener, routes, config.serving.trusted_proxies.clone(), supervisor.stop_handle()),
@@ -93,10 +94,10 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     supervisor.spawn("structure", structure::run(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));
     supervisor.spawn(alerts::NAME, alerts::run(Arc::clone(&engine), supervisor.stop_handle()));
-    supervisor.spawn(scrub::NAME, scrub::run(Arc::clone(&engine), supervisor.stop_handle()));
     if config.alerts.heartbeat_url.is_some() {
         supervisor.spawn(heartbeat::NAME, heartbeat::run(Arc::clone(&engine), supervisor.stop_handle()));
     }
+    supervisor.spawn(scrub::NAME, scrub::run(Arc::clone(&engine), supervisor.stop_handle()));
     // Before the jobs look at what is due: what is followed live is not fetched as well.
     let live = Live::new(engine.archive.clone(), engine::live_config(config));
     live.begin().await.map_err(Failure::from)?;
@@ -108,6 +109,10 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         for job in p2pds_host::jobs::all(host) {
             supervisor.spawn(job.name(), host_job(job, host.clone(), supervisor.stop_handle()));
         }
+    }
+    if let (Some(host), Some(oauth)) = (&engine.host, &engine.oauth) {
+        let job: Arc<dyn p2pds_host::jobs::Job> = Arc::new(p2pds_host::oauth::Tidy(oauth.clone()));
+        supervisor.spawn(job.name(), host_job(job, host.clone(), supervisor.stop_handle()));
     }
     if config.watch.plc_stream {
         supervisor.spawn(plc_stream::NAME, plc_stream::run(Arc::clone(&engine), supervisor.stop_handle()));
@@ -180,6 +185,10 @@ async fn banner(context: &Context, engine: &Engine, address: SocketAddr) -> anyh
         None => format!("p2pds {VERSION} keeps verified copies of AT Protocol accounts and gives them back."),
         Some(host) => format!("p2pds {VERSION} hosts AT Protocol accounts at {}.", host.config().public_url),
     };
+    let claim = match engine.door.claim_address(false).await? {
+        Some(address) => format!("\n  Claim      {address}\n             opens once, for whoever is to own this node"),
+        None => String::new(),
+    };
     let next = match &engine.host {
         None => format!(
             "{program} archive add HANDLE-OR-DID   keep a copy of an account\n\
@@ -190,7 +199,7 @@ async fn banner(context: &Context, engine: &Engine, address: SocketAddr) -> anyh
     let text = format!(
         "{what}\n\
          \x20 Listening  http://{address}\n\
-         \x20 Data       {} ({accounts})\n\
+         \x20 Data       {} ({accounts}){claim}\n\
          \x20 Next       {next}\n\
          \x20            {program} --help                      everything else; Ctrl-C here stops the node",
         engine.dir.display()

@@ -311,6 +311,11 @@ pub enum Command {
     },
     /// Sends a test alert.
     TestAlert,
+    /// An address with which somebody becomes the owner.
+    Claim {
+        /// Also when there is an owner.
+        again: bool,
+    },
     /// Something about hosted accounts.
     Hosting {
         /// What.

@@ -12,6 +12,7 @@ use p2pds_syntax::{AtIdentifier, Did, Tid};
 use url::form_urlencoded;
 
 use crate::auth::Auth;
+use crate::config::Net;
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 
@@ -62,6 +63,13 @@ impl Asked {
         }
         self
     }
+}
+
+/// Under which address a request is counted: as [`Caller::counted`], for routes beside this door.
+#[must_use]
+pub fn counted_address(peer: Option<&PeerAddress>, headers: &HeaderMap, trusted: &[Net]) -> IpAddr {
+    let beside = |address: IpAddr| address.to_canonical().is_loopback();
+    from(peer, headers, |address| beside(address) || trusted.iter().any(|net| net.contains(address)))
 }
 
 /// Where a request comes from.

@@ -8,15 +8,19 @@ use p2pds_archive::live::LiveConfig;
 use p2pds_archive::{Alarm, Archive, ArchiveConfig, ArchiveDeps, Progress, SystemClock};
 use p2pds_directory::{Directory, DirectoryConfig};
 use p2pds_host::Host;
+use p2pds_host::keys::Fresh;
 use p2pds_net::{Client, NetConfig};
+use p2pds_oauth::OAuth;
 use p2pds_reading::Reading;
 use p2pds_recovery::Recovery;
 use p2pds_store::{Store, StoreError, StoreResult};
 use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, Synchronous, salvage};
+use p2pds_web::Door;
 use p2pds_xrpc::OwnCalls;
 
 use crate::config::Config;
 use crate::config::setting::AlarmFor;
+use crate::door;
 use crate::hosting::{self, Parts};
 use crate::node::lock::make_private_dir;
 use crate::operator::Failure;
@@ -25,7 +29,7 @@ use crate::words::now_micros;
 /// Directory of the blobs in the data directory.
 const BLOBS: &str = "blobs";
 /// Directories whose files are of accounts, in the data directory.
-const PRIVATE: [&str; 4] = [BLOBS, "spool", "verbatim", "drills"];
+const PRIVATE: [&str; 5] = [BLOBS, "spool", "verbatim", "drills", "copies"];
 
 /// The opened services.
 pub struct Engine {
@@ -43,6 +47,10 @@ pub struct Engine {
     pub reading: Reading,
     /// The hosted accounts, if this node hosts any or is set up for it.
     pub host: Option<Host>,
+    /// The authorization server of those accounts.
+    pub oauth: Option<OAuth>,
+    /// Whose node this is, and signing in at hosts.
+    pub door: Door,
     /// What its own requests to its public name show.
     pub own_calls: OwnCalls,
 }
@@ -95,11 +103,22 @@ impl Engine {
         let archive = Archive::new(deps, archive_config(config));
         let recovery = Recovery::new(archive.clone()).with_scratch(Arc::new(scratch_store));
         let reading = Reading::new(Arc::clone(&store), archive.blobs().clone());
+        let (door_net, door_directory) = (net.clone(), Arc::clone(&directory));
         let parts = Parts { store: Arc::clone(&store), blobs, net, directory, reading: reading.clone() };
         let host = hosting::open(config, &dir, parts).await?;
+        // Accounts that are hosted, or were: their keys are wrapped by a key that must not be made anew.
+        let fresh = if store.logins(None, 1).await?.is_empty() { Fresh::Make } else { Fresh::MustExist };
+        let door = door::open(config, &dir, &store, door_net, door_directory, host.clone(), fresh);
         if let Some(host) = &host {
             host.set_archive(Arc::new(hosting::ArchiveBeside(archive.clone())));
         }
+        let oauth = match &host {
+            Some(host) => {
+                let made = host.authorization_server();
+                Some(made.map_err(|error| Failure::new(error.kind.as_str(), error.message))?)
+            }
+            None => None,
+        };
         p2pds_recovery::after_restore(&dir, &*store, host.as_ref()).await.map_err(Failure::from)?;
         Ok(Self {
             config: config.clone(),
@@ -109,6 +128,8 @@ impl Engine {
             recovery,
             reading,
             host,
+            door,
+            oauth,
             own_calls: OwnCalls::default(),
         })
     }

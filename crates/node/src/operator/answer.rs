@@ -78,6 +78,8 @@ pub enum Answer {
     Priority(upkeep::PriorityLine),
     /// Of `archive quota`.
     Quota(upkeep::QuotaLine),
+    /// Of `claim`.
+    Claim(ClaimLine),
     /// Of `capacity`.
     Capacity(Box<crate::capacity::Report>),
     /// Of `alerts`.
@@ -108,6 +110,15 @@ pub enum Answer {
     Checks(Vec<crate::doctor::Check>),
     /// Of the database check that `doctor` asks for: what is wrong with it.
     Structure(Vec<String>),
+}
+
+/// An address that claims the node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClaimLine {
+    /// To be opened in a browser, once.
+    pub address: String,
+    /// It takes the node from the owner that it has.
+    pub again: bool,
 }
 
 impl Answer {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::doctor::{self, Check};
 use crate::node::engine::Engine;
 use crate::node::lock;
-use crate::operator::answer::{Answer, Paused, Synced};
+use crate::operator::answer::{Answer, ClaimLine, Paused, Synced};
 use crate::operator::{Command, Event, Failure, lexicons, memory, takeover, upkeep};
 
 /// Progress events that may wait for a slow reader; more are left out.
@@ -131,6 +131,7 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
             Answer::Priority(upkeep::prioritize(engine, &account, priority).await?)
         }
         Command::Quota { account, quota } => Answer::Quota(upkeep::limit(engine, &account, quota).await?),
+        Command::Claim { again } => Answer::Claim(claim(engine, again).await?),
         Command::Capacity => {
             Answer::Capacity(Box::new(crate::capacity::report(engine, crate::words::now_micros()).await?))
         }
@@ -142,8 +143,20 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
     })
 }
 
+/// A new address that claims the node.
+async fn claim(engine: &Engine, again: bool) -> Result<ClaimLine, Failure> {
+    if let Some(address) = engine.door.claim_address(again).await? {
+        return Ok(ClaimLine { address, again });
+    }
+    let owner = engine.door.owner().await?;
+    let owner = owner.map_or_else(|| "somebody".to_owned(), |did| did.to_string());
+    let words = format!("this node belongs to {owner}, who can sign in at its page /sign-in");
+    let hint = "if access was lost, `p2pds claim --again` prints an address that takes the node from its present owner";
+    Err(Failure::new("conflict", words).hint(hint))
+}
+
 /// The checks of a hosting node; none when this node hosts nobody.
-async fn check_hosting(engine: &Engine, offline: bool) -> Vec<Check> {
+pub(crate) async fn check_hosting(engine: &Engine, offline: bool) -> Vec<Check> {
     let Some(host) = &engine.host else { return Vec::new() };
     let node_runs = lock::state(&engine.dir).is_ok_and(|state| state.is_node());
     let own = match random_base32(32) {
