@@ -7,6 +7,7 @@
 
 mod accept;
 mod asof;
+mod browse;
 mod diff;
 mod list;
 mod prove;
@@ -19,6 +20,7 @@ use p2pds_store::CommitRow;
 use p2pds_syntax::Did;
 
 pub use asof::At;
+pub use browse::{Browse, Browsed, Glance};
 pub use list::HistoryQuery;
 pub use retain::{Retained, Withdrawal};
 

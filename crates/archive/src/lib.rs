@@ -57,7 +57,7 @@ pub use clock::{Clock, SystemClock};
 pub use conditions::{Condition, Conditions};
 pub use config::ArchiveConfig;
 pub use error::{ArchiveError, ArchiveResult};
-pub use history::{At, HistoryQuery, Retained, Withdrawal};
+pub use history::{At, Browse, Browsed, Glance, HistoryQuery, Retained, Withdrawal};
 pub use identity::given_by_host;
 pub use locks::AccountGuard;
 pub use progress::{Counter, Phase, Progress, ProgressEvent, Stage, Unit};

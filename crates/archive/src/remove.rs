@@ -16,6 +16,8 @@ use crate::report::{RemoveReport, Traces};
 
 /// Where the reports of drills lie in the data directory; they name records and blobs of the account.
 pub(crate) const DRILLS: &str = "drills";
+/// Where copies lie in the data directory that were written out to be taken away.
+const COPIES: &str = "copies";
 
 impl Archive {
     /// Erases an account, or with `dry_run` says what that would erase.
@@ -45,7 +47,7 @@ impl Archive {
 
     fn preview(&self, account: &Account) -> ArchiveResult<RemoveReport> {
         let did = &account.did;
-        let drills = self.drill_dir(did);
+        let (drills, copies) = (self.drill_dir(did), self.copy_dir(did));
         Ok(RemoveReport {
             did: did.clone(),
             handle: account.handle.clone(),
@@ -58,6 +60,9 @@ impl Archive {
             also: [
                 Some("the stored PLC log, DID document, findings and evidence".to_owned()),
                 drills.exists().then(|| format!("{DRILLS}/{}: reports of drills", account_dir_name(did))),
+                copies
+                    .exists()
+                    .then(|| format!("{COPIES}/{}: a copy to be taken away", account_dir_name(did))),
             ]
             .into_iter()
             .flatten()
@@ -96,6 +101,7 @@ impl Archive {
         inner.blobs().delete_account(did).await?;
         inner.spool().erase(did)?;
         erase_dir(&self.drill_dir(did))?;
+        erase_dir(&self.copy_dir(did))?;
         loop {
             match inner.store().apply(Unit::PurgeChunk { did: did.clone() }).await? {
                 Applied::Chunk { rows, done } => {
@@ -137,6 +143,12 @@ impl Archive {
     #[must_use]
     pub fn drill_dir(&self, did: &Did) -> PathBuf {
         self.inner().spool().data_dir().join(DRILLS).join(account_dir_name(did))
+    }
+
+    /// Where a copy of this account is written that somebody wants to take away. It is erased with the account.
+    #[must_use]
+    pub fn copy_dir(&self, did: &Did) -> PathBuf {
+        self.inner().spool().data_dir().join(COPIES).join(account_dir_name(did))
     }
 
     /// The account, being purged or not.

@@ -105,6 +105,29 @@ impl Past {
         Ok(self.store.records(query).await?.pop())
     }
 
+    /// Records between two keys in tree order, the upper one left out, at most `limit` of them. Damaged rows have no body
+    /// and say so.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn between(
+        &self,
+        from: Vec<u8>,
+        until: Vec<u8>,
+        limit: usize,
+        bodies: bool,
+    ) -> Result<Vec<RecordRow>, Refusal> {
+        let query = RecordsQuery {
+            from,
+            until: Some(until),
+            max_rows: limit,
+            bodies,
+            at: Some(self.row.head.rev),
+            ..RecordsQuery::all(self.repo.id)
+        };
+        Ok(self.store.records(query).await?)
+    }
+
     /// A page of records in tree order after a key; an empty one is the end. Damaged rows have no body and say so.
     ///
     /// # Errors

@@ -29,14 +29,35 @@ impl Archive {
         password: &Secret,
         progress: &Progress,
     ) -> ArchiveResult<OldRecord> {
-        let mut old = self.old_record(uri, at).await?;
-        let (did, path) = self.address(uri).await?;
-        let value = old.value.clone().ok_or_else(|| ArchiveError::NotWritable(old.uri.clone()))?;
+        // What cannot be put back needs nobody's password.
+        self.old_record(uri, at).await?;
+        let (did, _) = self.address(uri).await?;
         let identity = self.inner().directory().refresh(&did).await;
         let identity = identity.map_err(|error| identity_error(did.as_str(), &error))?;
         let host = host_of(&identity)?;
         progress.note(Phase::Resolve, format!("logging in at {host}"));
-        let mut agent = Agent::login(self.inner().net().clone(), &host, &did, password).await?;
+        let agent = Agent::login(self.inner().net().clone(), &host, &did, password).await?;
+        self.put_back_as(uri, at, agent, progress).await
+    }
+
+    /// As [`Archive::put_back`], with a session that is there.
+    ///
+    /// # Errors
+    /// As [`Archive::put_back`]; the session is another account's.
+    pub async fn put_back_as(
+        &self,
+        uri: &AtUri,
+        at: Option<At>,
+        mut agent: Agent,
+        progress: &Progress,
+    ) -> ArchiveResult<OldRecord> {
+        let mut old = self.old_record(uri, at).await?;
+        let (did, path) = self.address(uri).await?;
+        let host = agent.host().to_owned();
+        if *agent.did() != did {
+            return Err(AgentError::OtherAccount { host, got: agent.did().to_string(), wanted: did }.into());
+        }
+        let value = old.value.clone().ok_or_else(|| ArchiveError::NotWritable(old.uri.clone()))?;
         let mut written = Written {
             host: host.clone(),
             cid: old.cid.clone(),
