@@ -270,6 +270,3 @@ pub(crate) fn digest(cookie: &str) -> [u8; 32] {
 fn derived(purpose: &str, cookie: &str) -> [u8; 32] {
     Sha256::digest([purpose.as_bytes(), b"\0", cookie.as_bytes()].concat()).into()
 }
-
-#[cfg(test)]
-mod tests;
