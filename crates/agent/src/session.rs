@@ -337,7 +337,7 @@ pub(crate) async fn ended_by_token(net: &Client, host: &str, refresh: &Secret) {
     let options = options.header(HeaderName::from_static("authorization"), value);
     let nsid = "com.atproto.server.deleteSession";
     if let Err(error) = net.xrpc_upload(host, nsid, "", Bytes::new(), &options).await {
-        tracing::info!(event = "agent.revoke", host, %error, "a session was not ended at its host");
+        tracing::info!(event = "agent.revoke", server = host, %error, "a session was not ended at its host");
     }
 }
 

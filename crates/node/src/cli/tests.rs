@@ -57,6 +57,7 @@ fn command_lines() {
         ("lexicon stats", "Some(Lexicon(Args { action: Stats }))"),
         ("health", "Some(Health(Args))"),
         ("workers", "Some(Workers(Args { action: None }))"),
+        ("claim --again", "Some(Claim(Args { again: true }))"),
         ("doctor --offline", "Some(Doctor(Args { offline: true, mend: false }))"),
         ("config show --origin", "Some(Config(Args { action: Show { origin: true } }))"),
         ("completions bash", "Some(Completions(CompletionsArgs { shell: Bash }))"),
