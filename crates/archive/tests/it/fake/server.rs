@@ -53,8 +53,12 @@ pub struct Served {
     pub latest: Option<(String, String)>,
 }
 
+/// What a host answers to a call: status and JSON, by the JSON that was sent.
+pub type Scripted = Arc<dyn Fn(Value) -> (u16, Value) + Send + Sync>;
+
 #[derive(Default)]
 struct Inner {
+    scripted: HashMap<String, Scripted>,
     logs: HashMap<String, Vec<u8>>,
     accounts: HashMap<String, Served>,
     hits: HashMap<String, u64>,
@@ -74,7 +78,7 @@ impl Fake {
         let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let fake = Self { url, inner: Arc::default() };
         let app = Router::new()
-            .route("/xrpc/{nsid}", get(xrpc))
+            .route("/xrpc/{nsid}", get(xrpc).post(procedure))
             .route("/{did}/log/audit", get(audit))
             .with_state(fake.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -107,6 +111,11 @@ impl Fake {
         change(self.inner.lock().unwrap().accounts.entry(person.did.to_string()).or_default());
     }
 
+    /// Answers a method so, whoever calls it and how.
+    pub fn answer(&self, nsid: &str, how: impl Fn(Value) -> (u16, Value) + Send + Sync + 'static) {
+        self.inner.lock().unwrap().scripted.insert(nsid.to_owned(), Arc::new(how));
+    }
+
     /// Answers everything with 503.
     pub fn set_down(&self, down: bool) {
         self.inner.lock().unwrap().down = down;
@@ -127,6 +136,23 @@ async fn audit(Shared(fake): Shared<Fake>, Path(did): Path<String>) -> Response 
     }
 }
 
+/// Only what a test scripts.
+async fn procedure(Shared(fake): Shared<Fake>, Path(nsid): Path<String>, body: Bytes) -> Response {
+    let scripted = {
+        let mut inner = fake.inner.lock().unwrap();
+        *inner.hits.entry(nsid.clone()).or_default() += 1;
+        inner.scripted.get(&nsid).cloned()
+    };
+    match scripted {
+        Some(scripted) => said(scripted(serde_json::from_slice(&body).unwrap_or(Value::Null))),
+        None => fail(501, "MethodNotImplemented"),
+    }
+}
+
+fn said((status, body): (u16, Value)) -> Response {
+    (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+}
+
 async fn xrpc(Shared(fake): Shared<Fake>, Path(nsid): Path<String>, RawQuery(query): RawQuery) -> Response {
     let params: Vec<(String, String)> = query
         .unwrap_or_default()
@@ -139,6 +165,10 @@ async fn xrpc(Shared(fake): Shared<Fake>, Path(nsid): Path<String>, RawQuery(que
     *inner.hits.entry(nsid.clone()).or_default() += 1;
     if inner.down {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if let Some(scripted) = inner.scripted.get(&nsid).cloned() {
+        drop(inner);
+        return said(scripted(Value::Null));
     }
     let method = nsid.rsplit('.').next().unwrap_or_default();
     if method == "describeServer" {
