@@ -159,4 +159,16 @@ mod tests {
         assert!(once(1_000, 300).is_ok(), "when the others are over");
         assert_eq!(used.len(), 1);
     }
+
+    #[test]
+    fn a_million_proofs_take_less_than_64_mib() {
+        let used = Used::new(MOST_REMEMBERED);
+        for n in 0..1_000_000_u32 {
+            assert!(used.once(&["key"], &n.to_string(), 180, 0, OAuthError::DpopReplayed).is_ok());
+        }
+        assert_eq!(used.once(&["key"], "one more", 180, 0, OAuthError::DpopReplayed), Err(OAuthError::Busy));
+        // A set keeps its entries with one byte beside each, in a table that is at most 7/8 full.
+        let places: usize = used.sets.lock().unwrap().iter().map(|(_, set)| set.capacity() * 8 / 7).sum();
+        assert!(places * 17 < 64 << 20, "{places}");
+    }
 }
