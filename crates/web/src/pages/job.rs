@@ -156,7 +156,8 @@ async fn next((mut job, w, over): Watching) -> Option<(Result<Event, Infallible>
     tokio::time::sleep(PACE).await;
     let seen = job.borrow_and_update().clone();
     if seen.end.is_some() {
-        return Some((Ok(Event::default().event("end").data("")), (job, w, true)));
+        // Browsers drop an event without data.
+        return Some((Ok(Event::default().event("end").data(path(&seen))), (job, w, true)));
     }
     let piece = Event::default().event("piece").data(piece(&w, &seen).into_string());
     // When the job is gone, so is its sender; the next look finds its end.
