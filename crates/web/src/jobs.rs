@@ -30,6 +30,8 @@ pub enum Kind {
     Promote,
     /// Erase an archived account.
     Remove,
+    /// Put a record of before back at its account's host.
+    Restore,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Self::Export => "export",
             Self::Promote => "promote",
             Self::Remove => "remove",
+            Self::Restore => "restore",
         }
     }
 }

@@ -225,7 +225,10 @@ mod tests {
         assert!(!html.contains('\u{202e}') && !html.contains("href=\"javascript"), "{html}");
         let other = json!({ "a\"><img src=x>": { "b": ["</dl><script>", "https://a.example/\" onclick=\"x", "data:text/html,x"] } });
         let html = shown(&other);
-        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains(" onclick"), "{html}");
+        assert!(
+            !html.contains("<script") && !html.contains("<img") && !html.contains(" onclick=\""),
+            "{html}"
+        );
         assert_eq!(html.matches("href=").count(), 1, "{html}");
     }
 
