@@ -27,6 +27,7 @@ Examples:
   p2pds account show alice.pds.example.com
   p2pds account disable alice.pds.example.com --reason \"case 17\"
   p2pds account reset-password alice.pds.example.com
+  p2pds account reset-factors alice.pds.example.com
   p2pds account delete alice.pds.example.com";
 
 /// Arguments of `account`.
@@ -107,6 +108,18 @@ pub enum Action {
         /// Handle, DID or address.
         account: String,
     },
+    /// Remove the authenticator app, passkeys, backup codes and codes by e-mail of an account: its password alone is enough
+    /// again.
+    ///
+    /// For an owner who has lost all of them. Make sure first that it is the owner who asks: whoever has the password can
+    /// sign in after this. The owner is told by mail.
+    #[command(
+        after_help = "Examples:\n  p2pds account reset-factors alice.pds.example.com\n  p2pds account reset-factors alice.pds.example.com --yes"
+    )]
+    ResetFactors {
+        /// Handle, DID or address.
+        account: String,
+    },
     /// Set a new password; all sessions end. Made and printed once unless one is given.
     #[command(
         after_help = "Examples:\n  p2pds account reset-password alice.pds.example.com\n  p2pds account reset-password alice.pds.example.com --password-file password.txt"
@@ -151,6 +164,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
             finish(context, Ask::DisableAccount { account, disabled: false, reason: None }).await?;
         }
         Action::Delete { account } => return delete(context, account).await,
+        Action::ResetFactors { account } => return reset_factors(context, account).await,
         Action::RotateKey { account } => finish(context, Ask::RotateKey { account }).await?,
         Action::ResetPassword { account, password_file } => {
             let password: Option<Secret> = password_file.as_deref().map(read_secret).transpose()?;
@@ -188,6 +202,22 @@ async fn delete(context: &Context, account: String) -> Result<Exit, Stopped> {
     );
     confirm(context.global.yes, &question, &name)?;
     finish(context, Ask::DeleteAccount { account: line.did.clone() }).await?;
+    Ok(Exit::Ok)
+}
+
+async fn reset_factors(context: &Context, account: String) -> Result<Exit, Stopped> {
+    let answer = hosting(context, Need::Existing, Ask::Account { account }).await?;
+    let Answer::HostedAccount(details) = &answer else { return Err(unexpected()) };
+    let line = &details.line;
+    let name = line.handle.clone().unwrap_or_else(|| line.did.clone());
+    let factors = if details.factors.is_empty() { "none".to_owned() } else { details.factors.join(", ") };
+    let question = format!(
+        "This removes what {name} ({}) proves itself with beside the password: {factors}. Whoever knows the password can \
+         sign in after that.",
+        line.did
+    );
+    confirm(context.global.yes, &question, &name)?;
+    finish(context, Ask::ResetFactors { account: line.did.clone() }).await?;
     Ok(Exit::Ok)
 }
 
@@ -236,6 +266,10 @@ fn show(details: &HostedDetails) -> String {
         (
             "app passwords",
             if details.app_passwords.is_empty() { "-".to_owned() } else { details.app_passwords.join(", ") },
+        ),
+        (
+            "beside password",
+            if details.factors.is_empty() { "-".to_owned() } else { details.factors.join(", ") },
         ),
         ("signing key", details.signing_key.clone()),
     ];

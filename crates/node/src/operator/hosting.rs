@@ -4,6 +4,7 @@ mod lines;
 mod secret;
 mod subject;
 
+use p2pds_host::accounts::factors::Factors;
 use p2pds_host::accounts::{ADMIN, AccountInfo, Act, By, Deleted, NewAccount, Subject, status_word};
 use p2pds_host::passwords::random_base32;
 use p2pds_host::{Host, HostError};
@@ -59,6 +60,11 @@ pub enum Ask {
     },
     /// Give an account a new signing key.
     RotateKey {
+        /// Handle, DID or address.
+        account: String,
+    },
+    /// Remove what an account's owner proves himself with beside the password.
+    ResetFactors {
         /// Handle, DID or address.
         account: String,
     },
@@ -181,6 +187,11 @@ pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
                     "the account signs with a new key, {key}; its document names it, and relays were told"
                 ),
             }))
+        }
+        Ask::ResetFactors { account } => {
+            let did = host.hosted_account(&account).await?;
+            host.reset_factors(&by, &did).await?;
+            done(&did, "the password alone is enough to sign in; the owner is told by mail")
         }
         Ask::DeleteAccount { account } => {
             let did = host.hosted_account(&account).await?;
@@ -333,11 +344,26 @@ async fn details(host: &Host, did: &Did) -> Result<Answer, Failure> {
         signing_key: info.login.signing_did_key.clone(),
         sessions: store.sessions(did, MOST).await?.len(),
         app_passwords: store.app_passwords(did).await?.into_iter().map(|row| row.name).collect(),
+        factors: factors(&host.factors(did).await?),
         invited_by: info.invited_by.map(|row| row.for_account),
         invites: info.invites.iter().map(invite).collect(),
         invites_disabled: info.login.invites_disabled,
         hidden: store.takedowns(did).await?.into_iter().map(|row| row.subject).collect(),
     })))
+}
+
+/// What is asked for beside the password, in words.
+fn factors(set: &Factors) -> Vec<String> {
+    let mut out = Vec::new();
+    out.extend(set.app_since.map(|_| "authenticator app".to_owned()));
+    out.extend(set.email.then(|| "codes by e-mail".to_owned()));
+    match set.passkeys.len() {
+        0 => {}
+        1 => out.push("1 passkey".to_owned()),
+        more => out.push(format!("{more} passkeys")),
+    }
+    out.extend(set.backup_codes.map(|(_, left)| format!("{left} backup codes left")));
+    out
 }
 
 async fn disable(

@@ -41,6 +41,9 @@ pub struct HostedDetails {
     pub sessions: usize,
     /// Names of its app passwords.
     pub app_passwords: Vec<String>,
+    /// What its owner proves himself with beside the password.
+    #[serde(default)]
+    pub factors: Vec<String>,
     /// Who invited it.
     pub invited_by: Option<String>,
     /// Codes that it may give away.
