@@ -1,0 +1,211 @@
+//! What the forms of that page do.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use data_encoding::BASE64URL_NOPAD;
+use p2pds_host::accounts::factors::{Added, NewPasskey};
+use p2pds_host::{Chooser, Host, HostError};
+use p2pds_oauth::{DeviceId, OAuth};
+use p2pds_syntax::Did;
+
+use super::view::{Secret, View};
+use super::{gather, with};
+use crate::ask::{Ask, Refused, answer};
+use crate::browser::Browser;
+use crate::form::Fields;
+use crate::node_side::Trouble;
+use crate::pages::hosted::own_path;
+use crate::web::Web;
+
+/// What came of it.
+enum Outcome {
+    /// Done: the word of what is said.
+    Done(&'static str),
+    /// Done, and something is shown once.
+    Once(Secret),
+    /// Done, and the account is not here any more.
+    Gone(&'static str),
+}
+
+/// `POST /account/{did}`: the field `do` says what.
+pub async fn post(
+    State(web): State<Web>,
+    ask: Ask,
+    browser: Browser,
+    Path(did): Path<String>,
+    fields: Fields,
+) -> Response {
+    answer(&ask, async {
+        let (did, account) = browser.account(&web, &did).await?;
+        let (host, oauth) = (web.host().ok_or(Refused::NotFound)?, web.oauth().ok_or(Refused::NotFound)?);
+        let email = account.email.unwrap_or_default();
+        let act = Act { host, oauth, did: &did, email: &email, fields: &fields, address: browser.address() };
+        let path = own_path(&did);
+        match act.run(&browser, &web).await {
+            Ok(Outcome::Done(word)) => Ok(Ask::go(&format!("{path}?done={word}"))),
+            Ok(Outcome::Gone(word)) => Ok(Ask::go(&format!("/account?done={word}"))),
+            Ok(Outcome::Once(secret)) => {
+                let view = gather(&web, &ask, &browser, did.as_str()).await?;
+                Ok(with(&ask, &View { secret: Some(secret), ..view }))
+            }
+            Err(error) => {
+                let view = gather(&web, &ask, &browser, did.as_str()).await?;
+                let trouble = Some(Trouble { message: error.message, hint: None });
+                Ok(with(&ask, &View { trouble, ..view }))
+            }
+        }
+    })
+    .await
+}
+
+struct Act<'a> {
+    host: &'a Host,
+    oauth: &'a OAuth,
+    did: &'a Did,
+    email: &'a str,
+    fields: &'a Fields,
+    address: String,
+}
+
+impl Act<'_> {
+    fn text(&self, name: &str) -> String {
+        self.fields.text(name)
+    }
+
+    fn password(&self) -> &str {
+        self.fields.first("password").unwrap_or_default()
+    }
+
+    fn failed(error: &p2pds_oauth::OAuthError) -> HostError {
+        HostError::invalid(error.to_string())
+    }
+
+    async fn run(&self, browser: &Browser, web: &Web) -> Result<Outcome, HostError> {
+        let word = self.text("do");
+        match word.split_once('-').map_or(word.as_str(), |(area, _)| area) {
+            "email" | "password" => self.mail(&word).await,
+            "totp" | "passkey" | "codes" | "factor" => self.factor(&word).await,
+            "app" | "grant" | "device" => self.access(&word, browser, web).await,
+            _ => self.account(&word).await,
+        }
+    }
+
+    async fn mail(&self, word: &str) -> Result<Outcome, HostError> {
+        let (host, did) = (self.host, self.did);
+        match word {
+            "email-confirm-send" => {
+                host.request_email_confirmation(did).await.map(|()| Outcome::Done("sent"))
+            }
+            "email-confirm" => {
+                host.confirm_email(did, self.email, &self.text("code")).await?;
+                Ok(Outcome::Done("email-confirmed"))
+            }
+            "email-send" => host.request_email_update(did).await.map(|_| Outcome::Done("sent")),
+            "email-change" => {
+                let token = Some(self.text("code")).filter(|code| !code.is_empty());
+                host.update_email(did, &self.text("email"), token.as_deref(), None, "").await?;
+                Ok(Outcome::Done("email-changed"))
+            }
+            "password-send" => host.request_password_reset(self.email).await.map(|()| Outcome::Done("sent")),
+            "password-change" => {
+                host.reset_password(&self.text("code"), self.password()).await?;
+                Ok(Outcome::Gone("reset"))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    async fn factor(&self, word: &str) -> Result<Outcome, HostError> {
+        let (host, did, address) = (self.host, self.did, self.address.as_str());
+        let added = |added: Added| match added.backup_codes {
+            Some(codes) => Outcome::Once(Secret::Codes(codes.expose().map(str::to_owned).collect())),
+            None => Outcome::Done("factor-added"),
+        };
+        let id = || BASE64URL_NOPAD.decode(self.text("id").as_bytes()).map_err(|_| unknown());
+        match word {
+            "totp-begin" => {
+                let new = host.begin_totp(did).await?;
+                Ok(Outcome::Once(Secret::Totp {
+                    secret: new.secret.to_string(),
+                    uri: new.uri.to_string(),
+                    state: new.state.to_string(),
+                }))
+            }
+            "totp-finish" => host
+                .finish_totp(did, &self.text("state"), &self.text("code"), self.password(), address)
+                .await
+                .map(added),
+            "totp-remove" => host
+                .remove_totp(did, self.password(), address)
+                .await
+                .map(|()| Outcome::Done("factor-removed")),
+            "passkey-add" => {
+                let (json, name) = (self.text("answer"), self.text("name"));
+                let new = NewPasskey { json: &json, name: &name };
+                host.finish_passkey(did, new, self.password(), address).await.map(added)
+            }
+            "passkey-remove" => {
+                host.remove_passkey(did, &id()?, self.password(), address).await?;
+                Ok(Outcome::Done("factor-removed"))
+            }
+            "codes-renew" => {
+                let codes = host.renew_backup_codes(did, self.password(), address).await?;
+                Ok(Outcome::Once(Secret::Codes(codes.expose().map(str::to_owned).collect())))
+            }
+            "factor-email-on" => host.set_email_factor(did, true, self.password(), address).await.map(added),
+            "factor-email-off" => {
+                host.set_email_factor(did, false, self.password(), address).await?;
+                Ok(Outcome::Done("factor-removed"))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    async fn access(&self, word: &str, browser: &Browser, web: &Web) -> Result<Outcome, HostError> {
+        let (host, oauth, did) = (self.host, self.oauth, self.did);
+        match word {
+            "app-add" => {
+                let (row, secret) = host
+                    .create_app_password(did, &self.text("name"), self.fields.ticked("privileged"))
+                    .await?;
+                Ok(Outcome::Once(Secret::AppPassword { name: row.name, password: secret.to_string() }))
+            }
+            "app-remove" => {
+                host.revoke_app_password(did, &self.text("name")).await.map(|()| Outcome::Done("app-removed"))
+            }
+            "grant-remove" => {
+                oauth.revoke_grant(did, &self.text("id")).await.map_err(|error| Self::failed(&error))?;
+                Ok(Outcome::Done("grant-removed"))
+            }
+            "device-remove" => {
+                let device = DeviceId::of_name(&self.text("id"));
+                let here = browser.known(web).await.ok().flatten() == Some(device.clone());
+                oauth.sign_out(&device, did).await.map_err(|error| Self::failed(&error))?;
+                Ok(if here { Outcome::Gone("signed-out") } else { Outcome::Done("device-removed") })
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    async fn account(&self, word: &str) -> Result<Outcome, HostError> {
+        let (host, did) = (self.host, self.did);
+        match word {
+            "handle" => {
+                host.update_handle(did, &self.text("handle"), Chooser::Owner).await?;
+                Ok(Outcome::Done("handle-changed"))
+            }
+            "deactivate" => host.deactivate_account(did, None).await.map(|()| Outcome::Done("deactivated")),
+            "activate" => host.activate_account(did).await.map(|()| Outcome::Done("activated")),
+            "delete-send" => host.request_account_delete(did).await.map(|()| Outcome::Done("sent")),
+            "delete" => {
+                host.delete_account(did, self.password(), &self.text("code"), &self.address).await?;
+                Ok(Outcome::Gone("deleted"))
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+fn unknown() -> HostError {
+    HostError::invalid("this form is of another version of this page: load the page again")
+}
