@@ -32,10 +32,12 @@ pub mod oracle;
 pub mod postgres;
 pub mod program;
 pub mod random;
+pub mod smtp;
 pub mod source;
 pub mod stream;
 pub mod subscriber;
 pub mod sweep;
 pub mod synthetic;
+pub mod visit;
 
 pub use need::shared;
