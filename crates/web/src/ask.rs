@@ -176,6 +176,14 @@ impl From<p2pds_archive::ArchiveError> for Refused {
     }
 }
 
+/// What the door to stored bytes refuses the operator is absent or wrong.
+pub(crate) fn refused(refusal: p2pds_reading::Refusal) -> Refused {
+    match refusal.kind() {
+        p2pds_syntax::ErrorKind::NotFound => Refused::NotFound,
+        _ => Refused::Trouble(Trouble { message: refusal.to_string(), hint: None }),
+    }
+}
+
 /// What handlers answer: a page, or why not.
 pub type Shown = Result<Response, Refused>;
 

@@ -59,5 +59,7 @@ async fn look(archive: &Archive, did: &Did) -> Known {
         let unexpected = history.operations.iter().filter(|line| line.verdict == Verdict::Unexpected);
         unexpected.filter_map(|line| Some(line.undo.as_ref()?.until)).max()
     });
-    Known { keys: Some(details.keys.state), own_key: false, alarm }
+    let own = archive.store().own_keys(did).await.unwrap_or_default();
+    let own_key = crate::pages::identity::is_safe(&details.keys.rotation_keys, &own);
+    Known { keys: Some(details.keys.state), own_key, alarm }
 }

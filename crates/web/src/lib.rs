@@ -14,12 +14,15 @@
     )
 )]
 
+mod archived;
 mod ask;
 mod assets;
+mod browser;
 mod cookies;
 mod door;
 mod drills;
 mod form;
+mod gallery;
 mod identities;
 mod jobs;
 mod layout;
@@ -30,10 +33,13 @@ mod query;
 mod router;
 mod safety;
 pub(crate) mod samples;
+mod shown;
+mod tar;
 mod web;
 mod words;
 
 pub use door::{Door, DoorConfig, DoorDeps, VisitorAddress, claim_address};
+pub use gallery::gallery;
 pub use node_side::{AlertNote, CapacityNote, CheckNote, NodeSide, SettingNote, Trouble, WorkerNote};
 pub use router::{PATHS, router};
 pub use web::{Web, WebConfig, WebDeps};

@@ -3,12 +3,27 @@
 //! Every page has `samples()`: one of each state that it can be in. The tests render them all in every language.
 
 pub mod about;
+pub mod account;
+pub mod act;
 pub mod add;
+pub mod authorize;
 pub mod claim;
+pub mod consent;
+pub mod drills;
+pub mod export;
 pub mod home;
+pub mod hosted;
+pub mod identity;
 pub mod job;
+pub mod lexicons;
+pub mod media;
+pub mod own;
+pub mod promote;
+pub mod record;
+pub mod remove;
 pub mod sessions;
 pub mod sign_in;
+pub mod time;
 
 use maud::Markup;
 
@@ -33,9 +48,24 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         add::samples(w),
         job::samples(w),
         about::samples(w),
+        authorize::samples(w),
+        hosted::samples(w),
+        own::samples(w),
         claim::samples(w),
         sign_in::samples(w),
         sessions::samples(w),
+        account::samples(w),
+        media::samples(w),
+        drills::samples(w),
+        time::samples(w),
+        record::samples(w),
+        lexicons::samples(w),
+        identity::samples(w),
+        export::samples(w),
+        promote::samples(w),
+        remove::samples(w),
+        time::compare::samples(w),
+        identity::key::samples(w),
     ]
     .into_iter()
     .flatten()

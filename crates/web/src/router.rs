@@ -8,19 +8,44 @@ use axum::routing::{get, post};
 
 use crate::assets;
 use crate::door::guard;
-use crate::pages::{about, add, claim, home, job, sessions, sign_in};
+use crate::pages::{
+    about, account, act, add, authorize, claim, consent, drills, export, home, hosted, identity, job,
+    lexicons, media, own, promote, record, remove, sessions, sign_in, time,
+};
 use crate::web::Web;
 
 /// Paths that are answered here, each with `GET`, for the list of routes.
 pub const PATHS: &[&str] = &[
     "/",
     "/about",
+    "/account",
+    "/account/forgot",
+    "/account/sign-up",
+    "/account/{did}",
+    "/account/{did}/repo.car",
     "/add",
+    "/archive/{did}",
+    "/archive/{did}/blob/{cid}",
+    "/archive/{did}/compare",
+    "/archive/{did}/copy.tar",
+    "/archive/{did}/drills",
+    "/archive/{did}/export",
+    "/archive/{did}/identity",
+    "/archive/{did}/identity/key",
+    "/archive/{did}/media",
+    "/archive/{did}/promote",
+    "/archive/{did}/proof",
+    "/archive/{did}/record",
+    "/archive/{did}/remove",
+    "/archive/{did}/repo.car",
+    "/archive/{did}/time",
     "/assets/{name}",
     "/claim",
     "/jobs/{id}",
     "/jobs/{id}/events",
+    "/lexicons",
     "/oauth-client-metadata.json",
+    "/oauth/authorize",
     "/oauth/callback",
     "/sessions",
     "/sign-in",
@@ -28,7 +53,7 @@ pub const PATHS: &[&str] = &[
 ];
 
 /// No code and no style but ours, nothing from elsewhere, shown in no frame.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data: blob:; media-src 'self' \
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data: blob:; media-src 'self' \
                       blob:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The pages.
@@ -36,6 +61,13 @@ pub fn router(web: Web) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/about", get(about::show))
+        .route("/account", get(hosted::show).post(hosted::post))
+        .route("/account/forgot", get(hosted::forgot).post(hosted::forgot_post))
+        .route("/account/reset", post(hosted::reset_post))
+        .route("/account/sign-up", get(hosted::sign_up).post(hosted::sign_up_post))
+        .route("/account/{did}", get(own::show).post(own::post))
+        .route("/account/{did}/repo.car", get(own::car))
+        .route("/oauth/authorize", get(authorize::show).post(authorize::post))
         .route("/add", get(add::show).post(add::post))
         .route("/assets/{name}", get(assets::serve))
         .route("/claim", get(claim::show).post(claim::post))
@@ -50,9 +82,50 @@ pub fn router(web: Web) -> Router {
         .route("/sign-in", get(sign_in::show).post(sign_in::post))
         .route("/sign-in/leave", get(sign_in::go))
         .route("/sign-out", post(sign_in::sign_out))
+        .merge(archived())
         .layer(middleware::from_fn_with_state(web.clone(), guard))
         .with_state(web)
         .layer(middleware::map_response(guarded))
+}
+
+/// The pages of archived accounts.
+fn archived() -> Router<Web> {
+    Router::new()
+        .route("/archive/{did}", get(account::show))
+        .route("/archive/{did}/blob/{cid}", get(media::bytes))
+        .route("/archive/{did}/compare", get(time::compare::show))
+        .route("/archive/{did}/consent", post(consent::post))
+        .route("/archive/{did}/copy.tar", get(export::tar))
+        .route("/archive/{did}/copy/delete", post(export::delete))
+        .route("/archive/{did}/drill", post(act::drill))
+        .route("/archive/{did}/drills", get(drills::show))
+        .route("/archive/{did}/export", get(export::show).post(export::prepare))
+        .route("/archive/{did}/identity", get(identity::show))
+        .route("/archive/{did}/identity/acknowledge", post(identity::acknowledged))
+        .route("/archive/{did}/identity/announce", post(identity::announce))
+        .route("/archive/{did}/identity/key", get(identity::key::show).post(identity::key::post))
+        .route("/archive/{did}/identity/key/ask", post(identity::key::request))
+        .route("/archive/{did}/identity/key/sign", post(identity::key::sign))
+        .route("/archive/{did}/identity/key/submit", post(identity::key::submit))
+        .route("/archive/{did}/identity/key/written", post(identity::key::written))
+        .route("/archive/{did}/identity/own", post(identity::own))
+        .route("/archive/{did}/keep", post(act::keep))
+        .route("/archive/{did}/limits", post(act::limits))
+        .route("/archive/{did}/media", get(media::show))
+        .route("/archive/{did}/pause", post(act::pause))
+        .route("/archive/{did}/promote", get(promote::show).post(promote::post))
+        .route("/archive/{did}/promote/cancel", post(promote::cancel))
+        .route("/archive/{did}/proof", get(record::download))
+        .route("/archive/{did}/record", get(record::show))
+        .route("/archive/{did}/remove", get(remove::show).post(remove::post))
+        .route("/archive/{did}/repo.car", get(export::car))
+        .route("/archive/{did}/restore", post(record::restore::post))
+        .route("/archive/{did}/resume", post(act::resume))
+        .route("/archive/{did}/serve", post(act::serve))
+        .route("/archive/{did}/sync", post(act::sync))
+        .route("/archive/{did}/time", get(time::show))
+        .route("/archive/{did}/verify", post(act::verify))
+        .route("/lexicons", get(lexicons::show))
 }
 
 /// The headers of every page.

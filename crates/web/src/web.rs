@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use p2pds_archive::Archive;
 use p2pds_host::Host;
+use p2pds_oauth::OAuth;
+use p2pds_reading::Reading;
 use p2pds_recovery::Recovery;
 
 use crate::door::Door;
 use crate::identities::Identities;
 use crate::jobs::Jobs;
 use crate::node_side::NodeSide;
+use crate::pages::identity::key::Pending;
 
 /// What the pages stand on.
 pub struct WebDeps {
@@ -19,6 +22,8 @@ pub struct WebDeps {
     pub recovery: Recovery,
     /// The hosted accounts, if this node hosts any.
     pub host: Option<Host>,
+    /// Its authorization server.
+    pub oauth: Option<OAuth>,
     /// Who may look.
     pub door: Door,
     /// What only the node knows.
@@ -51,6 +56,8 @@ struct Inner {
     deps: WebDeps,
     jobs: Jobs,
     identities: Identities,
+    reading: Reading,
+    keys: Pending,
 }
 
 impl std::fmt::Debug for Web {
@@ -63,7 +70,9 @@ impl Web {
     /// Pages on these parts.
     #[must_use]
     pub fn new(deps: WebDeps) -> Self {
-        Self(Arc::new(Inner { deps, jobs: Jobs::default(), identities: Identities::default() }))
+        let reading = Reading::new(Arc::clone(deps.archive.store()), deps.archive.blobs().clone());
+        let identities = Identities::default();
+        Self(Arc::new(Inner { deps, jobs: Jobs::default(), identities, reading, keys: Pending::default() }))
     }
 
     /// Archiving.
@@ -90,6 +99,12 @@ impl Web {
         &self.0.deps.door
     }
 
+    /// The authorization server of the hosted accounts.
+    #[must_use]
+    pub fn oauth(&self) -> Option<&OAuth> {
+        self.0.deps.oauth.as_ref()
+    }
+
     /// What only the node knows.
     #[must_use]
     pub fn node(&self) -> &dyn NodeSide {
@@ -112,6 +127,18 @@ impl Web {
     #[must_use]
     pub(crate) fn identities(&self) -> &Identities {
         &self.0.identities
+    }
+
+    /// The door to stored bytes. The pages go through it as the operator, who is asked of no list.
+    #[must_use]
+    pub(crate) fn reading(&self) -> &Reading {
+        &self.0.reading
+    }
+
+    /// Rotation keys that are being added.
+    #[must_use]
+    pub(crate) fn keys(&self) -> &Pending {
+        &self.0.keys
     }
 
     /// The time, microseconds since 1970.

@@ -23,8 +23,10 @@ macro_rules! files {
     };
 }
 
-const ENGLISH: &[&str] = files!("en": "shell", "home", "start", "archive", "door");
-const GERMAN: &[&str] = files!("de": "shell", "home", "start", "archive", "door");
+const ENGLISH: &[&str] =
+    files!("en": "shell", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
+const GERMAN: &[&str] =
+    files!("de": "shell", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
 
 static EN: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::En, ENGLISH));
 static DE: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::De, GERMAN));

@@ -1,0 +1,59 @@
+claim-title = Diesen Knoten übernehmen
+claim-lead = Ein neuer Knoten gehört demjenigen, der lesen kann, was er beim Start ausgegeben hat. Mit dem Knopf wird er Ihrer; der Code gilt einmal.
+claim-label = Code
+claim-hint = Wie der Knoten ihn ausgegeben hat: sechs Gruppen von vier Buchstaben und Ziffern.
+claim-button = Das ist mein Knoten
+claim-next = Als Nächstes melden Sie sich mit Ihrem Konto an, bei dessen eigenem Host. Von da an kommt nur dieses Konto hier herein.
+claim-wrong = Das ist nicht der Code. Bis er übernommen ist, gibt der Knoten bei jedem Start einen neuen aus, und nur der letzte gilt.
+claim-nothing = Es wartet kein Code darauf, benutzt zu werden: Dieser Knoten wurde schon übernommen.
+claim-nothing-new = auf dem Rechner des Knotens gibt eine neue Adresse aus, solange er niemandem gehört.
+claim-nothing-again = gibt eine aus, die den Knoten seinem jetzigen Besitzer nimmt, falls der Zugang verloren ging.
+
+sign-in-title = Anmelden
+sign-in-lead = Dieser Knoten gehört einem Konto. Melden Sie sich damit an, bei dessen eigenem Host: Hier wird kein Passwort eingegeben.
+sign-in-lead-claimant = Melden Sie sich mit Ihrem Konto an, bei dessen eigenem Host. Ihm gehört dann dieser Knoten; hier wird kein Passwort eingegeben.
+sign-in-label = Handle
+sign-in-hint = Oder eine DID, oder die Adresse Ihres Hosts.
+sign-in-button = Weiter
+sign-in-least = Ihr Host wird nur gefragt, wer Sie sind. Weitere Rechte werden erbeten, wenn Sie etwas wollen, das sie braucht.
+sign-in-password-title = Mein Host hat keine solche Anmeldung
+sign-in-password = App-Passwort
+sign-in-password-hint = In den Einstellungen Ihres Kontos erzeugt. Nur Ihr Host bekommt es zu sehen, und es wird nicht aufbewahrt.
+sign-in-unclaimed = Dieser Knoten gehört noch niemandem, und ohne den Code, den er ausgegeben hat, wird das niemand.
+sign-in-not-yours = Dieser Knoten gehört jemand anderem. Sie sind hier nicht angemeldet als
+sign-in-wait = { $minutes ->
+    [one] Zu viele Versuche. Warten Sie eine Minute.
+   *[other] Zu viele Versuche. Warten Sie { $minutes } Minuten.
+}
+sign-in-no-cookies = Unter dieser Adresse kann sich niemand anmelden, weil sie auf dem Weg durchs Netz nichts schützt. Öffnen Sie den Knoten unter seinem öffentlichen Namen mit https, oder als 127.0.0.1 auf seinem eigenen Rechner. Von anderswo geht das durch einen Tunnel:
+sign-in-leave-title = Weiter zu Ihrem Host
+sign-in-leave = Dort melden Sie sich an und kommen zurück:
+sign-in-leave-button = Weiter
+sign-in-error-not-an-account = Das ist weder ein Handle noch eine DID noch die Adresse eines Hosts.
+sign-in-error-account = Dieses Konto wurde nicht gefunden.
+sign-in-error-no-host = Dieses Konto hat zurzeit keinen Host.
+sign-in-error-no-oauth = Dieser Host hat keine Anmeldung für andere Seiten. Nehmen Sie ein App-Passwort.
+sign-in-error-server = Die Anmeldung dieses Hosts hält die Regeln nicht ein und wird deshalb nicht benutzt.
+sign-in-error-net = Ihr Host war nicht zu erreichen.
+sign-in-error-refused = Ihr Host hat abgelehnt.
+sign-in-error-declined = Sie haben bei Ihrem Host abgelehnt. Es wurde nichts geändert.
+sign-in-error-unknown-state = Diese Anmeldung ist vorbei: Jede gilt einmal und zehn Minuten lang. Fangen Sie neu an.
+sign-in-error-other-browser = Diese Anmeldung wurde in einem anderen Browser begonnen. Fangen Sie hier neu an.
+sign-in-error-issuer = Die Antwort kam von einem anderen Server als dem gefragten. Es wurde nichts geändert.
+sign-in-error-subject = Es hat sich ein anderes Konto angemeldet als das genannte.
+sign-in-error-not-its-account = Dieser Server darf nicht für dieses Konto sprechen. Es wurde nichts geändert.
+sign-in-error-answer = Die Antwort Ihres Hosts war nicht zu verstehen.
+sign-in-error-busy = Gerade melden sich hier zu viele an. Versuchen Sie es in ein paar Minuten noch einmal.
+sign-in-error-seal = Was von der Sitzung Ihres Kontos aufbewahrt ist, lässt sich nicht mehr öffnen.
+sign-in-error-store = Die Datenbank dieses Knotens antwortet nicht.
+sign-in-error-password = Ihr Host hat dieses Passwort nicht angenommen.
+
+sessions-title = Wo Sie angemeldet sind
+sessions-browsers = Browser
+sessions-this = dieser hier
+sessions-end = Dort abmelden
+sessions-everywhere = Überall abmelden
+sessions-hosts = Was dieser Knoten für Ihre Konten tun darf
+sessions-hosts-lead = Sitzungen bei den Hosts Ihrer Konten. Eine zu beenden nimmt zurück, was erlaubt wurde.
+sessions-password = Alles, was ein App-Passwort darf.
+sessions-host-end = Beenden

@@ -1,0 +1,59 @@
+claim-title = Make this node yours
+claim-lead = A fresh node belongs to whoever can read what it printed when it started. Press the button to make it yours; the code works once.
+claim-label = Code
+claim-hint = As the node printed it: six groups of four letters and digits.
+claim-button = This is my node
+claim-next = Next you sign in with the account that you have, at its own host. From then on only that account gets in here.
+claim-wrong = This is not the code. The node prints a new one each time it starts until it is claimed, and only the last one counts.
+claim-nothing = There is no code that waits to be used: this node was claimed before.
+claim-nothing-new = on the machine of the node prints a new address while it has no owner.
+claim-nothing-again = prints one that takes the node away from its present owner, for when access was lost.
+
+sign-in-title = Sign in
+sign-in-lead = This node has one owner. Sign in with that account, at its own host: no password is typed here.
+sign-in-lead-claimant = Sign in with the account that you have, at its own host. It becomes the owner of this node; no password is typed here.
+sign-in-label = Handle
+sign-in-hint = Or a DID, or the address of your host.
+sign-in-button = Continue
+sign-in-least = Your host is asked for nothing but who you are. Further rights are asked for when you want something that needs them.
+sign-in-password-title = My host has no such sign-in
+sign-in-password = App password
+sign-in-password-hint = Made in the settings of your account. It is shown to your host only, and not kept.
+sign-in-unclaimed = This node has no owner yet, and nobody becomes it without the code that it printed.
+sign-in-not-yours = This node belongs to somebody else. You are not signed in here as
+sign-in-wait = { $minutes ->
+    [one] Too many tries. Wait for a minute.
+   *[other] Too many tries. Wait for { $minutes } minutes.
+}
+sign-in-no-cookies = Nobody can sign in at this address, because nothing protects it on its way through the network. Open the node by its public name with https, or as 127.0.0.1 on its own machine. From elsewhere that goes through a tunnel:
+sign-in-leave-title = On to your host
+sign-in-leave = You sign in there and come back:
+sign-in-leave-button = Continue
+sign-in-error-not-an-account = This is neither a handle nor a DID nor the address of a host.
+sign-in-error-account = This account was not found.
+sign-in-error-no-host = This account has no host at present.
+sign-in-error-no-oauth = This host has no sign-in of its own for other sites. Use an app password.
+sign-in-error-server = This host's sign-in does not keep the rules, so it is not used.
+sign-in-error-net = Your host could not be reached.
+sign-in-error-refused = Your host refused.
+sign-in-error-declined = You declined at your host. Nothing was changed.
+sign-in-error-unknown-state = This sign-in is over: each works once, and for ten minutes. Begin again.
+sign-in-error-other-browser = This sign-in was begun in another browser. Begin again here.
+sign-in-error-issuer = The answer came from another server than the one that was asked. Nothing was changed.
+sign-in-error-subject = Another account signed in than the one that was named.
+sign-in-error-not-its-account = This server may not speak for that account. Nothing was changed.
+sign-in-error-answer = Your host's answer could not be understood.
+sign-in-error-busy = Too many people are signing in here just now. Try again in a few minutes.
+sign-in-error-seal = What is kept of your account's session cannot be opened any more.
+sign-in-error-store = This node's database does not answer.
+sign-in-error-password = Your host did not take this password.
+
+sessions-title = Where you are signed in
+sessions-browsers = Browsers
+sessions-this = this one
+sessions-end = Sign out there
+sessions-everywhere = Sign out everywhere
+sessions-hosts = What this node may do for your accounts
+sessions-hosts-lead = Sessions at the hosts of your accounts. Ending one takes back what was granted.
+sessions-password = Everything that an app password may do.
+sessions-host-end = End it
