@@ -33,9 +33,8 @@ pub struct Door {
 }
 
 /// The public routes.
-pub fn router(door: Arc<Door>, xrpc: Arc<Xrpc>) -> Router {
+pub fn router(door: Arc<Door>, xrpc: Arc<Xrpc>, pages: Router) -> Router {
     let own = Router::new()
-        .route("/", get(banner))
         .route(
             "/robots.txt",
             get(|| async { "# Crawling the public API is allowed\nUser-agent: *\nAllow: /\n" }),
@@ -46,11 +45,22 @@ pub fn router(door: Arc<Door>, xrpc: Arc<Xrpc>) -> Router {
         .fallback(not_found)
         .with_state(Arc::clone(&door));
     own.merge(p2pds_xrpc::router(xrpc))
+        .merge(pages.layer(middleware::from_fn_with_state(Arc::clone(&door), plain_at_the_root)))
         .layer(middleware::from_fn_with_state(door, own_host_only))
         .layer(middleware::from_fn(crate::metrics::door::count))
 }
 
-async fn banner(State(door): State<Arc<Door>>) -> String {
+/// Programs that ask for `/` get a few lines of text; browsers, which say that they want HTML, get the page.
+async fn plain_at_the_root(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    if request.uri().path() == "/" && !wants_page {
+        return banner(&door).into_response();
+    }
+    next.run(request).await
+}
+
+fn banner(door: &Door) -> String {
     let (what, more) = if door.handle_domains.is_some() {
         (
             "an AT Protocol Personal Data Server",

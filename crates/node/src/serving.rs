@@ -27,7 +27,8 @@ pub fn door(engine: &Engine) -> Result<Arc<Xrpc>, Failure> {
         own_calls: engine.own_calls.clone(),
         ..settings(&engine.config)?
     };
-    Ok(Arc::new(Xrpc::new(engine.reading.clone(), settings).with_host(engine.host.clone())))
+    let door = Xrpc::new(engine.reading.clone(), settings);
+    Ok(Arc::new(door.with_host(engine.host.clone()).with_oauth(engine.oauth.clone())))
 }
 
 /// Lets the process open as many files as it may: each connection is one.

@@ -8,7 +8,7 @@ mod figures;
 mod locale;
 
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
@@ -150,8 +150,6 @@ fn say(bundle: &Bundle, key: &str, args: &[(&str, Arg<'_>)]) -> Option<String> {
     Some(said)
 }
 
-/// Words to be shared by a request.
-pub type Shared = Arc<Words>;
 
 #[cfg(test)]
 mod tests;

@@ -77,7 +77,7 @@ pub struct AlertLine {
 }
 
 /// Stops or resumes a worker, now and after restarts.
-pub(super) async fn pause_worker(engine: &Engine, name: &str, paused: bool) -> Result<WorkerSwitch, Failure> {
+pub(crate) async fn pause_worker(engine: &Engine, name: &str, paused: bool) -> Result<WorkerSwitch, Failure> {
     let mut known: Vec<&str> = jobs::all(engine).iter().map(|job| job.name()).collect();
     known.extend([scrub::NAME, "live"]);
     if !known.contains(&name) {
@@ -130,7 +130,7 @@ pub(super) async fn limit(engine: &Engine, account: &str, quota: Option<u64>) ->
 }
 
 /// The workers, with what they wait for.
-pub(super) async fn workers(engine: &Engine) -> Result<Vec<WorkerLine>, Failure> {
+pub(crate) async fn workers(engine: &Engine) -> Result<Vec<WorkerLine>, Failure> {
     let mut lines = Vec::new();
     for row in engine.store.workers().await? {
         if row.name.starts_with(RETRY) {
@@ -161,7 +161,7 @@ pub(super) async fn workers(engine: &Engine) -> Result<Vec<WorkerLine>, Failure>
 }
 
 /// Alerts that last, or all that are remembered.
-pub(super) async fn alerts(engine: &Engine, history: bool) -> Result<Vec<AlertLine>, Failure> {
+pub(crate) async fn alerts(engine: &Engine, history: bool) -> Result<Vec<AlertLine>, Failure> {
     // Whoever looks wants the newest: a running node looks again at once.
     engine.archive.wakes().job(alerts::NAME);
     let mut lines = Vec::new();

@@ -1,0 +1,134 @@
+//! The pages, on what the engine is made of; and what only the node can tell them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use p2pds_web::{
+    AlertNote, CapacityNote, CheckNote, NodeSide, SettingNote, Trouble, Web, WebConfig, WebDeps, WorkerNote,
+};
+
+use crate::config::layers::Resolved;
+use crate::doctor::{self, Check, Verdict};
+use crate::node::engine::Engine;
+use crate::operator::{Failure, upkeep};
+use crate::{capacity, words};
+
+/// Alerts of these kinds are for now; the others can wait until tomorrow.
+const CRITICAL: [&str; 5] = ["disk-full", "disk-low", "unexpected", "damage", "database"];
+
+/// The pages of a node.
+#[must_use]
+pub fn router(engine: &Arc<Engine>, settings: Vec<Resolved>) -> Router {
+    let config = &engine.config;
+    let public_url = config.http.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+    let web = Web::new(WebDeps {
+        archive: engine.archive.clone(),
+        recovery: engine.recovery.clone(),
+        host: engine.host.clone(),
+        oauth: engine.oauth.clone(),
+        door: engine.door.clone(),
+        node: Arc::new(Beside { engine: Arc::clone(engine), settings }),
+        config: WebConfig {
+            public_url,
+            name: config.branding.name.clone(),
+            contact: config.branding.contact_email.clone(),
+            privacy_policy_url: config.branding.privacy_policy_url.clone(),
+            terms_url: config.branding.terms_of_service_url.clone(),
+        },
+    });
+    crate::door::addressed(p2pds_web::router(web), config.serving.trusted_proxies.clone())
+}
+
+struct Beside {
+    engine: Arc<Engine>,
+    settings: Vec<Resolved>,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self { message: failure.message, hint: failure.hint }
+    }
+}
+
+#[async_trait]
+impl NodeSide for Beside {
+    async fn alerts(&self) -> Result<Vec<AlertNote>, Trouble> {
+        let lines = upkeep::alerts(&self.engine, false).await?;
+        let mut notes: Vec<AlertNote> = lines
+            .into_iter()
+            .map(|line| AlertNote {
+                severity: if CRITICAL.contains(&line.kind.as_str()) { "critical" } else { "warning" }.to_owned(),
+                kind: line.kind,
+                did: line.did,
+                words: line.detail,
+                since: line.opened_at,
+            })
+            .collect();
+        notes.sort_by_key(|note| (note.severity != "critical", note.since));
+        Ok(notes)
+    }
+
+    async fn capacity(&self) -> Result<CapacityNote, Trouble> {
+        let report = capacity::report(&self.engine, words::now_micros()).await.map_err(Failure::from)?;
+        Ok(CapacityNote {
+            stored: report.db_bytes.saturating_add(report.blob_bytes),
+            free: report.disk_free,
+            disk: report.disk_total,
+            keep_free: report.keep_free,
+            monthly: report.forecast.per_month.and_then(|bytes| u64::try_from(bytes).ok()),
+            full_at: report.forecast.full_at,
+        })
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerNote>, Trouble> {
+        let note = |line: crate::operator::answer::WorkerLine| WorkerNote {
+            name: line.name,
+            state: line.state,
+            paused: line.paused,
+            error: line.last_error,
+            next_at: line.next_run,
+        };
+        Ok(upkeep::workers(&self.engine).await?.into_iter().map(note).collect())
+    }
+
+    async fn pause_worker(&self, name: &str, paused: bool) -> Result<(), Trouble> {
+        upkeep::pause_worker(&self.engine, name, paused).await?;
+        Ok(())
+    }
+
+    fn settings(&self) -> Vec<SettingNote> {
+        let note = |one: &Resolved| SettingNote {
+            name: one.name.clone(),
+            value: one.value.clone(),
+            origin: one.origin.clone(),
+        };
+        self.settings.iter().map(note).collect()
+    }
+
+    async fn doctor(&self, network: bool) -> Result<Vec<CheckNote>, Trouble> {
+        let (config, dir) = (&self.engine.config, &self.engine.dir);
+        let mut checks = doctor::local(config, dir);
+        checks.push(doctor::database(self.engine.store.check_structure().await.map_err(|error| error.to_string())));
+        checks.extend(doctor::kept(dir));
+        if network {
+            checks.extend(doctor::outside(config).await);
+        }
+        checks.extend(crate::operator::handler::check_hosting(&self.engine, !network).await);
+        Ok(checks.into_iter().map(note_of).collect())
+    }
+}
+
+fn note_of(check: Check) -> CheckNote {
+    let result = match check.verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Failed => "failed",
+        Verdict::Skipped => "skipped",
+    };
+    let words = match check.why {
+        Some(why) => format!("{}: {why}", check.what),
+        None => check.what,
+    };
+    CheckNote { name: check.name.into_owned(), result: result.to_owned(), words, fix: check.fix }
+}
