@@ -20,6 +20,7 @@ mod limits;
 mod matrix;
 mod methods;
 mod own;
+mod passed_on;
 mod scopes;
 mod service;
 mod table;
