@@ -113,7 +113,7 @@ impl Host {
         let token = token.map(str::trim).filter(|token| !token.is_empty());
         match factor {
             Some(true) if login.email == email => {
-                return self.switch_email_factor(&login, true, Vec::new()).await.map(|_| ());
+                return self.switch_email_factor(&login, true, Vec::new()).await;
             }
             Some(true) => {
                 return Err(HostError::invalid(
@@ -128,7 +128,7 @@ impl Host {
             (false, _) => None,
         };
         if factor == Some(false) && login.email == email {
-            return self.switch_email_factor(&login, false, take.into_iter().collect()).await.map(|_| ());
+            return self.switch_email_factor(&login, false, take.into_iter().collect()).await;
         }
         let mut units: Vec<Unit> = take.into_iter().collect();
         units.extend(self.new_email(did, &email));

@@ -104,7 +104,7 @@ impl Host {
         };
         match self.prove(sign_in).await? {
             Proved::Right(login, app_password) => {
-                self.begin_session(login, app_password, given.allow_takendown).await
+                self.begin_session(*login, app_password, given.allow_takendown).await
             }
             Proved::FactorNeeded(needed) => Err(needed.error()),
         }
@@ -149,7 +149,7 @@ impl Host {
             }
         }
         guesses.right(&name, given.address, self.now());
-        Ok(Proved::Right(login, app_password))
+        Ok(Proved::Right(Box::new(login), app_password))
     }
 
     /// Whether a name and a password belong together: what a sign-in costs and what its time could tell, without its limits
@@ -168,14 +168,16 @@ impl Host {
     ) -> HostResult<Option<(Login, Option<AppPassword>)>> {
         let login = self.login_of(name).await?;
         let matched = self.match_password(login.as_ref(), password).await?;
-        let Some(login) = login else { return Ok(None) };
+        let Some(mut login) = login else { return Ok(None) };
         let app = match matched {
             Matched::None => return Ok(None),
             Matched::Own { keep_anew } => {
                 if keep_anew {
                     let kept = self.accounts().passwords.keep_anew(password).await?;
-                    let patch = Box::new(LoginPatch { password: Some(kept), ..LoginPatch::default() });
+                    let patch =
+                        Box::new(LoginPatch { password: Some(kept.clone()), ..LoginPatch::default() });
                     self.store().apply(Unit::PatchLogin { did: login.did.clone(), patch }).await?;
+                    login.password = kept;
                 }
                 None
             }

@@ -254,7 +254,7 @@ async fn codes_by_e_mail_are_switched_by_update_email_as_the_reference_has_it() 
     assert!(login.email == mine && login.email_confirmed_at.is_some(), "the address stays as it was");
 
     let Added { backup_codes } = node.host.set_email_factor(&did, true, PASSWORD, ADDRESS).await.unwrap();
-    assert!(backup_codes.is_some(), "those before went with the last factor");
+    assert!(backup_codes.is_some(), "an application could not have shown any");
     node.host.admin_set_email(&By::Operator, &did, "typo@mail.example").await.unwrap();
     assert!(log_in(&node, did.as_str(), PASSWORD).await.is_ok(), "a typo locks nobody out");
     assert!(!node.host.account_view(&did).await.unwrap().email_auth_factor);

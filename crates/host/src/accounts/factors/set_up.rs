@@ -19,6 +19,8 @@ use crate::passwords::no_entropy;
 
 /// How long a notice is worth sending, microseconds.
 const NOTICE_LASTS: i64 = 24 * 3_600 * 1_000_000;
+const CODES_ON: &str = "Signing in asks for a code by e-mail from now on";
+const CODES_OFF: &str = "Signing in asks for no code by e-mail any more";
 /// Longest name of a passkey, characters.
 const LONGEST_NAME: usize = 60;
 
@@ -113,7 +115,7 @@ impl Host {
         let login = self.own_login(did).await?;
         self.is_own_password(&login, password, address).await?;
         let drop = unit(FactorsUnit::DropTotp { did: did.clone() });
-        self.remove(&login, vec![drop], "The authenticator app was removed").await
+        self.change(&login, vec![drop], "The authenticator app was removed").await
     }
 
     /// What the browser is given to make a passkey: the options of `navigator.credentials.create`, as JSON.
@@ -201,7 +203,7 @@ impl Host {
         let known = self.store().passkeys(did).await?;
         let row = known.into_iter().find(|row| row.id == id).ok_or_else(no_passkey)?;
         let drop = unit(FactorsUnit::DropPasskey { did: did.clone(), id: id.to_vec() });
-        self.remove(&login, vec![drop], &format!("The passkey \"{}\" was removed", row.name)).await
+        self.change(&login, vec![drop], &format!("The passkey \"{}\" was removed", row.name)).await
     }
 
     /// Asks for a code by e-mail at each sign-in from now on, or no more.
@@ -217,27 +219,33 @@ impl Host {
     ) -> HostResult<Added> {
         let login = self.own_login(did).await?;
         self.is_own_password(&login, password, address).await?;
-        self.switch_email_factor(&login, on, Vec::new()).await
+        let units = Self::email_factor(&login, on)?;
+        if on {
+            return self.add(&login, units, CODES_ON).await;
+        }
+        self.change(&login, units, CODES_OFF).await?;
+        Ok(Added { backup_codes: None })
     }
 
-    /// The same for callers that were asked for something else than the password. `units` happen with it.
+    /// The same for applications, which are asked for something else than the password and cannot show backup codes: none are
+    /// made. `units` happen with it.
     pub(crate) async fn switch_email_factor(
         &self,
         login: &Login,
         on: bool,
         mut units: Vec<Unit>,
-    ) -> HostResult<Added> {
+    ) -> HostResult<()> {
+        units.extend(Self::email_factor(login, on)?);
+        self.change(login, units, if on { CODES_ON } else { CODES_OFF }).await
+    }
+
+    fn email_factor(login: &Login, on: bool) -> HostResult<Vec<Unit>> {
         if on && login.email_confirmed_at.is_none() {
             return Err(HostError::invalid(
                 "confirm your email address first: codes are only sent to an address that is known to be yours",
             ));
         }
-        units.push(unit(FactorsUnit::SetEmail { did: login.did.clone(), on }));
-        if on {
-            return self.add(login, units, "Signing in asks for a code by e-mail from now on").await;
-        }
-        self.remove(login, units, "Signing in asks for no code by e-mail any more").await?;
-        Ok(Added { backup_codes: None })
+        Ok(vec![unit(FactorsUnit::SetEmail { did: login.did.clone(), on })])
     }
 
     /// New backup codes in place of those before.
@@ -305,8 +313,9 @@ impl Host {
         Ok(Added { backup_codes })
     }
 
-    /// With the last factor the backup codes go too: there is nothing left that they stand in for.
-    async fn remove(&self, login: &Login, mut units: Vec<Unit>, what: &str) -> HostResult<()> {
+    /// Changes something, and tells it. With the last factor the backup codes go too: there is nothing left that they stand in
+    /// for.
+    async fn change(&self, login: &Login, mut units: Vec<Unit>, what: &str) -> HostResult<()> {
         let did = &login.did;
         units.extend(self.notice(login, what).await?);
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(Self::token_taken)?;

@@ -342,7 +342,7 @@ impl Host {
     async fn take_totp(&self, did: &Did, stored: &Stored, digits: &str) -> HostResult<bool> {
         let Some(sealed) = &stored.row.totp else { return Ok(false) };
         let Some(secret) = self.keys().unseal(Purpose::Factors, sealed, &totp_of(did)) else {
-            tracing::error!(event = "host.factor", %did, "the secret of an authenticator app cannot be opened with this node.key; its owner needs a backup code, or `p2pds account reset-factors`");
+            tracing::error!(event = "host.factor-secret", %did, "the secret of an authenticator app cannot be opened with this node.key; its owner needs a backup code, or `p2pds account reset-factors`");
             return Err(HostError::upstream(
                 "codes of your authenticator app cannot be checked here now: use a backup code or a passkey, or ask the operator of this server",
             ));
@@ -401,7 +401,7 @@ impl Host {
         match self.store().apply(unit(FactorsUnit::UsePasskey(note))).await? {
             Applied::Factors(FactorsApplied::Yes) => Ok(()),
             Applied::Factors(FactorsApplied::CountBack) => {
-                tracing::warn!(event = "host.factor", did = %login.did, "the counter of a passkey went back: there may be a copy of it");
+                tracing::warn!(event = "host.passkey-count", did = %login.did, "the counter of a passkey went back: there may be a copy of it");
                 let what = "A passkey was refused because its counter went back, which happens when there is a copy of it. If this was your own, remove it and make a new one";
                 if let Some(notice) = self.notice(login, what).await? {
                     self.store().apply(notice).await?;
@@ -421,7 +421,7 @@ impl Host {
 /// What came of a sign-in, for the host itself.
 pub(crate) enum Proved {
     /// It is the owner.
-    Right(Login, Option<AppPassword>),
+    Right(Box<Login>, Option<AppPassword>),
     /// The password is not enough.
     FactorNeeded(Box<FactorNeeded>),
 }
