@@ -17,8 +17,10 @@ pub mod identity;
 pub mod job;
 pub mod lexicons;
 pub mod media;
+pub mod operator;
 pub mod own;
 pub mod promote;
+pub mod public;
 pub mod record;
 pub mod remove;
 pub mod sessions;
@@ -51,6 +53,8 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         authorize::samples(w),
         hosted::samples(w),
         own::samples(w),
+        operator::samples(w),
+        public::samples(w),
         claim::samples(w),
         sign_in::samples(w),
         sessions::samples(w),

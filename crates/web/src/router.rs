@@ -10,7 +10,7 @@ use crate::assets;
 use crate::door::guard;
 use crate::pages::{
     about, account, act, add, authorize, claim, consent, drills, export, home, hosted, identity, job,
-    lexicons, media, own, promote, record, remove, sessions, sign_in, time,
+    lexicons, media, operator, own, promote, public, record, remove, sessions, sign_in, time,
 };
 use crate::web::Web;
 
@@ -47,6 +47,10 @@ pub const PATHS: &[&str] = &[
     "/oauth-client-metadata.json",
     "/oauth/authorize",
     "/oauth/callback",
+    "/operator",
+    "/operator/{tab}",
+    "/privacy",
+    "/remove-me",
     "/sessions",
     "/sign-in",
     "/sign-in/leave",
@@ -68,6 +72,10 @@ pub fn router(web: Web) -> Router {
         .route("/account/{did}", get(own::show).post(own::post))
         .route("/account/{did}/repo.car", get(own::car))
         .route("/oauth/authorize", get(authorize::show).post(authorize::post))
+        .route("/operator", get(operator::first))
+        .route("/operator/{tab}", get(operator::show).post(operator::post))
+        .route("/privacy", get(public::privacy))
+        .route("/remove-me", get(public::remove))
         .route("/add", get(add::show).post(add::post))
         .route("/assets/{name}", get(assets::serve))
         .route("/claim", get(claim::show).post(claim::post))

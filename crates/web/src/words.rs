@@ -23,10 +23,8 @@ macro_rules! files {
     };
 }
 
-const ENGLISH: &[&str] =
-    files!("en": "shell", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
-const GERMAN: &[&str] =
-    files!("de": "shell", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
+const ENGLISH: &[&str] = files!("en": "shell", "operator", "public", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
+const GERMAN: &[&str] = files!("de": "shell", "operator", "public", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
 
 static EN: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::En, ENGLISH));
 static DE: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::De, GERMAN));
@@ -149,7 +147,6 @@ fn say(bundle: &Bundle, key: &str, args: &[(&str, Arg<'_>)]) -> Option<String> {
     debug_assert!(mistakes.is_empty(), "{key}: {mistakes:?}");
     Some(said)
 }
-
 
 #[cfg(test)]
 mod tests;

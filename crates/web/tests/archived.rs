@@ -430,6 +430,9 @@ async fn what_others_wrote_does_nothing() {
     assert_eq!(page.body, HTML);
     let picture = operator.get(&blob(PICTURE)).await;
     assert_eq!((picture.headers["content-type"].as_str(), picture.body.as_slice()), ("image/png", PICTURE));
+    let part = operator.send("GET", &blob(PICTURE), "Range: bytes=1-3\r\n", "").await;
+    assert_eq!((part.status, part.body.as_slice()), (206, b"PNG".as_slice()));
+    assert_eq!(part.headers["content-range"], format!("bytes 1-3/{}", PICTURE.len()));
     assert_eq!(operator.get(&blob(b"unknown")).await.status, 404);
 }
 

@@ -202,8 +202,8 @@ async fn accept(
     let Ok(did) = Did::parse(&fields.text("did")) else { return Err(Refused::NotFound) };
     let mut granted = vec!["atproto"];
     granted.extend(fields.all("scope").filter(|scope| *scope != "atproto"));
-    let granted = Scopes::parse(&granted.join(" "))
-        .unwrap_or_else(|_| authorization.scopes.common(&authorization.scopes));
+    // What cannot be read is not granted.
+    let granted = Scopes::known(&granted.join(" ")).map(|(scopes, _)| scopes).unwrap_or_default();
     match oauth.accept(authorization, device, &did, &granted).await {
         Ok(redirect) => Ok(sent(ask, &redirect)),
         Err(p2pds_oauth::OAuthError::LoginRequired) => {

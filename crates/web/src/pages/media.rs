@@ -1,11 +1,11 @@
 //! The pictures and videos of an account: which are missing and why, and those that are here.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use futures::StreamExt as _;
 use maud::{Markup, html};
 use p2pds_archive::BlobNote;
 use p2pds_ipld::Cid;
@@ -136,8 +136,33 @@ fn kind(head: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The part that is asked for, of so many bytes: `bytes=FROM-`, `bytes=FROM-TO`. Anything else asks for all of it, as
+/// RFC 9110 (14.2) allows; a part that begins past the end is `Err`.
+fn part(range: Option<&str>, size: u64) -> Result<Option<Range<u64>>, ()> {
+    let asked =
+        range.and_then(|range| range.trim().strip_prefix("bytes=")).and_then(|range| range.split_once('-'));
+    let Some((from, to)) = asked else { return Ok(None) };
+    let Ok(from) = from.parse::<u64>() else { return Ok(None) };
+    let end = match to {
+        "" => size,
+        to => match to.parse::<u64>() {
+            Ok(last) => last.saturating_add(1).min(size),
+            Err(_) => return Ok(None),
+        },
+    };
+    if from >= size {
+        return Err(());
+    }
+    Ok((from < end).then_some(from..end))
+}
+
 /// `GET /archive/{did}/blob/{cid}`: the bytes, as a picture or video where they are one, else to be saved.
-pub async fn bytes(State(web): State<Web>, ask: Ask, Path((did, cid)): Path<(String, String)>) -> Response {
+pub async fn bytes(
+    State(web): State<Web>,
+    ask: Ask,
+    asked: HeaderMap,
+    Path((did, cid)): Path<(String, String)>,
+) -> Response {
     answer(&ask, async {
         ask.operator()?;
         let subject = Subject::find(&web, &did).await?;
@@ -149,24 +174,35 @@ pub async fn bytes(State(web): State<Web>, ask: Ask, Path((did, cid)): Path<(Str
         };
         let size = reader.size();
         let unread = |error: p2pds_blobs::BlobError| Refused::from(p2pds_archive::ArchiveError::from(error));
-        let first = reader.chunk().await.map_err(unread)?.unwrap_or_default();
-        let kind = kind(&first);
-        let rest = futures::stream::try_unfold(reader, |mut reader| async move {
-            let piece = reader.chunk().await?;
-            Ok::<_, p2pds_blobs::BlobError>(piece.map(|piece: Bytes| (piece, reader)))
-        });
-        let mut response = Body::from_stream(futures::stream::iter([Ok(first)]).chain(rest)).into_response();
+        let kind = kind(&reader.chunk().await.map_err(unread)?.unwrap_or_default());
+        let range = asked.get(header::RANGE).and_then(|range| range.to_str().ok());
+        let Ok(part) = part(range, size) else {
+            let whole = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, whole).into_response());
+        };
+        let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        let sent = part.clone().unwrap_or(0..size);
+        let length = sent.end.saturating_sub(sent.start);
+        let pieces = web.reading().blob_stream(Viewer::Operator, &subject.did, &cid, sent.clone()).await;
+        let mut response = (status, Body::from_stream(pieces.map_err(crate::ask::refused)?)).into_response();
         let headers = response.headers_mut();
         let fixed = [
             (header::CONTENT_TYPE, kind.unwrap_or("application/octet-stream")),
             (header::CONTENT_DISPOSITION, if kind.is_some() { "inline" } else { "attachment" }),
             (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
             (header::CACHE_CONTROL, "private, max-age=3600"),
+            (header::ACCEPT_RANGES, "bytes"),
         ];
         for (name, value) in fixed {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        if part.is_some() {
+            let range = format!("bytes {}-{}/{size}", sent.start, sent.end.saturating_sub(1));
+            if let Ok(range) = HeaderValue::try_from(range) {
+                headers.insert(header::CONTENT_RANGE, range);
+            }
+        }
         Ok(response)
     })
     .await
@@ -211,6 +247,18 @@ pub fn samples(w: &Words) -> Vec<Sample> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_film() {
+        assert_eq!(part(None, 10), Ok(None));
+        assert_eq!(part(Some("bytes=0-"), 10), Ok(Some(0..10)));
+        assert_eq!(part(Some("bytes=2-5"), 10), Ok(Some(2..6)));
+        assert_eq!(part(Some("bytes=2-99"), 10), Ok(Some(2..10)));
+        assert_eq!(part(Some("bytes=10-"), 10), Err(()));
+        for all in ["bytes=5-2", "bytes=-5", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5", ""] {
+            assert_eq!(part(Some(all), 10), Ok(None), "{all}");
+        }
+    }
 
     #[test]
     fn only_what_is_known_is_shown_in_place() {

@@ -231,7 +231,7 @@ async fn view(web: &Web, subject: Subject, query: Option<&str>) -> Result<View, 
         },
     };
     let before = asked("revisions").and_then(|rev| Tid::parse(&rev).ok());
-    let query = HistoryQuery { before, limit: REVISIONS, ..HistoryQuery::default() };
+    let query = HistoryQuery { before, limit: REVISIONS, quick: true, ..HistoryQuery::default() };
     let history = web.archive().history(&subject.did, query, &Progress::none()).await?;
     Ok(View { subject, at, collections, collection, browsed, history: Some(history), trouble })
 }

@@ -413,7 +413,7 @@ pub async fn submit(State(web): State<Web>, ask: Ask, Path(did): Path<String>, f
                 web.keys().end(&id);
                 web.identities().forget(&subject.did);
                 if let Err(error) = web.archive().watch(&subject.did, &[]).await {
-                    tracing::debug!(event = "web.identity", did = %subject.did, %error, "the new log is read later");
+                    tracing::debug!(event = "web.identity-later", did = %subject.did, %error, "the new log is read later");
                 }
                 Ok(Ask::go(&subject.path("/identity")))
             }

@@ -138,7 +138,7 @@ pub async fn post(State(web): State<Web>, ask: Ask, Path(did): Path<String>, fie
             tracing::info!(event = "history.restored", uri = old.uri, "a record of before was put back");
             // What was written is there already; that it is not fetched yet is no failure.
             if let Err(error) = archive.sync(&did, &progress).await {
-                tracing::debug!(event = "history.restored.sync", %error, "the new revision is fetched later");
+                tracing::debug!(event = "web.sync-later", %error, "the new revision is fetched later");
             }
             End::Done { next, words: old.to_string() }
         })

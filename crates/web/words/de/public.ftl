@@ -1,0 +1,13 @@
+remove-title = Lassen Sie Ihre Daten entfernen
+remove-lead = Dieser Knoten bewahrt Kopien öffentlicher Konten auf. Wenn Ihres darunter ist und Sie das nicht möchten, hilft jedes davon:
+remove-delete = Löschen oder deaktivieren Sie Ihr Konto auf seinem Server: Von da an wird hier nichts mehr davon gezeigt, und nach einer Weile wird es gelöscht.
+remove-declare = Erklären Sie in Ihrem Konto, dass Sie kein öffentliches Archiv möchten; dieser Knoten liest diesen Datensatz und zeigt Sie nicht mehr:
+remove-ask = Fragen Sie den Betreiber dieses Knotens:
+remove-no-contact = hier ist keine Adresse angegeben
+remove-soon = Was Sie auf Ihrem Server löschen, wird hier binnen Sekunden nicht mehr gezeigt, und nach einem gelöschten Konto wird in den eigenen Dateien dieses Knotens gesucht.
+privacy-title = Datenschutz
+privacy-what = Dieser Knoten bewahrt auf, was Konten des AT-Protocol-Netzes veröffentlicht haben: Beiträge, Likes, Follows, Profile, Bilder und Videos, mit ihrer Geschichte.
+privacy-served = Ein archiviertes Konto sieht niemand außer dem Betreiber, es sei denn, er hat anders entschieden und aufgeschrieben, warum. Was der Eigentümer gelöscht oder zurückgezogen hat, wird niemandem gezeigt.
+privacy-visitors = Von Besuchern bewahrt der Knoten für einige Minuten Zähler auf, damit niemand zu oft fragt; sein Protokoll nennt darüber hinaus keine Adressen. Es gibt keine Dritten, und nichts wird für andere gezählt.
+privacy-hosting = Von Konten, die hier leben, bewahrt er auch eine E-Mail-Adresse auf, ein Passwort, das sich nicht zurücklesen lässt, und die Browser und Anwendungen, die das Konto benutzen dürfen. Der Eigentümer sieht und entfernt all das.
+privacy-policy = Die eigene Erklärung des Betreibers

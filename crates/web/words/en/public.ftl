@@ -1,0 +1,13 @@
+remove-title = Have your data removed
+remove-lead = This node keeps copies of public accounts. If yours is among them and you do not want that, any of these helps:
+remove-delete = Delete or deactivate your account at its server: from then on nothing of it is shown here, and after a while it is erased.
+remove-declare = Declare in your account that you want no public archive; this node reads that record and stops showing you:
+remove-ask = Ask the operator of this node:
+remove-no-contact = no address is given here
+remove-soon = What you delete at your server stops being shown here within seconds, and an erased account is searched for in this node's own files afterwards.
+privacy-title = Privacy
+privacy-what = This node keeps what accounts of the AT Protocol network have published: posts, likes, follows, profiles, pictures and videos, with their history.
+privacy-served = Nobody but its operator sees an archived account, unless the operator decided otherwise and wrote down why. What its owner has deleted or withdrawn is shown to nobody.
+privacy-visitors = Of visitors the node keeps counters for a few minutes, so that nobody asks too often; its log names no addresses beyond that. There are no third parties and nothing is counted for anybody else.
+privacy-hosting = Of accounts that live here it also keeps an e-mail address, a password that cannot be read back, and the browsers and applications that may use the account. The owner sees and removes all of these.
+privacy-policy = The operator's own policy
