@@ -76,6 +76,7 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     let public = serving::door(&engine)?;
     supervisor.spawn("streams", streams(Arc::clone(&public), supervisor.stop_handle()));
     let pages = crate::pages::router(&engine, context.loaded.resolved.clone());
+    let pages = crate::door::addressed(pages, config.serving.trusted_proxies.clone());
     let routes = http::router(door, public, pages);
     supervisor.spawn(
         "http",
