@@ -41,15 +41,22 @@ pub type Car = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Refusal>> + Sen
 
 impl Sending {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Refusal> {
-        self.door.account(self.viewer, &self.repo.did).await?;
-        if !Arc::ptr_eq(&self.blocked, &self.door.block_list().await?) {
+        // The answer is read while the piece is made, and heeded before it is given out.
+        let may = async {
+            self.door.account(self.viewer, &self.repo.did).await?;
+            Ok::<_, Refusal>(Arc::ptr_eq(&self.blocked, &self.door.block_list().await?))
+        };
+        let piece = async {
+            match &mut self.source {
+                Source::Whole(export) => export.next().await.map_err(|error| of_view(&self.repo.did, error)),
+                Source::Part(walk) => walk.piece().await,
+                Source::Once(bytes) => Ok(bytes.take()),
+            }
+        };
+        let (may, piece) = futures::join!(may, piece);
+        if !may? {
             return Err(Refusal::Moved(self.repo.did));
         }
-        let piece = match &mut self.source {
-            Source::Whole(export) => export.next().await.map_err(|error| of_view(&self.repo.did, error)),
-            Source::Part(walk) => walk.piece().await,
-            Source::Once(bytes) => Ok(bytes.take()),
-        };
         match piece {
             Ok(piece) => Ok(piece.map(|piece| (piece.into(), self))),
             // What is gone from the history is no damage.

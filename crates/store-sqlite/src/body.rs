@@ -7,6 +7,7 @@
 //! makes it again, byte for byte. It is part of the file format: a better one gets a new form.
 
 use std::cell::RefCell;
+use std::io::Cursor;
 use std::sync::LazyLock;
 
 use p2pds_store::StoreError;
@@ -31,7 +32,6 @@ struct Press {
     compressor: Compressor<'static>,
     decompressor: Decompressor<'static>,
     scratch: Vec<u8>,
-    block: Vec<u8>,
 }
 
 impl Press {
@@ -54,7 +54,7 @@ fn press() -> Result<Press, StoreError> {
         compressor.set_parameter(parameter).map_err(broken)?;
     }
     let decompressor = Decompressor::with_prepared_dictionary(&DECODER).map_err(broken)?;
-    Ok(Press { compressor, decompressor, scratch: Vec::new(), block: Vec::new() })
+    Ok(Press { compressor, decompressor, scratch: Vec::new() })
 }
 
 thread_local! {
@@ -114,11 +114,11 @@ pub(crate) fn unpack_into(packed: &[u8], out: &mut Vec<u8>) -> Result<bool, Stor
     let Some((&ZSTD_1, frame)) = packed.split_first() else { return Ok(false) };
     with_press(|press| {
         let Some(size) = press.frame(frame) else { return Ok(false) };
-        press.block.clear();
-        press.block.reserve(size);
-        let done = press.decompressor.decompress_to_buffer(&press.scratch, &mut press.block).is_ok();
-        out.extend_from_slice(&press.block);
-        Ok(done)
+        let start = out.len();
+        out.reserve(size);
+        let mut end = Cursor::new(out);
+        end.set_position(start as u64);
+        Ok(press.decompressor.decompress_to_buffer(&press.scratch, &mut end).is_ok())
     })
 }
 

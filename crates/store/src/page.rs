@@ -5,6 +5,9 @@ use p2pds_ipld::Cid;
 /// Key, CID and body of one row of a page.
 pub type PageRow<'a> = (&'a [u8], Cid, Option<&'a [u8]>);
 
+/// Room for a key: a collection's name, a slash, and a timestamp as record key.
+const KEY_ROOM: usize = 40;
+
 /// A page of records whose keys and bodies lie in one buffer each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowPage {
@@ -24,6 +27,16 @@ struct Entry {
 }
 
 impl RowPage {
+    /// An empty page with room for so many rows and bytes of bodies, so that filling it moves nothing.
+    #[must_use]
+    pub fn with_room(rows: usize, bodies: usize) -> Self {
+        Self {
+            keys: Vec::with_capacity(rows.saturating_mul(KEY_ROOM)),
+            bodies: Vec::with_capacity(bodies),
+            rows: Vec::with_capacity(rows),
+        }
+    }
+
     /// Rows in the page.
     #[must_use]
     pub fn len(&self) -> usize {

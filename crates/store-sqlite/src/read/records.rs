@@ -119,10 +119,21 @@ impl Gather for Page {
 /// A page of records in two buffers; what cannot be unpacked is an error, hashes are for the
 /// caller to check.
 pub(crate) fn flat(conn: &Connection, q: &RecordsQuery) -> Outcome<RowPage> {
-    let mut page = Flat(RowPage::default());
+    let bodies = if q.bodies { q.max_bytes.min(MOST_ROOM).saturating_add(OVER) } else { 0 };
+    let rows = if q.bodies { bodies / SHORT_BODY } else { ONE_BUCKET };
+    let mut page = Flat(RowPage::with_room(rows.min(q.max_rows), bodies));
     walk(conn, q, &mut page)?;
     Ok(page.0)
 }
+
+/// Most room that is taken before anything is read.
+const MOST_ROOM: usize = 1 << 20;
+/// Room for the body with which a page is full.
+const OVER: usize = 4 << 10;
+/// Most bodies are longer than this.
+const SHORT_BODY: usize = 200;
+/// Most buckets have fewer records than this.
+const ONE_BUCKET: usize = 400;
 
 struct Flat(RowPage);
 

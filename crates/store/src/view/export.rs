@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use p2pds_ipld::Cid;
-use p2pds_repo::bucket::Spine;
+use p2pds_repo::bucket::{Bucket, Spine};
 use p2pds_repo::car_out::{Export, Row};
 
 use super::{Ahead, ViewResult, head};
@@ -14,9 +14,19 @@ type Page = Ahead<'static, StoreResult<RowPage>>;
 
 /// Rows and bytes of one read.
 const PAGE_ROWS: usize = 4_000;
-const PAGE_BYTES: usize = 1 << 20;
-/// Bytes of the first read and piece, so that a reader need not wait for a whole page; each next one has twice as many.
+const PAGE_BYTES: usize = 256 << 10;
+/// Most buckets have fewer records than this.
+const ONE_BUCKET: usize = 400;
+/// Room in a piece beyond its size: for the bucket with which it is full.
+const OVER: usize = 96 << 10;
+/// Bytes of the first piece, so that a reader need not wait for a whole page; each next one has twice as many, and so
+/// have the reads after the first.
 const FIRST_BYTES: usize = 64 << 10;
+/// The first read takes the first buckets that have so many records together, and no other: from that the first piece can
+/// be made, and what lies further away need not come from the disk before it.
+const FIRST_ROWS: u32 = 200;
+/// Most bytes of the first read.
+const FIRST_MOST: usize = 4 * FIRST_BYTES;
 
 /// Exports a live repo in streamable order, piece by piece.
 ///
@@ -32,7 +42,11 @@ pub struct ExportStream {
     /// First row of the first page that is not written yet.
     at: usize,
     ahead: Option<Page>,
+    /// All rows before this key were read, when that is known otherwise than from the last row.
+    read_to: Option<Vec<u8>>,
     out: Vec<u8>,
+    /// Bytes of the last read, of which the next has twice as many.
+    read_bytes: usize,
     /// Bytes of the next piece.
     piece: usize,
     /// Records whose blocks are left out.
@@ -49,11 +63,12 @@ impl ExportStream {
     pub fn new(store: Arc<dyn Store>, repo: &Repo, spine: Arc<Spine>) -> ViewResult<Self> {
         let head = head(repo)?;
         let commit = commit_of(&repo.did, head).encode();
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(FIRST_BYTES.saturating_add(OVER));
         let export = Export::new(Arc::clone(&spine), &head.commit, &commit, head.data, &mut out)?;
         let mut query = RecordsQuery::all(repo.id);
         query.max_rows = PAGE_ROWS;
-        query.max_bytes = FIRST_BYTES;
+        query.max_bytes = FIRST_MOST;
+        query.until = first_end(&spine);
         query.at = Some(head.rev);
         let mut stream = Self {
             store,
@@ -63,7 +78,9 @@ impl ExportStream {
             pages: VecDeque::new(),
             at: 0,
             ahead: None,
+            read_to: None,
             out,
+            read_bytes: FIRST_BYTES,
             piece: FIRST_BYTES,
             left_out: None,
         };
@@ -78,32 +95,50 @@ impl ExportStream {
         self
     }
 
-    /// Asks for the page after those at hand (or the first one) without waiting for it.
+    /// Asks for a page without waiting for it.
     fn read_ahead(&mut self) {
-        if let Some(last) = self.pages.back().and_then(RowPage::last_key) {
-            self.query.from = last.to_vec();
-            self.query.inclusive = false;
-            self.query.max_bytes = self.query.max_bytes.saturating_mul(2).min(PAGE_BYTES);
-        }
         let (store, query) = (Arc::clone(&self.store), self.query.clone());
         self.ahead = Some(Ahead::new(Box::pin(async move { store.record_page(query).await })));
     }
 
-    /// Reads until the last page goes beyond the bucket that ends at `hi`, or to the end.
-    async fn load_until(&mut self, hi: Option<&[u8]>) -> ViewResult<()> {
-        let beyond = |pages: &VecDeque<RowPage>| {
-            hi.is_some_and(|hi| pages.back().and_then(RowPage::last_key).is_some_and(|last| last >= hi))
+    /// Takes a page, and asks for the one after it if there may be one.
+    fn take(&mut self, page: RowPage) {
+        let full = page.len() >= PAGE_ROWS || page.body_bytes() >= self.query.max_bytes;
+        let more = match self.query.until.take() {
+            Some(until) if !full => {
+                (self.query.from, self.query.inclusive) = (until.clone(), true);
+                self.read_to = Some(until);
+                true
+            }
+            _ => {
+                if let Some(last) = page.last_key() {
+                    (self.query.from, self.query.inclusive) = (last.to_vec(), false);
+                }
+                full
+            }
         };
-        while !beyond(&self.pages) {
+        if !page.is_empty() {
+            self.pages.push_back(page);
+        }
+        if more {
+            self.read_bytes = self.read_bytes.saturating_mul(2).min(PAGE_BYTES);
+            self.query.max_bytes = self.read_bytes;
+            self.read_ahead();
+        }
+    }
+
+    /// Whether all rows before `hi` are at hand or written.
+    fn has_until(&self, hi: &[u8]) -> bool {
+        self.read_to.as_deref().is_some_and(|to| to >= hi)
+            || self.pages.back().and_then(RowPage::last_key).is_some_and(|last| last >= hi)
+    }
+
+    /// Reads until the bucket that ends at `hi` is at hand, or to the end.
+    async fn load_until(&mut self, hi: Option<&[u8]>) -> ViewResult<()> {
+        while !hi.is_some_and(|hi| self.has_until(hi)) {
             let Some(page) = self.ahead.take() else { return Ok(()) };
             let page = page.await?;
-            let last = page.len() < PAGE_ROWS && page.body_bytes() < self.query.max_bytes;
-            if !page.is_empty() {
-                self.pages.push_back(page);
-            }
-            if !last {
-                self.read_ahead();
-            }
+            self.take(page);
         }
         Ok(())
     }
@@ -118,7 +153,7 @@ impl ExportStream {
             let spine = Arc::clone(&self.spine);
             let hi = spine.range(index).and_then(|(_, hi)| hi);
             self.load_until(hi).await?;
-            let (mut rows, mut pages, mut at) = (Vec::new(), 0_usize, self.at);
+            let (mut rows, mut pages, mut at) = (Vec::with_capacity(ONE_BUCKET), 0_usize, self.at);
             while let Some(page) = self.pages.get(pages) {
                 match page.get(at) {
                     Some((key, ..)) if hi.is_some_and(|hi| key >= hi) => break,
@@ -135,9 +170,21 @@ impl ExportStream {
             self.pages.drain(..pages);
             if self.out.len() >= self.piece {
                 self.piece = self.piece.saturating_mul(2).min(PAGE_BYTES);
-                return Ok(Some(std::mem::take(&mut self.out)));
+                let next = Vec::with_capacity(self.piece.saturating_add(OVER));
+                return Ok(Some(std::mem::replace(&mut self.out, next)));
             }
         }
         Ok(Some(std::mem::take(&mut self.out)).filter(|out| !out.is_empty()))
     }
+}
+
+/// Where the buckets end that the first read takes; `None` when they are all.
+fn first_end(spine: &Spine) -> Option<Vec<u8>> {
+    let mut rows = 0_u32;
+    let enough = |bucket: &Bucket| {
+        rows = rows.saturating_add(bucket.n);
+        rows >= FIRST_ROWS
+    };
+    let last = spine.buckets().iter().position(enough)?;
+    spine.range(last).and_then(|(_, hi)| hi).map(<[u8]>::to_vec)
 }
