@@ -1,7 +1,7 @@
 //! The checkpoint thread: folds the write-ahead log into the database beside the writing.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -14,11 +14,18 @@ use crate::store::Shared;
 pub(crate) struct Checkpoints {
     asked: Mutex<Ask>,
     bell: Condvar,
-    /// Bytes of the log not yet folded when the last checkpoint ended.
-    left: AtomicU64,
+    folded: Mutex<Folded>,
     pinned: AtomicBool,
     /// Held while a checkpoint runs: SQLite does not wait for another one, it says busy at once.
     running: Mutex<()>,
+}
+
+/// How much of the log is in the database.
+#[derive(Debug, Default, Clone, Copy)]
+struct Folded {
+    /// Which log: it begins anew when all of it was folded.
+    log: u64,
+    bytes: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +41,7 @@ impl Default for Checkpoints {
         Self {
             asked: Mutex::default(),
             bell: Condvar::new(),
-            left: AtomicU64::new(u64::MAX),
+            folded: Mutex::default(),
             pinned: AtomicBool::new(false),
             running: Mutex::default(),
         }
@@ -50,6 +57,15 @@ impl Checkpoints {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same if none runs now.
+    pub(crate) fn try_alone(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.running.try_lock() {
+            Ok(alone) => Some(alone),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Asks for a checkpoint.
     pub(crate) fn wake(&self) {
         self.ask(Ask::Fold);
@@ -60,14 +76,27 @@ impl Checkpoints {
         self.ask(Ask::Stop);
     }
 
-    /// What the last checkpoint left, in bytes; very large when there was none since the reset.
-    pub(crate) fn left(&self) -> u64 {
-        self.left.load(Ordering::Acquire)
+    /// Bytes of the log that are in the database, as far as the last checkpoint got.
+    pub(crate) fn folded(&self) -> u64 {
+        self.lock_folded().bytes
     }
 
-    /// Forgets what the last checkpoint left.
-    pub(crate) fn reset_left(&self) {
-        self.left.store(u64::MAX, Ordering::Release);
+    /// The log begins anew: nothing of it is in the database.
+    pub(crate) fn begun_anew(&self) {
+        let mut folded = self.lock_folded();
+        *folded = Folded { log: folded.log.wrapping_add(1), bytes: 0 };
+    }
+
+    /// Notes how far a checkpoint got that began when this was the log.
+    fn note(&self, log: u64, bytes: u64) {
+        let mut folded = self.lock_folded();
+        if folded.log == log {
+            folded.bytes = bytes;
+        }
+    }
+
+    fn lock_folded(&self) -> MutexGuard<'_, Folded> {
+        self.folded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a reader kept the last checkpoint of the writer from folding everything.
@@ -125,13 +154,13 @@ pub(crate) fn run(shared: &Arc<Shared>, conn: &Connection) {
         };
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         let alone = shared.checkpoints.alone();
-        let answer = conn.query_row(&sql, [], |r| Ok((r.get::<_, i64>(1)?, r.get::<_, i64>(2)?)));
+        let log = shared.checkpoints.lock_folded().log;
+        let answer = conn.query_row(&sql, [], |r| r.get::<_, i64>(2));
         drop(alone);
         match answer.map_err(Fault::from) {
-            Ok((log, folded)) => {
-                let pages = u64::try_from(log.saturating_sub(folded)).unwrap_or(0);
-                let left = pages.saturating_mul(u64::from(shared.options.page_size));
-                shared.checkpoints.left.store(left, Ordering::Release);
+            Ok(pages) => {
+                let pages = u64::try_from(pages).unwrap_or(0);
+                shared.checkpoints.note(log, pages.saturating_mul(u64::from(shared.options.page_size)));
             }
             Err(fault) if fault.gravity() == Gravity::Stop => {
                 shared.stop(fault.into_store("flush the database").to_string());
@@ -139,5 +168,32 @@ pub(crate) fn run(shared: &Arc<Shared>, conn: &Connection) {
             // Busy, or no room for the database to grow: the log keeps everything until later.
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A checkpoint may end after the writer has begun the log anew: then it says nothing of this one.
+    #[test]
+    fn what_was_folded_of_an_earlier_log_does_not_count() {
+        let checkpoints = Checkpoints::default();
+        let log = checkpoints.lock_folded().log;
+        checkpoints.note(log, 5);
+        assert_eq!(checkpoints.folded(), 5);
+        checkpoints.begun_anew();
+        assert_eq!(checkpoints.folded(), 0);
+        checkpoints.note(log, 9);
+        assert_eq!(checkpoints.folded(), 0);
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let checkpoints = Checkpoints::default();
+        let held = checkpoints.alone();
+        assert!(checkpoints.try_alone().is_none());
+        drop(held);
+        assert!(checkpoints.try_alone().is_some());
     }
 }

@@ -4,7 +4,7 @@
 //! writes.
 
 use p2pds_ipld::Cid;
-use p2pds_store::{BlobRef, BucketUpdate, Head, RepoId, Seen, StoreResult, Unit};
+use p2pds_store::{BlobRef, BucketUpdate, Head, HostingUnit, RepoId, Seen, StoreResult, Unit};
 use p2pds_syntax::{Did, RecordPath, Tid};
 
 use crate::body::pack;
@@ -64,7 +64,31 @@ pub(crate) enum Prepared {
     Plain(Unit),
 }
 
+/// Rows from which on a unit is large.
+const LARGE: usize = 100;
+
 impl Prepared {
+    /// Whether this is a piece of work on a whole repo, account or history: it takes milliseconds, and nobody waits for
+    /// this piece alone.
+    pub(crate) fn is_large(&self) -> bool {
+        match self {
+            Self::Stage { rows, .. } => rows.len() >= LARGE,
+            Self::Plain(Unit::Hosting(unit)) => {
+                matches!(&**unit, HostingUnit::Links(links) if links.put.len() >= LARGE)
+            }
+            Self::Plain(unit) => matches!(
+                unit,
+                Unit::StageBuckets { .. }
+                    | Unit::DropRepo { .. }
+                    | Unit::Prune { .. }
+                    | Unit::PruneEvents { .. }
+                    | Unit::EraseEvents { .. }
+                    | Unit::PurgeChunk { .. }
+            ),
+            Self::Commit(_) | Self::Repair { .. } | Self::Batch { .. } => false,
+        }
+    }
+
     /// Whether the unit frees space; see [`Unit::frees`].
     pub(crate) fn frees(&self) -> bool {
         match self {

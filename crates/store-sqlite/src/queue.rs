@@ -58,6 +58,21 @@ struct Lanes {
     closed: bool,
 }
 
+impl Lanes {
+    /// The first unit of a lane that has its turn now; its next one has to wait for the other lanes.
+    fn take(&mut self, turn: Option<Did>) -> Option<Job> {
+        let queue = self.lanes.get_mut(&turn)?;
+        let job = queue.pop_front();
+        if queue.is_empty() {
+            self.lanes.remove(&turn);
+        } else {
+            self.turns.push_back(turn);
+        }
+        self.total = self.total.saturating_sub(1);
+        job
+    }
+}
+
 /// The queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -155,6 +170,16 @@ impl Queue {
         }
     }
 
+    /// Takes the next unit that is not large, to share a flush with what was taken before; the large ones keep their
+    /// turns.
+    pub(crate) fn next_small(&self) -> Option<Job> {
+        let mut lanes = self.lock();
+        let small = |lane: &VecDeque<Job>| lane.front().is_some_and(|job| !job.unit.is_large());
+        let at = lanes.turns.iter().position(|turn| lanes.lanes.get(turn).is_some_and(small))?;
+        let turn = lanes.turns.remove(at)?;
+        lanes.take(turn)
+    }
+
     /// Takes the next unit, one lane after the other. Chores come only when `chores` is set.
     pub(crate) fn next(&self, chores: bool) -> Next {
         let mut lanes = self.lock();
@@ -164,15 +189,7 @@ impl Queue {
         let Some(turn) = lanes.turns.pop_front() else {
             return if lanes.closed { Next::Closed } else { Next::Empty };
         };
-        let Some(queue) = lanes.lanes.get_mut(&turn) else { return Next::Empty };
-        let job = queue.pop_front();
-        if queue.is_empty() {
-            lanes.lanes.remove(&turn);
-        } else {
-            lanes.turns.push_back(turn);
-        }
-        lanes.total = lanes.total.saturating_sub(1);
-        job.map_or(Next::Empty, Next::Unit)
+        lanes.take(turn).map_or(Next::Empty, Next::Unit)
     }
 }
 
@@ -204,6 +221,28 @@ mod tests {
         let order: Vec<_> = (0..5).map(|_| name(queue.next(true))).collect();
         assert_eq!(order, ["big 0", "small", "big 1", "big 2", "big 3"]);
         assert!(matches!(queue.next(true), Next::Empty));
+    }
+
+    #[test]
+    fn what_is_small_does_not_wait_for_what_is_large() {
+        let queue = Queue::new(10, 100);
+        let did = |c: &str| Did::parse(&format!("did:plc:{}", c.repeat(24))).ok();
+        let large = || {
+            let (answer, _) = oneshot::channel();
+            let unit = Unit::DropRepo { did: did("a").unwrap(), repo: p2pds_store::RepoId(1) };
+            Job { unit: Prepared::Plain(unit), answer }
+        };
+        queue.push(did("a"), large());
+        queue.push(did("a"), job("a, behind").0);
+        queue.push(did("b"), job("b").0);
+        queue.push(did("c"), job("c").0);
+        let small = || queue.next_small().map(|job| name(Next::Unit(job)));
+        assert_eq!([small(), small(), small()], [Some("b".into()), Some("c".into()), None]);
+        // It has kept its turn, and its lane its order.
+        queue.push(did("b"), job("b again").0);
+        assert!(matches!(queue.next(true), Next::Unit(job) if job.unit.is_large()));
+        assert_eq!([small(), small(), small()], [Some("b again".into()), Some("a, behind".into()), None]);
+        assert_eq!(queue.waiting(), 0);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! that free space are tried again with the ballast given back, the others are refused. A failed
 //! flush stops writing for good, because nobody can know what is on the disk then.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use p2pds_store::{Applied, StoreError, StoreResult};
@@ -22,6 +22,8 @@ pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) apply: Apply,
     wal_bytes: Arc<AtomicU64>,
+    /// Bytes of the log after the commit before.
+    wal_before: u64,
 }
 
 /// A unit that was applied and waits for the commit.
@@ -44,7 +46,7 @@ impl Writer {
     /// On its own thread: the connection does not leave it again.
     pub(crate) fn new(shared: Arc<Shared>, conn: Connection, wal_bytes: Arc<AtomicU64>) -> Self {
         let apply = Apply::new(conn, shared.dir.clone(), Arc::clone(&shared.tail));
-        Self { shared, apply, wal_bytes }
+        Self { shared, apply, wal_bytes, wal_before: 0 }
     }
 
     /// Runs until the queue is closed and empty.
@@ -118,9 +120,10 @@ impl Writer {
             if done.len() >= self.shared.options.group_units || started.elapsed() >= limit {
                 return Ok(());
             }
-            match self.shared.queue.next(false) {
-                Next::Unit(job) => jobs.push(job),
-                Next::Chore(..) | Next::Empty | Next::Closed => return Ok(()),
+            // A large unit begins its own group: else all that is in this one would wait for it.
+            match self.shared.queue.next_small() {
+                Some(job) => jobs.push(job),
+                None => return Ok(()),
             }
         }
     }
@@ -209,23 +212,32 @@ impl Writer {
     fn after_commit(&mut self) {
         let wal = self.wal_bytes.load(Ordering::Relaxed);
         self.shared.counters.wal.store(wal, Ordering::Relaxed);
-        if wal >= self.shared.options.wal_fold {
+        if wal < std::mem::replace(&mut self.wal_before, wal) {
+            self.shared.checkpoints.begun_anew();
+        }
+        let (fold, left) =
+            (self.shared.options.wal_fold, wal.saturating_sub(self.shared.checkpoints.folded()));
+        let step = fold / STEPS;
+        if wal >= fold && left >= step {
             self.shared.checkpoints.wake();
         }
-        let left = self.shared.checkpoints.left();
         // The checkpoint thread never catches up with a busy writer by itself; when little is
         // left the writer folds that little away, and the log starts again from its beginning.
-        let nearly = wal >= self.shared.options.wal_fold.saturating_mul(2) && left <= NEARLY;
-        if nearly || wal >= self.shared.options.wal_soft {
-            if !nearly {
-                tracing::warn!(
-                    event = "store.log-large",
-                    bytes = wal,
-                    "the write-ahead log is large; writing waits for it"
-                );
-            }
+        if wal >= self.shared.options.wal_soft {
+            tracing::warn!(
+                event = "store.log-large",
+                bytes = wal,
+                "the write-ahead log is large; writing waits for it"
+            );
             let _ = self.checkpoint("PASSIVE");
-            self.shared.checkpoints.reset_left();
+            return;
+        }
+        let checkpoints = Arc::clone(&self.shared.checkpoints);
+        if wal >= fold.saturating_mul(2)
+            && left <= step
+            && let Some(alone) = checkpoints.try_alone()
+        {
+            let _ = self.checkpoint_alone("PASSIVE", &alone);
         }
     }
 
@@ -303,7 +315,13 @@ impl Writer {
 
     /// Runs a checkpoint on the writer's connection; `true` when the log is folded away.
     fn checkpoint(&mut self, mode: &str) -> Outcome<bool> {
-        let _alone = self.shared.checkpoints.alone();
+        let checkpoints = Arc::clone(&self.shared.checkpoints);
+        let alone = checkpoints.alone();
+        self.checkpoint_alone(mode, &alone)
+    }
+
+    /// The same when it is known that no other one runs.
+    fn checkpoint_alone(&mut self, mode: &str, _alone: &MutexGuard<'_, ()>) -> Outcome<bool> {
         let conn = &self.apply.conn;
         conn.busy_timeout(Duration::from_millis(500))?;
         let sql = format!("PRAGMA wal_checkpoint({mode})");
@@ -316,10 +334,13 @@ impl Writer {
         if whole {
             self.wal_bytes.store(0, Ordering::Relaxed);
             self.shared.counters.wal.store(0, Ordering::Relaxed);
+            self.wal_before = 0;
+            self.shared.checkpoints.begun_anew();
         }
         Ok(whole)
     }
 }
 
-/// What the writer folds away itself: some 10 ms of work.
-const NEARLY: u64 = 4 << 20;
+/// Once the log is to be folded, it is folded in parts of this share of that size: a flush of the database that is small
+/// holds up the flushes of the log for a moment only, and so does what is left for the writer itself.
+const STEPS: u64 = 8;

@@ -13,6 +13,8 @@ use crate::{Applied, BucketRow, CHUNK_BYTES, CHUNK_ROWS, Kind, Receipt, RepoId, 
 
 /// Units on their way to the disk at a time.
 const IN_FLIGHT: usize = 8;
+/// Records of one unit: fewer than may be, because what others write waits for the unit before it.
+const ROWS: usize = CHUNK_ROWS / 2;
 
 type Sink = Box<dyn FnMut(Bucket) + Send>;
 
@@ -71,7 +73,7 @@ impl Stager {
             did,
             repo,
             rev,
-            rows: Vec::with_capacity(CHUNK_ROWS),
+            rows: Vec::with_capacity(ROWS),
             bytes: 0,
             builder: BucketBuilder::new(sink),
             built,
@@ -93,7 +95,7 @@ impl Stager {
     pub fn push(&mut self, row: StagedRow) -> ViewResult<()> {
         self.builder.push(row.key.as_bytes(), &row.cid)?;
         let size = row.body.as_ref().map_or(0, Vec::len);
-        if self.rows.len() >= CHUNK_ROWS || self.bytes.saturating_add(size) > CHUNK_BYTES {
+        if self.rows.len() >= ROWS || self.bytes.saturating_add(size) > CHUNK_BYTES {
             self.flush()?;
         }
         self.bytes = self.bytes.saturating_add(size);
@@ -103,7 +105,7 @@ impl Stager {
 
     /// Hands the collected rows and the finished buckets over.
     fn flush(&mut self) -> ViewResult<()> {
-        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(CHUNK_ROWS));
+        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(ROWS));
         self.bytes = 0;
         if !rows.is_empty() {
             self.submit(Unit::StageRecords { did: self.did.clone(), repo: self.repo, rows })?;

@@ -10,7 +10,7 @@ use p2pds_repo::car_in::{ReadError, ReadOptions, Sink, Spool};
 use p2pds_repo::commit::Commit;
 use p2pds_store::hosting::{LinkRow, LinksUnit};
 use p2pds_store::view::{self, Staged, Stager, block_on};
-use p2pds_store::{BlobRef, CHUNK_ROWS, HostingUnit, Receipt, StagedRow, Store, Unit};
+use p2pds_store::{BlobRef, HostingUnit, Receipt, StagedRow, Store, Unit};
 use p2pds_syntax::RecordPath;
 
 use super::spooled::Spooled;
@@ -20,6 +20,9 @@ use crate::{HostError, HostResult};
 
 /// Units of marks on their way at a time.
 const IN_FLIGHT: usize = 4;
+/// Marks of one unit. Each stands elsewhere in the index, and changes a page of its own there: a thousand of them are a
+/// flush of 5 MiB, for which others would wait.
+const LINKS: usize = 250;
 
 /// Reads the commit of a file and nothing else.
 pub(super) fn peek(file: &Spooled, options: ReadOptions) -> HostResult<Came> {
@@ -124,7 +127,7 @@ impl<'g> Taker<'g> {
         };
         if let Some(link) = link_of_block(&key, &body) {
             self.links.push(link);
-            if self.links.len() >= CHUNK_ROWS {
+            if self.links.len() >= LINKS {
                 self.send_links()?;
             }
         }
