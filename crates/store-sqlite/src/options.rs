@@ -60,7 +60,7 @@ impl Default for Options {
         Self {
             readers: 2,
             writer_cache: 16 << 20,
-            reader_cache: 16 << 20,
+            reader_cache: 8 << 20,
             group_units: 256,
             group_ms: 10,
             account_units: 64,
