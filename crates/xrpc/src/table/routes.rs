@@ -3,14 +3,12 @@
 /// Who answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// The node: its own door.
+    /// The node: its own door, or its pages.
     Node,
     /// This crate.
     Here,
     /// This crate, when the node hosts accounts.
     Hosting,
-    /// Nobody yet: it comes with OAuth.
-    Nobody,
 }
 
 /// A route.
@@ -44,7 +42,6 @@ pub const ROUTES: &[Route] = &[
     route("/oauth/par", By::Hosting),
     route("/oauth/token", By::Hosting),
     route("/oauth/revoke", By::Hosting),
-    route("/oauth/authorize", By::Nobody),
-    route("/oauth/authorize/redirect", By::Nobody),
-    route("/account", By::Nobody),
+    route("/oauth/authorize", By::Node),
+    route("/account", By::Node),
 ];
