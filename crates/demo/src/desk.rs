@@ -19,7 +19,9 @@ const MAILS: usize = 20;
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{text-align:start;padding:.2rem 1rem .2rem 0;vertical-align:top}\
 pre{white-space:pre-wrap;border-inline-start:3px solid #767676;padding-inline-start:1rem}\
-:root{color-scheme:light dark}button{font:inherit;padding:.4rem .8rem;min-height:24px}\
+:root{color-scheme:light dark;background:#fff;color:#1b1b1b}\
+button{font:inherit;padding:.4rem .8rem;min-height:24px;border:1px solid #767676;background:#eee;color:#1b1b1b}\
+@media(prefers-color-scheme:dark){:root{background:#161616;color:#eee}button{background:#333;color:#eee}}\
 .wide{overflow-x:auto}td{overflow-wrap:anywhere}";
 
 /// What the desk shows.
@@ -93,7 +95,7 @@ async fn page(State(desk): State<Arc<Desk>>) -> Html<String> {
     }
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>p2pds demo</title><style>{STYLE}</style><main>{body}</main></html>"
+         <title>p2pds demo</title><link rel=\"icon\" href=\"data:,\"><style>{STYLE}</style><main>{body}</main></html>"
     ))
 }
 

@@ -27,6 +27,12 @@ for (const [name, step] of steps) {
   try {
     await step(shared)
     for (const one of visitors.values()) one.quiet(`${name} (${one.name})`)
+    const found = [...visitors.values()].flatMap((one) => one.found.splice(0))
+    if (found.length > 0) {
+      console.log(`FAILED ${name}: ${found.join('\n  ')}`)
+      status = 1
+      continue
+    }
     console.log(`ok ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
   } catch (error) {
     console.log(`FAILED ${name}: ${error.stack ?? error}`)

@@ -30,7 +30,7 @@ for (const file of readdirSync(gallery).filter((name) => name.endsWith('.html'))
   const name = file.replace(/\.html$/, '')
   try {
     await reader.go(`/${file}`)
-    await reader.look(name)
+    await reader.examine(name)
     console.log(`ok ${name}`)
   } catch (error) {
     console.log(`FAILED ${error.message}`)

@@ -1,6 +1,7 @@
 // The steps, in order. Each is a name and what is done; all share one demo, and what one step found out is in `state`.
 
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -14,6 +15,35 @@ function p2pds(demo, ...args) {
   const env = { ...process.env, P2PDS_DATA_DIR: demo.data, NO_COLOR: '1' }
   return execFileSync(process.env.P2PDS_PROGRAM, args, { env, encoding: 'utf8' })
 }
+
+/** Asks a method of a host. Not every resolver knows names under `.localhost`, as browsers do. */
+async function ask(host, nsid, token, body) {
+  const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) }
+  const reply = await fetch(`http://127.0.0.1:${new URL(host).port}/xrpc/${nsid}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  if (!reply.ok) throw new Error(`${nsid}: ${reply.status} ${await reply.text()}`)
+  return reply.json()
+}
+
+/** Waits until a command of the demo's node says this. */
+async function until(demo, args, wanted) {
+  for (let tries = 0; tries < 300; tries++) {
+    try {
+      if (p2pds(demo, ...args).includes(wanted)) return
+    } catch {
+      // Not yet.
+    }
+    await new Promise((done) => setTimeout(done, 200))
+  }
+  throw new Error(`p2pds ${args.join(' ')} does not say ${wanted}`)
+}
+
+/** Waits for the end of work that a page shows. */
+async function worked(visitor) {
+  await visitor.page.waitForFunction(() => document.readyState === 'complete' && !document.querySelector('[data-live]'))
+  await visitor.sees('.notice.good')
+}
+
+const FORM = 'form[action="/oauth/authorize"] button[type=submit]:not(.quiet)'
 
 function origin(url) {
   return new URL(url).origin
@@ -61,8 +91,7 @@ export const steps = [
     await owner.write('#accounts', person(demo, 'alice').handle)
     const begun = performance.now()
     await owner.press(button('/add'))
-    await owner.page.waitForFunction(() => !document.querySelector('[data-live]'))
-    await owner.sees('.notice.good')
+    await worked(owner)
     state.first = (performance.now() - begun) / 1000
     console.log(`the first verified copy of a small account took ${state.first.toFixed(1)} s`)
     await owner.look('job-done')
@@ -87,20 +116,20 @@ export const steps = [
     await owner.look('sign-in')
     await owner.write('#who', alice.handle)
     await owner.push(button('/sign-in'))
-    await owner.sees('#password')
+    await owner.sees('form[action="/oauth/authorize"] #password')
     if (owner.origin !== alice.host) fail(`the password is asked for at ${owner.origin}`)
     await owner.look('authorize-sign-in')
     owner.expected.push('401', '400')
     await owner.write('#password', 'not-the-password')
-    await owner.press('form[action="/oauth/authorize"] button[type=submit]:not(.quiet)')
+    await owner.press(FORM)
     await owner.sees('[role=alert]')
     await owner.look('authorize-wrong-password')
     owner.expected.length = 0
     await owner.write('#password', alice.password)
-    await owner.press('form[action="/oauth/authorize"] button[type=submit]:not(.quiet)')
+    await owner.press(FORM)
     await owner.sees('fieldset')
     await owner.look('consent')
-    await owner.push('form[action="/oauth/authorize"] button[type=submit]:not(.quiet)')
+    await owner.push(FORM)
     await owner.sees('form[action="/sign-out"]')
     if (owner.origin !== origin(demo.node)) fail(`it ends at ${owner.page.url()}`)
     state.owner = true
@@ -116,6 +145,150 @@ export const steps = [
     const owner = await visitor('owner')
     await owner.go('/sessions')
     await owner.look('sessions')
+  }],
+
+  ['an archived account: its pages', async ({ demo, visitor }) => {
+    const owner = await visitor('owner')
+    const { did } = person(demo, 'alice')
+    for (const page of ['', '/media', '/drills', '/time', '/identity', '/export', '/remove']) {
+      await owner.go(`/archive/${did}${page}`)
+      await owner.look(`archive${page.replace('/', '-')}`)
+    }
+    await owner.go('/lexicons')
+    await owner.look('lexicons')
+    await owner.write('#prefix', 'app.bsky.feed')
+    await owner.press('form[action="/lexicons"] button[type=submit]')
+    await owner.says('app.bsky.feed.like')
+  }],
+
+  ['drill', async ({ demo, visitor }) => {
+    const owner = await visitor('owner')
+    const { did } = person(demo, 'alice')
+    await owner.go(`/archive/${did}/drills`)
+    await owner.press(button(`/archive/${did}/drill`))
+    await worked(owner)
+    await owner.go(`/archive/${did}/drills`)
+    await owner.sees('svg')
+    await owner.look('drills-done')
+  }],
+
+  ['time machine: what was edited and deleted', async ({ demo, visitor, state, fail }) => {
+    const owner = await visitor('owner')
+    const { did, host, handle, password } = person(demo, 'alice')
+    const { accessJwt } = await ask(host, 'com.atproto.server.createSession', null, { identifier: handle, password })
+    const [collection, EDITED, DELETED] = ['app.bsky.feed.post', '3zaaaaaaaaa2a', '3zaaaaaaaab2a']
+    const post = (text) => ({ $type: collection, text, createdAt: new Date().toISOString() })
+    const put = (rkey, text) => ask(host, 'com.atproto.repo.putRecord', accessJwt, { repo: did, collection, rkey, record: post(text) })
+    await put(EDITED, 'the first words')
+    await put(DELETED, 'words that go away')
+    await until(demo, ['show', `at://${did}/${collection}/${DELETED}`], 'words that go away')
+    state.before = new Date().toISOString()
+    await new Promise((done) => setTimeout(done, 1_100))
+    await ask(host, 'com.atproto.repo.deleteRecord', accessJwt, { repo: did, collection, rkey: DELETED })
+    // What an account does arrives in its order.
+    await put(EDITED, 'the second words')
+    await until(demo, ['show', `at://${did}/${collection}/${EDITED}`], 'the second words')
+    await owner.go(`/archive/${did}/time?at=${encodeURIComponent(state.before)}&collection=${collection}`)
+    await owner.says('words that go away')
+    await owner.look('time-then')
+    await owner.go(`/archive/${did}/time`)
+    await owner.write('#from', state.before)
+    await owner.press(`form[action="/archive/${did}/compare"] button[type=submit]`)
+    await owner.says('the second words')
+    const text = await owner.text()
+    for (const words of ['the first words', 'words that go away']) if (!text.includes(words)) fail(`no ${words} in:\n${text}`)
+    await owner.look('compare')
+  }],
+
+  ['export, and what is downloaded', async ({ demo, visitor, fail }) => {
+    const owner = await visitor('owner')
+    const { did } = person(demo, 'alice')
+    await owner.go(`/archive/${did}/export`)
+    await owner.press(button(`/archive/${did}/export`))
+    await worked(owner)
+    await owner.go(`/archive/${did}/export`)
+    await owner.look('export-ready')
+    const car = await owner.page.evaluate(async (path) => {
+      const reply = await fetch(path)
+      return [reply.status, reply.headers.get('content-type'), (await reply.arrayBuffer()).byteLength]
+    }, `/archive/${did}/repo.car`)
+    if (car[0] !== 200 || car[1] !== 'application/vnd.ipld.car' || car[2] < 10_000) fail(`the download is ${car}`)
+  }],
+
+  ['promote: an account whose host is gone moves here', async ({ demo, visitor }) => {
+    const [owner, stranger] = [await visitor('owner'), await visitor('stranger')]
+    const erin = person(demo, 'erin')
+    await owner.go('/add')
+    await owner.write('#accounts', erin.handle)
+    await owner.press(button('/add'))
+    await worked(owner)
+    await stranger.go(demo.desk)
+    await stranger.press('form[action="/hosts/south/gone"] button')
+    await stranger.says('is gone')
+    await owner.go(`/archive/${erin.did}/promote`)
+    await owner.look('promote')
+    await owner.push('details summary')
+    await owner.write('#handle', 'erin.home.test')
+    await owner.press('form[method=get] button[type=submit]')
+    await owner.says('erin.home.test')
+    await owner.write('#key', readFileSync(erin.rotationKeyFile, 'utf8').trim())
+    await owner.write('#confirm', erin.handle)
+    await owner.press(button(`/archive/${erin.did}/promote`))
+    await worked(owner)
+    await owner.look('promoted')
+    const document = await (await fetch(`${demo.desk}/${erin.did}`)).json()
+    if (!JSON.stringify(document).includes('erin.home.test')) throw new Error(JSON.stringify(document))
+    await stranger.press('form[action="/hosts/south/back"] button')
+  }],
+
+  ['sign up, a passkey, sign in with it, deactivate', async ({ demo, visitor, fail }) => {
+    const member = await visitor('member')
+    // Passkeys need a name, not a number.
+    member.base = demo.node.replace('127.0.0.1', 'localhost')
+    const devtools = await member.page.createCDPSession()
+    await devtools.send('WebAuthn.enable')
+    await devtools.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
+        isUserVerified: true, automaticPresenceSimulation: true,
+      },
+    })
+    await member.go('/account')
+    await member.look('account-sign-in')
+    await member.go('/account/forgot')
+    await member.look('account-forgot')
+    await member.go('/account/sign-up')
+    await member.look('sign-up')
+    await member.write('#handle', 'frida')
+    await member.write('#email', 'frida@mail.test')
+    await member.write('#password', 'frida-in-the-browser')
+    await member.press(button('/account/sign-up'))
+    await member.says('frida.home.test')
+    await member.look('account')
+    const own = member.page.url()
+    // A passkey beside the password.
+    await member.write('#passkey-add-name', 'the one of the tests')
+    await member.write('#passkey-add-password', 'frida-in-the-browser')
+    await member.press('form[data-passkey=create] button[type=submit]')
+    await member.says('the one of the tests')
+    await member.look('account-passkey')
+    if (!own.includes('/account/did:')) fail(`the account is at ${own}`)
+    // From another browser profile there is nothing but the password, and then the passkey.
+    await member.page.deleteCookie(...(await member.page.cookies()))
+    await member.go('/account')
+    await member.press('form[data-passkey=get] button[type=submit]')
+    await member.says('frida.home.test')
+    // Deactivation, and back.
+    await member.go(own)
+    const press = async (what) => {
+      const form = `form:has(input[name=do][value=${what}])`
+      await member.press(`${form} button[type=submit]`)
+    }
+    await press('deactivate')
+    await member.sees('form:has(input[name=do][value=activate])')
+    await member.look('account-deactivated')
+    await press('activate')
+    await member.sees('form:has(input[name=do][value=deactivate])')
   }],
 
   ['the offline archive opens from disk, without a network', async ({ demo, visitor, fail }) => {

@@ -29,11 +29,12 @@ export function fail(what) {
 /** Somebody with a browser profile of their own. Paths are those of the node at `base`. */
 export class Visitor {
   constructor(name, page, base) {
-    Object.assign(this, { name, page, base, troubles: [], expected: [] })
+    Object.assign(this, { name, page, base, troubles: [], expected: [], found: [] })
     page.setDefaultTimeout(PATIENCE)
     page.on('console', (message) => {
       if (message.type() === 'error') this.trouble(`console: ${message.text()}`)
     })
+    page.on('dialog', (dialog) => dialog.accept())
     page.on('pageerror', (error) => this.trouble(`script: ${error.message}`))
     page.on('request', (request) => this.watch(request))
     page.on('requestfailed', (request) => {
@@ -141,15 +142,23 @@ export class Visitor {
     await this.page.keyboard.press('Enter')
   }
 
-  /** Looks closely at the page: its rules, its shapes, its pictures. */
+  /** Looks closely at the page: its rules, its shapes, its pictures. What is wrong is noted, and the step goes on. */
   async look(name) {
+    try {
+      await this.examine(name)
+    } catch (error) {
+      this.found.push(`${error.message}\n  at ${this.page.url()}`)
+    }
+  }
+
+  async examine(name) {
     for (const scheme of ['light', 'dark']) {
-      await this.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }])
+      await this.scheme(scheme)
       await this.shape(DESK)
       await this.rules(`${name}, ${scheme}`)
       await this.shoot(`${name}-${scheme}`)
     }
-    await this.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }])
+    await this.scheme('light')
     for (const [shape, window] of [['zoomed', ZOOMED], ['phone', PHONE]]) {
       await this.shape(window)
       await this.fits(`${name}, ${shape}`)
@@ -161,6 +170,12 @@ export class Visitor {
     await this.shape(DESK)
     await this.tabs(name)
     this.quiet(name)
+  }
+
+  /** Light or dark, and nothing that moves while it is looked at. */
+  async scheme(value) {
+    const still = { name: 'prefers-reduced-motion', value: 'reduce' }
+    await this.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }, still])
   }
 
   async shape(window) {

@@ -15,6 +15,12 @@ use p2pds_testkit::http;
 use p2pds_testkit::program::Program;
 use serde_json::{Value, json};
 
+/// The host of somebody, by its number: not every resolver knows names under `.localhost`, as browsers do.
+fn host_of(demo: &Demo, name: &str) -> String {
+    let url = demo.person(name)["host"].as_str().unwrap();
+    format!("http://127.0.0.1:{}", url.rsplit(':').next().unwrap())
+}
+
 fn handle(demo: &Demo, name: &str) -> String {
     demo.person(name)["handle"].as_str().unwrap().to_owned()
 }
@@ -46,12 +52,12 @@ fn everything_can_be_tried_and_nothing_is_left() {
     demo.program.ok(&["drill", &alice]).unwrap();
 
     // Life goes on at her host and is followed.
-    let at_host = demo.person("alice")["host"].as_str().unwrap().to_owned();
+    let at_host = host_of(&demo, "alice");
     let session = json!({ "identifier": alice, "password": demo.person("alice")["password"] });
     let (status, session) = post(&at_host, "com.atproto.server.createSession", None, &session);
     assert_eq!(status, 200, "{session}");
     let record = json!({ "$type": "app.bsky.feed.post", "text": "from the test", "createdAt": "2026-01-01T00:00:00.000Z" });
-    let write = json!({ "repo": session["did"], "collection": "app.bsky.feed.post", "rkey": "fromthetest", "record": record });
+    let write = json!({ "repo": session["did"], "collection": "app.bsky.feed.post", "rkey": "3l2aaaaaaaa2a", "record": record });
     let (status, written) =
         post(&at_host, "com.atproto.repo.putRecord", session["accessJwt"].as_str(), &write);
     assert_eq!(status, 200, "{written}");
@@ -68,8 +74,7 @@ fn everything_can_be_tried_and_nothing_is_left() {
     demo.program.ok(&["archive", "add", &erin]).unwrap();
     let gone = http::request("POST", &format!("{}/hosts/south/gone", demo.desk()), &[], None).unwrap();
     assert_eq!(gone.status, 303);
-    let health =
-        format!("{}/xrpc/com.atproto.server.describeServer", demo.person("erin")["host"].as_str().unwrap());
+    let health = format!("{}/xrpc/com.atproto.server.describeServer", host_of(&demo, "erin"));
     assert!(http::request("GET", &health, &[], None).is_err(), "a host that is gone answers");
     demo.program.ok(&["promote", &erin, "--rotation-key-file", &key, "--dry-run"]).unwrap();
     demo.program

@@ -12,8 +12,8 @@ use p2pds_demo::{Network, Options, Pace};
 use crate::cli::Global;
 use crate::cli::context::{Context, lock_failure};
 use crate::cli::exit::{Exit, Stopped};
-use crate::config::layers::SET;
-use crate::config::{Config, Loaded};
+use crate::config::layers::{Origin, SET};
+use crate::config::{Config, Loaded, Resolved};
 use crate::node::lock::{Lock, Role};
 use crate::node::supervise;
 use crate::operator::Failure;
@@ -139,11 +139,11 @@ fn taken(
     let loaded = Config::load(flags, env, None, Path::new(""))
         .map_err(|error| Stopped::usage(error.to_string(), "`p2pds config reference` lists every setting"))?;
     let loopback = loaded.config.http.bind.is_loopback();
-    let public = |name: &str, value: &str| match name {
+    let public = |one: &Resolved| match one.name.as_str() {
         "http.bind" => !loopback,
-        _ => PUBLIC.contains(&name) && !value.is_empty(),
+        name => PUBLIC.contains(&name) && one.origin != Origin::Default.to_string(),
     };
-    match loaded.resolved.iter().find(|one| public(&one.name, &one.value)) {
+    match loaded.resolved.iter().find(|one| public(one)) {
         None => Ok(given),
         Some(one) => Err(Stopped::usage(
             format!(
