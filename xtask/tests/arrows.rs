@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 ];
 
 /// Arrows inside one layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 21] = [
+const SIDEWAYS: [(&str, &str, &str); 22] = [
     ("ipld", "syntax", "one ErrorKind for all"),
     ("crypto", "syntax", "one ErrorKind for all"),
     ("lexicon", "syntax", "formats are identifiers"),
@@ -36,6 +36,7 @@ const SIDEWAYS: [(&str, &str, &str); 21] = [
     ("recovery", "archive", "a drill proves what the archive holds"),
     ("recovery", "reading", "an export reads as everybody reads"),
     ("demo", "xrpc", "its hosts have the public door of real ones"),
+    ("demo", "web", "its hosts have the pages of real ones"),
     ("p2pds", "demo", "`p2pds demo` starts a network beside the node"),
     ("p2pds", "xrpc", "the node mounts the public door"),
     ("p2pds", "web", "the node mounts the pages"),

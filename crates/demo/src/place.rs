@@ -1,21 +1,25 @@
 //! One host of the demo: a store of its own, the host on it, its public door on a port that stays the same.
 
+mod pages;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Extension;
 use p2pds_blobs::Blobs;
 use p2pds_directory::{Directory, DirectoryConfig};
 use p2pds_host::keys::Keys;
 use p2pds_host::{Host, HostConfig, HostDeps};
 use p2pds_net::{Client, NetConfig};
+use p2pds_oauth::OAuth;
 use p2pds_reading::Reading;
 use p2pds_store::Store;
 use p2pds_store_sqlite::{Options, SqliteStore, Synchronous};
 use p2pds_syntax::Did;
+use p2pds_web::{VisitorAddress, Web};
 use p2pds_xrpc::{PeerAddress, Xrpc, XrpcConfig};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,6 +47,8 @@ pub(crate) struct Place {
     pub(crate) host: Host,
     store: Arc<dyn Store>,
     reading: Reading,
+    oauth: OAuth,
+    pages: Web,
     port: u16,
     /// Its open door.
     door: Mutex<Option<Open>>,
@@ -76,31 +82,39 @@ impl Place {
         let directory = DirectoryConfig { plc_url: around.plc_url.clone(), ..DirectoryConfig::default() };
         let directory = Directory::new(net.clone(), Arc::clone(&store), directory);
         let reading = Reading::new(Arc::clone(&store), blobs.clone());
-        let deps = HostDeps {
+        let keys = Arc::new(Keys::in_memory().map_err(DemoError::part("make keys"))?);
+        let directory = Arc::new(directory);
+        let deps = || HostDeps {
             store: Arc::clone(&store),
-            blobs,
-            net,
-            directory: Arc::new(directory),
+            blobs: blobs.clone(),
+            net: net.clone(),
+            directory: Arc::clone(&directory),
             reading: reading.clone(),
             clock: Arc::new(now_micros),
-            keys: Arc::new(Keys::in_memory().map_err(DemoError::part("make keys"))?),
+            keys: Arc::clone(&keys),
         };
         let hostname = format!("{name}.localhost");
         let url = format!("http://{hostname}:{port}");
-        let host = Host::new(deps, config(name, hostname, &url, dir, around)?);
+        let host = Host::new(deps(), config(name, hostname, &url, dir, around)?);
+        let oauth = host.authorization_server()?;
+        let pages = pages::pages(name, dir, port, &deps(), &host, &oauth)?;
         let (door, there) = (Mutex::default(), AtomicBool::new(true));
-        let place = Self { name, url, host, store, reading, port, door, there };
+        let place = Self { name, url, host, store, reading, oauth, pages, port, door, there };
         place.serve(listener);
         Ok(place)
     }
 
     fn serve(&self, listener: TcpListener) {
         let config = XrpcConfig { archive_only: false, rate_limits: false, ..XrpcConfig::default() };
-        let xrpc = Arc::new(Xrpc::new(self.reading.clone(), config).with_host(Some(self.host.clone())));
+        let xrpc = Xrpc::new(self.reading.clone(), config);
+        let xrpc = Arc::new(xrpc.with_host(Some(self.host.clone())).with_oauth(Some(self.oauth.clone())));
         let (shut, mut told) = watch::channel(false);
-        let routes = Router::new()
+        // Whoever calls is on this machine.
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let routes = p2pds_web::router(self.pages.clone())
             .merge(p2pds_xrpc::router(Arc::clone(&xrpc)))
-            .layer(Extension(PeerAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))));
+            .layer(Extension(PeerAddress(address)))
+            .layer(Extension(VisitorAddress(address)));
         let ended = async move {
             let _ = told.wait_for(|shut| *shut).await;
         };
