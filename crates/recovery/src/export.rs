@@ -434,7 +434,7 @@ fn room_needed(account: &Account, options: ExportOptions) -> (u64, u64) {
     let repo = account.car_bytes.max(account.record_bytes);
     let files = account.records.saturating_mul(SMALLEST).max(account.record_bytes);
     let readable = if options.readable || options.html { files } else { 0 };
-    // Measured on posts and likes: a page takes about 600 bytes for each record, the index of the search 150.
+    // Measured: pages and the index of the search take 420 to 600 bytes for each record.
     let pages =
         if options.html { account.records.saturating_mul(1_000).max(account.record_bytes) } else { 0 };
     (repo.saturating_add(readable).saturating_add(pages), account.blob_bytes)

@@ -132,6 +132,13 @@ impl Content {
         self.records.remove(&format!("{POST}/{rkey}"));
     }
 
+    /// Adds a blob for a record to name; its CID.
+    pub fn put_blob(&mut self, bytes: &[u8]) -> String {
+        let cid = Cid::of_raw(bytes).to_string();
+        self.blobs.insert(cid.clone(), bytes.to_vec());
+        cid
+    }
+
     /// Creates a post with an image of `len` bytes.
     pub fn put_image(&mut self, rkey: &str, seed: u64, len: usize) {
         let bytes = image(seed, len);

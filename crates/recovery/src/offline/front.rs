@@ -1,8 +1,11 @@
 //! The pages that there is one of: the first, months, collections, search, how to restore.
 
+use std::cmp::Reverse;
+
 use maud::{Markup, html};
 use p2pds_archive::{plural, size};
 use p2pds_ipld::cbor::Value;
+use p2pds_store::CollectionCount;
 
 use super::layout::{POSTS, Place, Site, Tab, anchor, heading, known, page};
 use super::media::{Shape, blob_cid};
@@ -77,7 +80,7 @@ pub(super) fn account(place: Place<'_>, about: &About<'_>) -> Markup {
         }
         @if !site.collections.is_empty() {
             h2 { "What there is" }
-            (counts(place, site.collections.iter().take(FIRST)))
+            (counts(place, largest(site).into_iter().take(FIRST)))
             @if site.collections.len() > FIRST {
                 p { a href=(place.href(Tab::Collections.path())) { "All " (site.collections.len()) " collections" } }
             }
@@ -85,7 +88,14 @@ pub(super) fn account(place: Place<'_>, about: &About<'_>) -> Markup {
     }
 }
 
-fn counts<'a>(place: Place<'a>, rows: impl Iterator<Item = &'a p2pds_store::CollectionCount>) -> Markup {
+/// The collections, those with the most records first.
+fn largest(site: &Site) -> Vec<&CollectionCount> {
+    let mut rows: Vec<&CollectionCount> = site.collections.iter().collect();
+    rows.sort_by_key(|row| Reverse(row.records));
+    rows
+}
+
+fn counts<'a>(place: Place<'a>, rows: impl Iterator<Item = &'a CollectionCount>) -> Markup {
     html! {
         ul {
             @for row in rows {
