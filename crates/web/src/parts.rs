@@ -141,7 +141,7 @@ pub fn bars(title: &str, columns: (&str, &str), bars: &[Bar]) -> Markup {
             }
             details {
                 summary { (title) }
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { (columns.0) } th.number scope="col" { (columns.1) } } }
                     tbody { @for bar in bars { tr { td { (bar.label) } td.number { (bar.value) } } } }
                 } }

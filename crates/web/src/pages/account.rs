@@ -156,7 +156,7 @@ fn collections(w: &Words, subject: &Subject, lines: &[CollectionLine]) -> Markup
     html! {
         @if lines.is_empty() { p.empty { (w.t("account-records-empty")) } }
         @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (w.t("collection")) } th.number scope="col" { (w.t("collection-records")) } } }
                 tbody { @for line in lines {
                     tr {
@@ -175,7 +175,7 @@ fn findings(w: &Words, notes: &[FindingNote]) -> Markup {
     html! {
         @if !notes.is_empty() {
             h2 { (w.t("account-findings-title")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (w.t("finding")) } th scope="col" { (w.t("finding-since")) } } }
                 tbody { @for note in notes {
                     tr {

@@ -201,7 +201,7 @@ pub fn sign_up_body(w: &Words, view: &SignUp) -> Markup {
                 div.field {
                     label for="handle" { (w.t("sign-up-handle")) span.hint { (w.t("sign-up-handle-hint")) } }
                     input #handle name="handle" required autocomplete="username" autocapitalize="none" spellcheck="false"
-                        dir="ltr" value=(view.handle) pattern="[A-Za-z0-9-]{3,18}" aria-invalid=[view.wrong.as_ref().map(|_| "true")];
+                        dir="ltr" value=(view.handle) pattern="[A-Za-z0-9\\-]{3,18}" aria-invalid=[view.wrong.as_ref().map(|_| "true")];
                 }
                 div.field {
                     label for="domain" { (w.t("sign-up-domain")) }

@@ -168,7 +168,7 @@ fn keys(w: &Words, view: &View) -> Markup {
     html! {
         h2 { (w.t("keys-title")) }
         p { (w.t("keys-words")) }
-        div.scroll { table.stack {
+        div.scroll tabindex="0" { table.stack {
             thead { tr {
                 th.number scope="col" { (w.t("keys-place")) }
                 th scope="col" { (w.t("keys-key")) }
@@ -293,7 +293,7 @@ fn documents(w: &Words, documents: &[WebVersion]) -> Markup {
     };
     html! {
         h3 { (w.t("documents-title")) }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { (w.t("documents-since")) }
                 th scope="col" { (w.t("documents-host")) }

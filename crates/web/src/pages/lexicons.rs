@@ -49,7 +49,7 @@ pub fn body(w: &Words, view: &View) -> Markup {
         }
         @if view.rows.is_empty() { p.empty { (w.t(if view.prefix.is_empty() { "lexicons-empty" } else { "lexicons-none" })) } }
         @else {
-            div.scroll { table.stack {
+            div.scroll tabindex="0" { table.stack {
                 thead { tr {
                     th scope="col" { (w.t("collection")) }
                     th.number scope="col" { (w.t("collection-records")) }

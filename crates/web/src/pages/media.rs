@@ -54,7 +54,7 @@ pub fn body(w: &Words, view: &View) -> Markup {
         @if !view.absent.is_empty() {
             h2 { (w.t("media-absent-title")) }
             p { (w.t("media-absent-words")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr {
                     th scope="col" { (w.t("media-file")) }
                     th scope="col" { (w.t("media-why")) }

@@ -125,7 +125,7 @@ fn identity(w: &Words, plan: &Plan) -> Markup {
             p { (w.t("promote-document")) " " (code(place)) }
             pre dir="ltr" translate="no" { (crate::shown::json(document)) }
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr {
                     th.number scope="col" { (w.t("keys-place")) }
                     th scope="col" { (w.t("keys-key")) }

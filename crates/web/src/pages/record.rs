@@ -105,7 +105,7 @@ fn versions(w: &Words, view: &View) -> Markup {
     html! {
         @if !view.versions.is_empty() {
             h2 { (w.t("versions-title")) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr {
                     th scope="col" { (w.t("versions-since")) }
                     th scope="col" { (w.t("versions-until")) }

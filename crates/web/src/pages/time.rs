@@ -135,7 +135,7 @@ fn revisions(w: &Words, view: &View, history: &HistoryReport) -> Markup {
         p { (w.t(if history.keep == "all" { "revisions-all" } else { "revisions-window" })) }
         @if history.revisions.is_empty() { p.empty { (w.t("revisions-empty")) } }
         @else {
-            div.scroll { table.stack {
+            div.scroll tabindex="0" { table.stack {
                 thead { tr {
                     th scope="col" { (w.t("revisions-when")) }
                     th scope="col" { (w.t("revisions-changes")) }

@@ -209,7 +209,7 @@ fn node(
         }
         h2 { (w.t("operator-workers")) }
         @if workers.is_empty() { p { (w.t("operator-workers-none")) } }
-        div.scroll { table.stack {
+        div.scroll tabindex="0" { table.stack {
             (heads(w, &["operator-worker", "operator-state", "operator-next", "own-act"]))
             tbody { @for worker in workers { tr {
                 th scope="row" { (name(&worker.name)) }
@@ -228,7 +228,7 @@ fn node(
         p { (w.t("operator-settings-how")) }
         details {
             summary { (w.f("operator-settings-count", args!(count = settings.len()))) }
-            div.scroll { table.stack {
+            div.scroll tabindex="0" { table.stack {
                 (heads(w, &["operator-setting", "operator-value", "operator-from"]))
                 tbody { @for setting in settings { tr {
                     th scope="row" { (code(&setting.name)) }
@@ -305,7 +305,7 @@ fn invites(w: &Words, view: &View, rows: &[InviteRow]) -> Markup {
             }
         }, "", "operator-codes-make"))
         @if rows.is_empty() { div.empty { p { (w.t("operator-codes-none")) } } } @else {
-            div.scroll { table.stack {
+            div.scroll tabindex="0" { table.stack {
                 (heads(w, &["operator-code", "operator-used", "own-since", "own-act"]))
                 tbody { @for row in rows { tr {
                     th scope="row" { (code(&row.code)) @if row.disabled { " " span.tag { (w.t("operator-off")) } } }
@@ -321,7 +321,7 @@ fn invites(w: &Words, view: &View, rows: &[InviteRow]) -> Markup {
 fn audit(w: &Words, rows: &[AuditRow]) -> Markup {
     html! {
         @if rows.is_empty() { div.empty { p { (w.t("operator-audit-none")) } } } @else {
-            div.scroll { table.stack {
+            div.scroll tabindex="0" { table.stack {
                 (heads(w, &["operator-when", "operator-who", "operator-what", "operator-subject"]))
                 tbody { @for row in rows { tr {
                     th scope="row" { (w.exact(row.at)) }
@@ -339,7 +339,7 @@ fn mail(w: &Words, rows: &[MailRow], letter: Option<&(String, String)>) -> Marku
         p { (w.t("operator-mail-lead")) }
         @if let Some((subject, text)) = letter { div.card { h2 { (name(subject)) } pre translate="no" { (text) } } }
         @if rows.is_empty() { div.empty { p { (w.t("operator-mail-none")) } } } @else {
-            div.scroll { table.stack {
+            div.scroll tabindex="0" { table.stack {
                 (heads(w, &["operator-to", "operator-what", "own-since", "operator-state"]))
                 tbody { @for row in rows { tr {
                     th scope="row" { a href={ "/operator/mail?read=" (row.id) } { (name(&row.to)) } }

@@ -174,7 +174,7 @@ fn applications(f: &Form<'_>) -> Markup {
     html! {
         h2 #applications { (w.t("own-apps-title")) }
         @if view.grants.is_empty() { p { (w.t("own-apps-none")) } } @else {
-            div.scroll { table.stack {
+            div.scroll tabindex="0" { table.stack {
                 thead { tr { th scope="col" { (w.t("own-app")) } th scope="col" { (w.t("own-since")) } th scope="col" { (w.t("own-used")) } th scope="col" { (w.t("own-may")) } th scope="col" { span.hidden-label { (w.t("own-act")) } } } }
                 tbody { @for grant in &view.grants { tr {
                     th scope="row" { (name(if grant.client_name.is_empty() { &grant.client_id } else { &grant.client_name })) br; small { (name(&grant.client_id)) } }
@@ -192,7 +192,7 @@ fn devices(f: &Form<'_>) -> Markup {
     let (w, view) = (f.w, f.view);
     html! {
         h2 #devices { (w.t("own-devices-title")) }
-        div.scroll { table.stack {
+        div.scroll tabindex="0" { table.stack {
             thead { tr { th scope="col" { (w.t("own-device")) } th scope="col" { (w.t("own-since")) } th scope="col" { (w.t("own-used")) } th scope="col" { span.hidden-label { (w.t("own-act")) } } } }
             tbody { @for (here, device) in &view.devices { tr {
                 th scope="row" { (name(&device.agent)) @if *here { " " span.tag { (w.t("own-device-here")) } } br; small { (name(&device.address)) } }
