@@ -17,7 +17,7 @@ struct Proof {
     counts: &'static [(&'static str, u64)],
 }
 
-const PROOFS: [Proof; 20] = [
+const PROOFS: [Proof; 22] = [
     Proof {
         name: "random operation sequences against the reference packages",
         test: "mst_reference",
@@ -61,6 +61,16 @@ const PROOFS: [Proof; 20] = [
         name: "kills of a promotion beside the reference PLC directory",
         test: "host_promote",
         counts: &[("P2PDS_PROMOTE_KILLS", 200)],
+    },
+    Proof {
+        name: "wrong passwords take as long whoever is meant",
+        test: "sign_in_timing",
+        counts: &[("P2PDS_TIMING", 5_000)],
+    },
+    Proof {
+        name: "the same over HTTP",
+        test: "host_factors",
+        counts: &[("P2PDS_TIMING_HTTP", 300)],
     },
     Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
     Proof { name: "power cuts of a host", test: "host_powercut", counts: &[("P2PDS_HOST_POWERCUTS", 200)] },
