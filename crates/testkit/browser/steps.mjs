@@ -13,7 +13,7 @@ function person(demo, name) {
 /** A command of the demo's node. */
 function p2pds(demo, ...args) {
   const env = { ...process.env, P2PDS_DATA_DIR: demo.data, NO_COLOR: '1' }
-  return execFileSync(process.env.P2PDS_PROGRAM, args, { env, encoding: 'utf8' })
+  return execFileSync(process.env.P2PDS_PROGRAM, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** Asks a method of a host. Not every resolver knows names under `.localhost`, as browsers do. */
@@ -243,8 +243,8 @@ export const steps = [
 
   ['sign up, a passkey, sign in with it, deactivate', async ({ demo, visitor, fail }) => {
     const member = await visitor('member')
-    // Passkeys need a name, not a number.
-    member.base = demo.node.replace('127.0.0.1', 'localhost')
+    // Passkeys need a name, not a number: at a host of the demo.
+    member.base = person(demo, 'alice').host
     const devtools = await member.page.createCDPSession()
     await devtools.send('WebAuthn.enable')
     await devtools.send('WebAuthn.addVirtualAuthenticator', {
@@ -263,7 +263,7 @@ export const steps = [
     await member.write('#email', 'frida@mail.test')
     await member.write('#password', 'frida-in-the-browser')
     await member.press(button('/account/sign-up'))
-    await member.says('frida.home.test')
+    await member.says('frida.north.test')
     await member.look('account')
     const own = member.page.url()
     // A passkey beside the password.
@@ -277,7 +277,7 @@ export const steps = [
     await member.page.deleteCookie(...(await member.page.cookies()))
     await member.go('/account')
     await member.press('form[data-passkey=get] button[type=submit]')
-    await member.says('frida.home.test')
+    await member.says('frida.north.test')
     // Deactivation, and back.
     await member.go(own)
     const press = async (what) => {

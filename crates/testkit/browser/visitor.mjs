@@ -211,7 +211,10 @@ export class Visitor {
   /** The Tab key reaches everything that can be used, shows where it is, and comes out at the end. */
   async tabs(where) {
     await this.page.evaluate(() => {
-      document.activeElement?.blur()
+      // The Tab key begins at the top of the page, wherever it was last.
+      document.body.tabIndex = -1
+      document.body.focus()
+      document.body.removeAttribute('tabindex')
       window.scrollTo(0, 0)
       const usable = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]:not([tabindex="-1"])'
       const groups = new Set()

@@ -56,13 +56,14 @@ impl Demo {
             }
         };
         let data = PathBuf::from(said["data"].as_str().context("data")?);
-        let demo = Self { program: program.at(&data), said, took: Duration::ZERO, child, errors };
+        let mut demo = Self { program: program.at(&data), said, took: Duration::ZERO, child, errors };
         let live = format!("{}/livez", demo.node());
         while crate::http::request("GET", &live, &[], None).map_or(true, |reply| reply.status != 200) {
             ensure!(started.elapsed() < Duration::from_secs(180), "the demo does not answer: {}", demo.log());
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(Self { took: started.elapsed(), ..demo })
+        demo.took = started.elapsed();
+        Ok(demo)
     }
 
     /// Where its node is, without a slash at the end.
