@@ -29,8 +29,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     let mut count = 0_u32;
     for one in taken {
         let one = one?;
-        if one.path().extension().is_some_and(|kind| kind == "webp") {
-            fs::copy(one.path(), to.join(one.file_name()))?;
+        let name = one.file_name().to_string_lossy().into_owned();
+        // Those in the dark and of a phone stay where they are: three of each page weigh too much for a repository.
+        if let Some(page) = name.strip_suffix("-light.webp") {
+            fs::copy(one.path(), to.join(format!("{page}.webp")))?;
             count = count.saturating_add(1);
         }
     }
