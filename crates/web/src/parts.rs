@@ -128,7 +128,8 @@ pub fn bars(title: &str, columns: (&str, &str), bars: &[Bar]) -> Markup {
     const HEIGHT: u64 = 120;
     const STEP: usize = 24;
     let most = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
-    let width = bars.len().max(1).saturating_mul(STEP);
+    // Few bars are not blown up: there is room for a month of them.
+    let width = bars.len().max(30).saturating_mul(STEP);
     html! {
         figure {
             svg.chart role="img" aria-label=(title) viewBox={ "0 0 " (width) " " (HEIGHT.saturating_add(8)) } preserveAspectRatio="xMinYMid meet" {
