@@ -161,6 +161,27 @@ export const steps = [
     await owner.says('app.bsky.feed.like')
   }],
 
+  ['what everybody may see', async ({ visitor }) => {
+    const stranger = await visitor('stranger')
+    for (const page of ['privacy', 'remove-me']) {
+      await stranger.go(`/${page}`)
+      await stranger.look(page)
+    }
+  }],
+
+  ['for whoever runs the node', async ({ visitor, fail }) => {
+    const owner = await visitor('owner')
+    await owner.go('/operator')
+    await owner.look('operator')
+    const pages = await owner.page.$$eval('main a[href^="/operator/"]', (links) => links.map((link) => link.getAttribute('href')))
+    const plain = [...new Set(pages.map((path) => path.split(/[?#]/)[0]))]
+    if (plain.length < 3) fail(`the operator's page leads to ${plain}`)
+    for (const path of plain) {
+      await owner.go(path)
+      await owner.look(path.slice(1).replaceAll('/', '-'))
+    }
+  }],
+
   ['drill', async ({ demo, visitor }) => {
     const owner = await visitor('owner')
     const { did } = person(demo, 'alice')
@@ -198,6 +219,24 @@ export const steps = [
     const text = await owner.text()
     for (const words of ['the first words', 'words that go away']) if (!text.includes(words)) fail(`no ${words} in:\n${text}`)
     await owner.look('compare')
+  }],
+
+  ['a deleted record as it was', async ({ demo, visitor, state, fail }) => {
+    const owner = await visitor('owner')
+    const alice = person(demo, 'alice')
+    await owner.go(`/archive/${alice.did}/compare?from=${encodeURIComponent(state.before)}&to=now`)
+    const gone = await owner.page.$$eval('a[href*="/record?"]', (links) => links.map((link) => link.href))
+    const deleted = gone.find((href) => href.includes('3zaaaaaaaab2a'))
+    if (!deleted) fail(`the comparison leads to ${gone}`)
+    await owner.go(deleted)
+    await owner.says('words that go away')
+    await owner.look('record-deleted')
+  }],
+
+  ['a rotation key of one\'s own: what the page says', async ({ demo, visitor }) => {
+    const owner = await visitor('owner')
+    await owner.go(`/archive/${person(demo, 'alice').did}/identity/key`)
+    await owner.look('identity-key')
   }],
 
   ['export, and what is downloaded', async ({ demo, visitor, fail }) => {
