@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod claim;
 mod home;
 mod node;
 mod service;
