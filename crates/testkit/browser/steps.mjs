@@ -233,10 +233,44 @@ export const steps = [
     await owner.look('record-deleted')
   }],
 
-  ['a rotation key of one\'s own: what the page says', async ({ demo, visitor }) => {
+  ['a rotation key of one\'s own: consent, the code that is mailed, the operation', async ({ demo, visitor, fail }) => {
     const owner = await visitor('owner')
-    await owner.go(`/archive/${person(demo, 'alice').did}/identity/key`)
+    const alice = person(demo, 'alice')
+    const page = `/archive/${alice.did}/identity/key`
+    const keys = async () => (await (await fetch(`${demo.desk}/${alice.did}/data`)).json()).rotationKeys
+    const before = await keys()
+    await owner.go(page)
     await owner.look('identity-key')
+    await owner.press('button[name=make]')
+    await owner.sees('.code-words')
+    await owner.look('identity-key-once')
+    await owner.tick('input[name=written]')
+    await owner.press(button(`${page}/written`))
+    await owner.look('identity-key-ask')
+    await owner.push(button(`/archive/${alice.did}/consent`))
+    await owner.sees('form[action="/oauth/authorize"]')
+    if (await owner.page.$('form[action="/oauth/authorize"] #password')) {
+      await owner.write('#password', alice.password)
+      await owner.press(FORM)
+    }
+    await owner.sees('fieldset')
+    await owner.look('consent-identity')
+    await owner.push(FORM)
+    await owner.sees(`form[action="${page}/ask"]`)
+    await owner.press(button(`${page}/ask`))
+    await owner.sees('#token')
+    await owner.look('identity-key-token')
+    const mails = await (await fetch(`${demo.desk}/mail`)).json()
+    const code = mails.map(({ text }) => text.match(/^ {4}(\S+)$/m)?.[1]).find(Boolean)
+    if (!code) fail(`no code in ${JSON.stringify(mails)}`)
+    await owner.write('#token', code)
+    await owner.press(button(`${page}/sign`))
+    await owner.look('identity-key-signed')
+    await owner.press(button(`${page}/submit`))
+    const after = await keys()
+    if (after.length !== before.length + 1 || before.includes(after[0])) fail(`the keys are ${after}, and were ${before}`)
+    await owner.go(`/archive/${alice.did}/identity`)
+    await owner.look('identity-own-key')
   }],
 
   ['export, and what is downloaded', async ({ demo, visitor, fail }) => {
