@@ -43,6 +43,20 @@ async function worked(visitor) {
   await visitor.sees('.notice.good')
 }
 
+/** From a page's button through the consent at the account's host, and back to what comes then. */
+async function consents(visitor, from, who, name, then) {
+  await visitor.push(button(from))
+  await visitor.sees('form[action="/oauth/authorize"]')
+  if (await visitor.page.$('form[action="/oauth/authorize"] #password')) {
+    await visitor.write('#password', who.password)
+    await visitor.press(FORM)
+  }
+  await visitor.sees('fieldset')
+  await visitor.look(name)
+  await visitor.push(FORM)
+  await visitor.sees(then)
+}
+
 const FORM = 'form[action="/oauth/authorize"] button[type=submit]:not(.quiet)'
 
 function origin(url) {
@@ -221,7 +235,7 @@ export const steps = [
     await owner.look('compare')
   }],
 
-  ['a deleted record as it was', async ({ demo, visitor, state, fail }) => {
+  ['a deleted record as it was, and back at its host with consent', async ({ demo, visitor, state, fail }) => {
     const owner = await visitor('owner')
     const alice = person(demo, 'alice')
     await owner.go(`/archive/${alice.did}/compare?from=${encodeURIComponent(state.before)}&to=now`)
@@ -231,6 +245,15 @@ export const steps = [
     await owner.go(deleted)
     await owner.says('words that go away')
     await owner.look('record-deleted')
+    const restore = `/archive/${alice.did}/restore`
+    await consents(owner, `/archive/${alice.did}/consent`, alice, 'consent-record', `form[action="${restore}"]:not(:has(#password))`)
+    await owner.press(button(restore))
+    await worked(owner)
+    await owner.look('record-restored')
+    const query = new URLSearchParams({ repo: alice.did, collection: 'app.bsky.feed.post', rkey: '3zaaaaaaaab2a' })
+    const there = await fetch(`http://127.0.0.1:${new URL(alice.host).port}/xrpc/com.atproto.repo.getRecord?${query}`)
+    const { value } = await there.json()
+    if (value?.text !== 'words that go away') fail(`its host has ${JSON.stringify(value)}`)
   }],
 
   ['a rotation key of one\'s own: consent, the code that is mailed, the operation', async ({ demo, visitor, fail }) => {
@@ -247,16 +270,7 @@ export const steps = [
     await owner.tick('input[name=written]')
     await owner.press(button(`${page}/written`))
     await owner.look('identity-key-ask')
-    await owner.push(button(`/archive/${alice.did}/consent`))
-    await owner.sees('form[action="/oauth/authorize"]')
-    if (await owner.page.$('form[action="/oauth/authorize"] #password')) {
-      await owner.write('#password', alice.password)
-      await owner.press(FORM)
-    }
-    await owner.sees('fieldset')
-    await owner.look('consent-identity')
-    await owner.push(FORM)
-    await owner.sees(`form[action="${page}/ask"]`)
+    await consents(owner, `/archive/${alice.did}/consent`, alice, 'consent-identity', `form[action="${page}/ask"]`)
     await owner.press(button(`${page}/ask`))
     await owner.sees('#token')
     await owner.look('identity-key-token')
