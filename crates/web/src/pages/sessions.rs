@@ -192,7 +192,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         id: format!("{n:016x}"),
         agent: "Mozilla/5.0 (X11; Linux x86_64)".to_owned(),
         address: "192.0.2.1".to_owned(),
-        used_at: crate::samples::NOW - n * 3_600_000_000,
+        used_at: crate::samples::NOW.saturating_sub(n.saturating_mul(3_600_000_000)),
         own: n == 0,
     };
     let at_host = |scopes: &[&str]| AtHost {

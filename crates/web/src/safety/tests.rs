@@ -19,7 +19,8 @@ fn each_state_has_its_sentence_and_its_button() {
     let (good, bad) = (drill(true, NOW - DAY), drill(false, NOW - DAY));
     let old = drill(true, NOW - 40 * DAY);
     let owner = Some(KeyState::PerhapsOwner);
-    let table: [(&AccountLine, Option<&DrillReport>, Option<KeyState>, bool, [&str; 3]); 11] = [
+    type Case<'a> = (&'a AccountLine, Option<&'a DrillReport>, Option<KeyState>, bool, [&'a str; 3]);
+    let table: [Case<'_>; 11] = [
         (&fine, Some(&good), owner, true, ["light-data-good", "light-identity-good", "light-copies-two"]),
         (&fine, Some(&good), owner, false, ["light-data-good", "light-identity-perhaps", "light-copies-two"]),
         (

@@ -71,9 +71,9 @@ impl Words {
         let passed = self.now().saturating_sub(micros);
         let (key, span) = if passed >= 0 { ("ago", passed) } else { ("ahead", passed.saturating_neg()) };
         match span {
-            ..MINUTE => self.t(&format!("{key}-now")),
-            ..HOUR => self.f(&format!("{key}-minutes"), args!(n = span.div_euclid(MINUTE))),
-            ..DAY => self.f(&format!("{key}-hours"), args!(n = span.div_euclid(HOUR))),
+            span if span < MINUTE => self.t(&format!("{key}-now")),
+            span if span < HOUR => self.f(&format!("{key}-minutes"), args!(n = span.div_euclid(MINUTE))),
+            span if span < DAY => self.f(&format!("{key}-hours"), args!(n = span.div_euclid(HOUR))),
             _ => self.f(&format!("{key}-days"), args!(n = span.div_euclid(DAY))),
         }
     }
@@ -82,9 +82,9 @@ impl Words {
     #[must_use]
     pub fn span(&self, micros: i64) -> String {
         match micros {
-            ..MINUTE => self.f("span-seconds", args!(n = micros.div_euclid(1_000_000))),
-            ..HOUR => self.f("span-minutes", args!(n = micros.div_euclid(MINUTE))),
-            ..=DAY => self.f("span-hours", args!(n = micros.div_euclid(HOUR))),
+            micros if micros < MINUTE => self.f("span-seconds", args!(n = micros.div_euclid(1_000_000))),
+            micros if micros < HOUR => self.f("span-minutes", args!(n = micros.div_euclid(MINUTE))),
+            micros if micros <= DAY => self.f("span-hours", args!(n = micros.div_euclid(HOUR))),
             _ => self.f("span-days", args!(n = micros.div_euclid(DAY))),
         }
     }
