@@ -470,7 +470,7 @@ async fn what_the_owner_chooses_is_kept() {
     let identity = world.path("/identity");
     let said = operator.press(&identity, &world.path("/identity/own"), &[("key", mine), ("mine", "1")]).await;
     assert_eq!(said.status, 303);
-    assert_eq!(world.node.store.own_keys(did).await.unwrap(), [mine.clone()]);
+    assert_eq!(world.node.store.own_keys(did).await.unwrap(), std::slice::from_ref(mine));
     let other = operator
         .press(&identity, &world.path("/identity/own"), &[("key", "did:key:zother"), ("mine", "1")])
         .await;
@@ -561,7 +561,7 @@ fn host(world: &World, besides: impl Fn(&mut Data) + Send + Sync + 'static) -> A
 /// Follows an answer that leads elsewhere.
 async fn follow(browser: &mut Browser, went: &Answer) -> String {
     assert_eq!(went.status, 303, "{}", went.text());
-    browser.get(&went.location().to_owned()).await.text()
+    browser.get(went.location()).await.text()
 }
 
 fn flow(page: &str) -> String {
@@ -613,7 +613,7 @@ async fn a_key_of_ones_own_is_added_step_by_step() {
     let operation = submitted.lock().unwrap().pop().unwrap();
     let data = operation.data().unwrap();
     assert_eq!((data.rotation_keys[0].as_str(), data.rotation_keys.len()), (public.as_str(), 3));
-    assert_eq!(world.node.store.own_keys(&world.person.did).await.unwrap(), [public.clone()]);
+    assert_eq!(world.node.store.own_keys(&world.person.did).await.unwrap(), std::slice::from_ref(&public));
     // The directory has it: it was announced, so that nobody is alarmed, and the light is green.
     let at = Datetime::from_unix_micros(fake::NOW as i64).unwrap();
     world.person.log = world.person.log.append(operation, at).unwrap();
