@@ -135,8 +135,7 @@ impl Visit {
 /// # Errors
 /// The page refuses, or is another one.
 pub fn consent(url: &str, identifier: &str, password: &str) -> Result<String> {
-    let mut visit = Visit::default();
-    visit.url = url.to_owned();
+    let mut visit = Visit { url: url.to_owned(), ..Visit::default() };
     ensure!(visit.open(url)?.is_none(), "it leads elsewhere at once");
     let form = visit.form("step", "sign-in")?.with("identifier", identifier).with("password", password);
     ensure!(visit.send(&form)?.is_none(), "it leads elsewhere before anybody agreed");
