@@ -9,10 +9,25 @@
     reason = "tests"
 )]
 
+#[path = "canaries/oauth.rs"]
+mod oauth;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use data_encoding::{BASE32_NOPAD, BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
+use p2pds_directory::{Directory, DirectoryConfig};
+use p2pds_host::accounts::factors::{SignIn, SignedIn, totp};
+use p2pds_host::keys::{Fresh, GivenKeys, Keys};
+use p2pds_host::{Host, HostConfig, HostDeps};
+use p2pds_net::{Client, NetConfig};
+use p2pds_reading::Reading;
+use p2pds_store::Store;
+use p2pds_store_sqlite::{Options as StoreOptions, SqliteStore};
+use p2pds_syntax::Did;
 use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::http::{Reply, request};
 use p2pds_testkit::oracle::{Network, Options, POST, post_record};
@@ -102,6 +117,20 @@ impl Asking<'_> {
         reply
     }
 
+    /// The same with a form, or with nothing.
+    fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], form: Option<&str>) -> Reply {
+        let mut all = headers.to_vec();
+        if form.is_some() {
+            all.push(("content-type", "application/x-www-form-urlencoded"));
+        }
+        let reply = request(method, &format!("{}{path}", self.url), &all, form.map(str::as_bytes)).unwrap();
+        if reply.status >= 400 {
+            let head = format!("{:?}", reply.headers).into_bytes();
+            self.answers.push((path.to_owned(), [head, reply.body.clone()].concat()));
+        }
+        reply
+    }
+
     fn call(&mut self, nsid: &str, token: &str, body: &Value) -> Value {
         let bearer = format!("Bearer {token}");
         let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("authorization", &bearer)] };
@@ -173,6 +202,94 @@ fn misplaced(asking: &mut Asking<'_>, secret: &str) {
             asking.ask("POST", &format!("/xrpc/com.atproto.server.{nsid}"), &[], Some(&body));
         }
     }
+}
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+}
+
+/// The host of a data directory whose node does not run: what its pages call.
+fn pages(data: &Path, url: &str) -> Host {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data, StoreOptions::default()).unwrap());
+    let blobs = p2pds_blobs::Blobs::open(&data.join("blobs")).unwrap();
+    let net = Client::new(NetConfig::default()).unwrap();
+    let directory = Directory::new(net.clone(), Arc::clone(&store), DirectoryConfig::default());
+    let deps = HostDeps {
+        store: Arc::clone(&store),
+        blobs: blobs.clone(),
+        net,
+        directory: Arc::new(directory),
+        reading: Reading::new(store, blobs),
+        clock: Arc::new(now),
+        keys: Arc::new(Keys::open(&data.join("keys"), &GivenKeys::default(), Fresh::MustExist).unwrap()),
+    };
+    let config = HostConfig {
+        hostname: "localhost".to_owned(),
+        public_url: url.to_owned(),
+        service_did: Did::parse("did:web:localhost").unwrap(),
+        dev_mode: true,
+        handle_domains: vec![".test".to_owned()],
+        recovery_key: None,
+        plc_url: "http://127.0.0.1:1".to_owned(),
+        invite_required: false,
+        blob_limit: 5 << 20,
+        blobs: p2pds_host::blobs::BlobsConfig::default(),
+        import_limit: 1 << 30,
+        fetch_limit: 512 << 10,
+        imports: true,
+        spool: data.join("spool"),
+        event_window: std::time::Duration::from_secs(86_400),
+        firehose: Default::default(),
+        relay: Default::default(),
+        single_user: None,
+        accounts: Default::default(),
+    };
+    Host::new(deps, config)
+}
+
+/// What the pages do: sets up an app with backup codes, asks for a passkey, signs in for an application. The secret of the
+/// app, the backup codes that are left, and the application's code.
+fn on_the_pages(
+    data: &Path,
+    url: &str,
+    did: &Did,
+    password: &str,
+    app: &oauth::App,
+    canaries: &mut Canaries,
+) -> (Vec<u8>, Vec<String>, String) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let host = pages(data, url);
+        let new = host.begin_totp(did).await.unwrap();
+        canaries.add("the secret of an app", &new.secret);
+        canaries.add("an app's state", &new.state);
+        let secret = BASE32_NOPAD.decode(new.secret.as_bytes()).unwrap();
+        canaries.0.push(("the secret's bytes".to_owned(), secret.clone()));
+        let code = totp::code(&secret, totp::step(now()));
+        let code = std::str::from_utf8(&code).unwrap();
+        let added = host.finish_totp(did, &new.state, code, password, "192.0.2.1").await.unwrap();
+        let codes: Vec<String> = added.backup_codes.unwrap().expose().map(str::to_owned).collect();
+        for (n, code) in codes.iter().enumerate() {
+            canaries.add(&format!("backup code {n}"), code);
+            canaries.add(&format!("backup code {n} without its dashes"), &code.replace('-', ""));
+        }
+        for options in [host.begin_passkey(did).await.unwrap(), host.begin_passkey_sign_in().unwrap()] {
+            canaries.add("a challenge", options["challenge"].as_str().unwrap());
+        }
+        let given = SignIn {
+            identifier: did.as_str(),
+            password,
+            factor: None,
+            app_passwords: false,
+            address: "192.0.2.1",
+        };
+        let Ok(SignedIn::FactorNeeded(needed)) = host.sign_in(given).await else {
+            panic!("no factor is asked for")
+        };
+        canaries.add("a ticket", &needed.ticket);
+        let code = app.agree(&host, did, password, &codes[9], canaries).await;
+        (secret, codes, code)
+    })
 }
 
 #[test]
@@ -257,7 +374,30 @@ fn secrets_are_found_nowhere() {
     );
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     asking.session("carol.test", CHANGED);
+    let client = oauth::App::begin(&mut asking, &mut canaries);
+    // The pages' part, by the same code on the same data.
+    let first = hosted.stop().unwrap();
+    let did = Did::parse(text(&made, "did")).unwrap();
+    let (app_secret, backup_codes, code) = on_the_pages(&data, &url, &did, CHANGED, &client, &mut canaries);
+    hosted.begin().unwrap();
+    let oauth_tokens = client.live(&mut asking, &code, &mut canaries);
+    let log_in = |asking: &mut Asking<'_>, factor: Option<&str>| {
+        let given = json!({ "identifier": "carol.test", "password": CHANGED, "authFactorToken": factor });
+        asking.ask("POST", "/xrpc/com.atproto.server.createSession", &[], Some(&given)).status
+    };
+    assert_eq!(log_in(&mut asking, None), 401);
+    assert_eq!(log_in(&mut asking, Some(&backup_codes[0])), 200);
+    assert_eq!(log_in(&mut asking, Some(&backup_codes[0])), 400, "once");
+    // The code of the next half minute, which is good already: the present one has proved the app.
+    let shown = totp::code(&app_secret, totp::step(now()) + 1);
+    assert_eq!(log_in(&mut asking, Some(std::str::from_utf8(&shown).unwrap())), 200);
+    let app_secret = BASE32_NOPAD.encode(&app_secret);
     for secret in [
+        &app_secret,
+        &backup_codes[1],
+        &code,
+        &oauth_tokens[0],
+        &oauth_tokens[1],
         PASSWORD,
         MISTYPED,
         ADMIN,
@@ -281,10 +421,11 @@ fn secrets_are_found_nowhere() {
     let said = hosted.program.ok(&["account", "list", "--json"]).unwrap();
     let ended = hosted.stop().unwrap();
     assert!(ended.code == Some(0) && !ended.stderr.contains("panicked"), "{ended}");
-    assert!(ended.stderr.lines().count() > 50, "the log says something");
+    assert!(first.stderr.lines().count() + ended.stderr.lines().count() > 50, "the log says something");
 
     let mut wrong = Vec::new();
     let places = [
+        ("the log before", first.stderr.as_bytes()),
         ("the log", ended.stderr.as_bytes()),
         ("standard output", &ended.stdout),
         ("metrics", &page.body),
