@@ -144,7 +144,7 @@ pub(crate) async fn settle(
     let mut writes = vec![put("app.bsky.actor.profile", "self", &profile)?];
     let mut posts = Vec::new();
     for number in 0..POSTS_EACH {
-        let share = PAST.saturating_div(i64::try_from(POSTS_EACH).unwrap_or(1));
+        let share = PAST.checked_div(i64::try_from(POSTS_EACH).unwrap_or(1)).unwrap_or(0);
         let jitter = i64::try_from(chance.below(share.unsigned_abs())).unwrap_or(0);
         let begin =
             now.saturating_sub(PAST).saturating_add(share.saturating_mul(i64::try_from(number).unwrap_or(0)));

@@ -24,7 +24,7 @@ pub(crate) fn picture(chance: &mut Chance, width: u32, height: u32) -> Vec<u8> {
             let field =
                 u64::from(height).saturating_mul(2).saturating_div(3).saturating_add(second.at(x, height))
                     < y;
-            let shade = low(y.saturating_mul(80).saturating_div(u64::from(height).max(1)));
+            let shade = low(y.saturating_mul(80).checked_div(u64::from(height)).unwrap_or(0));
             let base = match (field, hill, near) {
                 (true, ..) => ground,
                 (_, true, _) => ground.map(|part| part.saturating_add(40)),
