@@ -67,11 +67,7 @@ const PROOFS: [Proof; 22] = [
         test: "sign_in_timing",
         counts: &[("P2PDS_TIMING", 5_000)],
     },
-    Proof {
-        name: "the same over HTTP",
-        test: "host_factors",
-        counts: &[("P2PDS_TIMING_HTTP", 300)],
-    },
+    Proof { name: "the same over HTTP", test: "host_factors", counts: &[("P2PDS_TIMING_HTTP", 300)] },
     Proof { name: "power cuts", test: "powercut", counts: &[("P2PDS_POWERCUTS", 200)] },
     Proof { name: "power cuts of a host", test: "host_powercut", counts: &[("P2PDS_HOST_POWERCUTS", 200)] },
     Proof {

@@ -82,7 +82,17 @@ impl Client {
         let hosts = Hosts::by_name(&config, Arc::clone(&pace));
         let addresses = Hosts::by_address(&config, Arc::clone(&pace));
         let forwarding = Hosts::for_others(&config, Arc::clone(&pace));
-        Ok(Self(Arc::new(Inner { config, public, loopback, own_service, resolver, hosts, addresses, forwarding, pace })))
+        Ok(Self(Arc::new(Inner {
+            config,
+            public,
+            loopback,
+            own_service,
+            resolver,
+            hosts,
+            addresses,
+            forwarding,
+            pace,
+        })))
     }
 
     /// The settings it was made with.

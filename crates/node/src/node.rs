@@ -187,7 +187,9 @@ async fn banner(context: &Context, engine: &Engine, address: SocketAddr) -> anyh
         Some(host) => format!("p2pds {VERSION} hosts AT Protocol accounts at {}.", host.config().public_url),
     };
     let claim = match engine.door.claim_address(false).await? {
-        Some(address) => format!("\n  Claim      {address}\n             opens once, for whoever is to own this node"),
+        Some(address) => {
+            format!("\n  Claim      {address}\n             opens once, for whoever is to own this node")
+        }
         None => String::new(),
     };
     let next = match &engine.host {

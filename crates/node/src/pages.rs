@@ -58,7 +58,8 @@ impl NodeSide for Beside {
         let mut notes: Vec<AlertNote> = lines
             .into_iter()
             .map(|line| AlertNote {
-                severity: if CRITICAL.contains(&line.kind.as_str()) { "critical" } else { "warning" }.to_owned(),
+                severity: if CRITICAL.contains(&line.kind.as_str()) { "critical" } else { "warning" }
+                    .to_owned(),
                 kind: line.kind,
                 did: line.did,
                 words: line.detail,
@@ -109,7 +110,9 @@ impl NodeSide for Beside {
     async fn doctor(&self, network: bool) -> Result<Vec<CheckNote>, Trouble> {
         let (config, dir) = (&self.engine.config, &self.engine.dir);
         let mut checks = doctor::local(config, dir);
-        checks.push(doctor::database(self.engine.store.check_structure().await.map_err(|error| error.to_string())));
+        checks.push(doctor::database(
+            self.engine.store.check_structure().await.map_err(|error| error.to_string()),
+        ));
         checks.extend(doctor::kept(dir));
         if network {
             checks.extend(doctor::outside(config).await);

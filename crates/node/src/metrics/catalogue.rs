@@ -247,7 +247,11 @@ pub const CATALOGUE: &[Metric] = &[
     counter("p2pds_blob_upload_bytes_total", &[], "Bytes of blobs that hosted accounts uploaded."),
     counter("p2pds_blob_uploads_total", &[], "Blobs that hosted accounts uploaded."),
     // Owners of hosted accounts.
-    counter("p2pds_host_logins_total", &["outcome"], "Logins to hosted accounts: `right`, `wrong`; `factor-needed` and `wrong-factor` after a password that was right; `passkey` without one."),
+    counter(
+        "p2pds_host_logins_total",
+        &["outcome"],
+        "Logins to hosted accounts: `right`, `wrong`; `factor-needed` and `wrong-factor` after a password that was right; `passkey` without one.",
+    ),
     counter(
         "p2pds_host_logins_turned_away_total",
         &[],
@@ -265,8 +269,16 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     // Applications that sign in.
     counter("p2pds_oauth_grants_total", &[], "Requests of applications that somebody granted."),
-    counter("p2pds_oauth_refusals_total", &["error"], "Requests of applications that were refused, by OAuth's name for why."),
-    counter("p2pds_oauth_replays_total", &["what"], "Codes and refresh tokens that were shown after their use: `code`, `refresh`. Their sessions were ended."),
+    counter(
+        "p2pds_oauth_refusals_total",
+        &["error"],
+        "Requests of applications that were refused, by OAuth's name for why.",
+    ),
+    counter(
+        "p2pds_oauth_replays_total",
+        &["what"],
+        "Codes and refresh tokens that were shown after their use: `code`, `refresh`. Their sessions were ended.",
+    ),
     counter("p2pds_oauth_requests_total", &[], "Requests that applications pushed."),
     counter("p2pds_oauth_sessions_total", &[], "Sessions of applications that began."),
     // The public door.
