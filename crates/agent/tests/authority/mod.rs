@@ -1,5 +1,6 @@
 //! A host of one account with its own authorization server and PLC directory, on one port; and what it does wrong.
 #![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::result_large_err, reason = "an answer instead of a result, in a server of tests")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -120,7 +121,7 @@ impl Authority {
         let created_at = Datetime::parse("2026-01-01T00:00:00.000Z").unwrap();
         let entry = LogEntry { did: did.clone(), operation, cid, nullified: false, created_at };
         let log = write_audit(&[entry]);
-        let seen = Seen { url: url.clone(), log: log.into(), did: did.to_string(), ..Seen::default() };
+        let seen = Seen { url: url.clone(), log, did: did.to_string(), ..Seen::default() };
         let seen: Shared = Arc::new(Mutex::new(seen));
         let app = Router::new()
             .route("/.well-known/oauth-protected-resource", get(resource))
@@ -225,6 +226,7 @@ async fn server(State(shared): State<Shared>) -> Response {
 
 impl Seen {
     /// The key of a request, or the answer that wants a nonce.
+    #[expect(clippy::result_large_err, reason = "an answer is what it gives back")]
     fn proved(
         &mut self,
         headers: &HeaderMap,
