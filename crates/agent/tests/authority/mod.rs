@@ -226,7 +226,6 @@ async fn server(State(shared): State<Shared>) -> Response {
 
 impl Seen {
     /// The key of a request, or the answer that wants a nonce.
-    #[expect(clippy::result_large_err, reason = "an answer is what it gives back")]
     fn proved(
         &mut self,
         headers: &HeaderMap,
