@@ -18,7 +18,6 @@ use crate::{capacity, words};
 const CRITICAL: [&str; 5] = ["disk-full", "disk-low", "unexpected", "damage", "database"];
 
 /// The pages of a node.
-#[must_use]
 pub fn router(engine: &Arc<Engine>, settings: Vec<Resolved>) -> Router {
     let config = &engine.config;
     let public_url = config.http.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());

@@ -170,6 +170,8 @@ mod tests {
         ("purge", "outlives the data"),
         ("audit", "its words are blanked"),
         ("invite_use", "by who used it"),
+        ("owner", "whose node it is stays, whatever becomes of his archived account"),
+        ("web_session", "how the owner is signed in to his node, likewise"),
     ];
 
     /// Whoever adds a table says here what becomes of its rows when an account goes.
