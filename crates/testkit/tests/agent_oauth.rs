@@ -143,7 +143,7 @@ async fn at_our_own_server() {
     let host = Hosted::start(&network, &data.path().join("node"), &[]).unwrap();
     let account = host.sign_up(&network, "bob").unwrap();
     let store: Arc<dyn Store> = Arc::new(
-        SqliteStore::open(&data.path().join("ours"), Options { ballast: 0, ..Options::default() }).unwrap(),
+        SqliteStore::open(data.path().join("ours"), Options { ballast: 0, ..Options::default() }).unwrap(),
     );
     let agents = agents(&network, &store);
     let through = |who: String, need: Need| {

@@ -176,8 +176,11 @@ fn broken(random: &mut Random) -> String {
     text
 }
 
+/// Whether scopes cover something.
+type Covers = Box<dyn Fn(&Scopes) -> bool>;
+
 /// The same need for both sides.
-fn need(random: &mut Random) -> (Value, Box<dyn Fn(&Scopes) -> bool>, String) {
+fn need(random: &mut Random) -> (Value, Covers, String) {
     let (lxm, aud, mime) = (pick(random, &NAMES), pick(random, &AUDS[1..4]), pick(random, &MIMES));
     let action = RepoAction::ALL[random.below(3) as usize];
     let (attr, act) =
