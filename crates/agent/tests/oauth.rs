@@ -129,11 +129,13 @@ async fn calls_with_proofs_and_renewals() {
 async fn many_at_a_time_renew_once() {
     let (_dir, host, node) = both().await;
     node.sign_in(&host, Need::SignIn).await;
-    let mut all = Vec::new();
+    // All of them hold the token of before: one that comes later would renew a newer one, and rightly.
+    let mut agents = Vec::new();
     for _ in 0..16 {
-        let mut agent = node.agents.agent(&host.did).await.unwrap().unwrap();
-        all.push(tokio::spawn(async move { agent.renew().await }));
+        agents.push(node.agents.agent(&host.did).await.unwrap().unwrap());
     }
+    let all: Vec<_> =
+        agents.into_iter().map(|mut agent| tokio::spawn(async move { agent.renew().await })).collect();
     for one in all {
         one.await.unwrap().unwrap();
     }

@@ -43,8 +43,14 @@ fn command_lines() {
             r#"Some(Verify(Args { account: Some("a.test"), read_data: true, no_repair: true }))"#,
         ),
         ("show at://a.test/c/r", r#"Some(Show(Args { uri: "at://a.test/c/r", at: None }))"#),
-        ("export a.test --out d", r#"Some(Export(Args { account: "a.test", out: Some("d"), car: None }))"#),
-        ("export a.test --car -", r#"Some(Export(Args { account: "a.test", out: None, car: Some("-") }))"#),
+        (
+            "export a.test --out d --html",
+            r#"Some(Export(Args { account: "a.test", out: Some("d"), html: true, car: None }))"#,
+        ),
+        (
+            "export a.test --car -",
+            r#"Some(Export(Args { account: "a.test", out: None, html: false, car: Some("-") }))"#,
+        ),
         (
             "import a.car --plc-log plc.json",
             r#"Some(Import(Args { car: "a.car", plc_log: Some("plc.json") }))"#,
