@@ -8,7 +8,7 @@ use crate::setup;
 /// Builds and runs the programs of `bench/`, which write their own tables. Arguments choose programs.
 pub fn bench(which: &[String]) -> Result<()> {
     let shared = setup::shared()?;
-    for program in ["repo", "store", "live", "pds"] {
+    for program in ["repo", "store", "live", "pds", "pages"] {
         if !which.is_empty() && !which.iter().any(|name| name == program) {
             continue;
         }
@@ -17,7 +17,7 @@ pub fn bench(which: &[String]) -> Result<()> {
         if let Some(shared) = &shared {
             command.env("P2PDS_SHARED", shared);
         }
-        if matches!(program, "live" | "pds") {
+        if matches!(program, "live" | "pds" | "pages") {
             // The node that it measures is a program of its own.
             let build =
                 ["build", "--release", "--locked", "--manifest-path", "bench/Cargo.toml", "--bin", "node"];

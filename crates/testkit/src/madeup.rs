@@ -110,10 +110,9 @@ impl Content {
         self.records.insert(format!("{POST}/{rkey}"), encode(&value));
     }
 
-    /// Creates or replaces a record of any collection.
-    pub fn put_in(&mut self, collection: &str, rkey: &str, record: &serde_json::Value) {
-        let value = json::from_json(record).expect("a record in the data model");
-        self.records.insert(format!("{collection}/{rkey}"), encode(&value));
+    /// Creates or replaces a record by its bytes.
+    pub fn put_bytes(&mut self, path: &str, bytes: Vec<u8>) {
+        self.records.insert(path.to_owned(), bytes);
     }
 
     /// Creates or replaces a record of any collection.

@@ -82,11 +82,19 @@ impl Program {
                 test.parent().and_then(Path::parent).context("target directory")?.join("p2pds")
             }
         };
+        Self::of(&bin, data)
+    }
+
+    /// Another build of it on a data directory.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn of(bin: &Path, data: &Path) -> Result<Self> {
         if !bin.is_file() {
             bail!("{} does not exist: run `cargo build` first, or set P2PDS_BIN", bin.display());
         }
         Ok(Self {
-            bin,
+            bin: bin.to_owned(),
             data: data.to_owned(),
             // How full the machine's disk is decides nothing here.
             env: vec![

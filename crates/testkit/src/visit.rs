@@ -75,6 +75,14 @@ impl Visit {
         bail!("no form with {name}={value} on {}:\n{}", self.url, self.page)
     }
 
+    /// What an address answers to this browser, whose page stays as it is.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn get(&mut self, url: &str) -> Result<Reply> {
+        self.ask("GET", url, None)
+    }
+
     fn ask(&mut self, method: &str, url: &str, body: Option<&str>) -> Result<Reply> {
         let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let (cookies, origin) = (pairs.join("; "), origin(url)?);

@@ -17,6 +17,7 @@ use p2pds_testkit::hosted::{ADMIN, Hosted, PASSWORD};
 use p2pds_testkit::http::request;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Network, Options, POST, image, node, post_record};
+use p2pds_testkit::visit::Visit;
 use serde_json::{Value, json};
 
 /// A K-256 key that nobody here has.
@@ -331,4 +332,40 @@ fn a_service_token_works_once_also_after_a_kill() {
     hosted.begin().unwrap();
     assert_eq!(upload(&hosted, &used), (401, json!("BadJwt")), "twice, with a restart in between");
     assert_eq!(upload(&hosted, &other), (200, Value::Null), "made before the restart, not used yet");
+}
+
+#[test]
+fn forms_that_send_mail_and_make_accounts_are_counted() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let hosted = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let account = hosted.sign_up(&network, "counted").unwrap();
+    let mut visit = Visit::default();
+    let mut sent = 0;
+    let too_many = loop {
+        assert_eq!(visit.open(&format!("{}/account/forgot", hosted.url)).unwrap(), None);
+        let form = visit.form("email", "").unwrap().with("email", "counted@mail.test");
+        assert_eq!(visit.send(&form).unwrap(), None);
+        if !visit.url.ends_with("?sent=1") {
+            break visit.page.clone();
+        }
+        sent += 1;
+    };
+    assert_eq!(sent, 20, "{too_many}");
+    assert!(too_many.contains("Too many tries. Wait for 5 minutes."), "{too_many}");
+    // Another thing is counted by itself; and what is refused for what it says is counted too.
+    visit.open(&format!("{}/account/sign-up", hosted.url)).unwrap();
+    let form = visit.form("email", "").unwrap().with("handle", "counted").with("email", "other@mail.test");
+    let form = form.with("password", PASSWORD).with("domain", ".test");
+    let mut refused = 0;
+    loop {
+        visit.send(&form).unwrap();
+        if visit.page.contains("Too many tries") {
+            break;
+        }
+        assert!(visit.page.contains("already taken"), "{}", visit.page);
+        refused += 1;
+    }
+    assert_eq!(refused, 30);
+    assert_eq!(hosted.sign_in(&account.handle).unwrap().did, account.did, "who lives here is not kept out");
 }

@@ -71,16 +71,16 @@ fn hostile() -> Content {
     );
     let profile = json!({"$type": "app.bsky.actor.profile", "displayName": EVIL, "description": EVIL,
         "avatar": blob(&picture, "image/png"), "banner": blob(&svg, "image/svg+xml")});
-    content.put_in("app.bsky.actor.profile", "self", &profile);
+    content.put_at("app.bsky.actor.profile", "self", &profile);
     for n in 0..420 {
         let like = json!({"$type": "app.bsky.feed.like", "subject": {"uri": EVIL, "cid": picture}, "createdAt": EVIL});
-        content.put_in(
+        content.put_at(
             "app.bsky.feed.like",
             &format!("3l{n:03}key").replace(['0', '1', '8', '9'], "z"),
             &like,
         );
     }
-    content.put_in(
+    content.put_at(
         "com.example.thing",
         "a",
         &json!({"$type": "com.example.thing", "evil": EVIL, "file": blob(&page, "text/html"),
@@ -137,7 +137,7 @@ fn twenty_thousand_records() {
     for n in 0..12_000_u64 {
         let like = json!({"$type": "app.bsky.feed.like", "createdAt": "2024-01-01T00:00:00Z",
             "subject": {"uri": format!("at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/{n}"), "cid": "x"}});
-        content.put_in("app.bsky.feed.like", &format!("like{n}"), &like);
+        content.put_at("app.bsky.feed.like", &format!("like{n}"), &like);
     }
     let (out, took, report) = archived(901, &content, dir.path());
     let (files, bytes) = weigh(&out.join("pages"));

@@ -178,7 +178,7 @@ impl Ground<'_> {
             Offer::Collections(number) => {
                 let mut content = self.content.clone();
                 for n in 0..*number {
-                    content.put_in(&format!("com.example.c{n:06}"), "self", &post_record("one of many"));
+                    content.put_at(&format!("com.example.c{n:06}"), "self", &post_record("one of many"));
                 }
                 return truth(self.account.sign(self.step + 1, &content));
             }

@@ -39,9 +39,9 @@ fn catalog() -> Catalog {
 fn posts(label: &str, posts: usize, likes: usize) -> Content {
     let mut content = Content::posts(label, posts);
     for n in 0..likes {
-        content.put_in("app.bsky.feed.like", &format!("3k{n:011}"), &post_record("a like"));
+        content.put_at("app.bsky.feed.like", &format!("3k{n:011}"), &post_record("a like"));
     }
-    content.put_in("app.bsky.actor.profile", "self", &post_record("me"));
+    content.put_at("app.bsky.actor.profile", "self", &post_record("me"));
     content
 }
 
