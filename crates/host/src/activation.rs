@@ -13,6 +13,7 @@ use crate::error::{HostError, HostResult};
 use crate::events::{self, Said};
 use crate::host::Host;
 use crate::keys::{KeysError, WrapError};
+use crate::reason::Reason;
 use crate::write::{Announce, EmptyCommit};
 
 /// How many keys are kept for accounts that may come.
@@ -62,7 +63,8 @@ impl Host {
             return Err(HostError::named(
                 "InvalidSwap",
                 "the account was changed while its identity was looked up; activate it again",
-            ));
+            )
+            .because(Reason::ChangedMeanwhile));
         }
         let moved = self.end_moving(did).await?;
         let now = self.now();
@@ -99,7 +101,8 @@ impl Host {
             return Err(HostError::named(
                 "AccountTakedown",
                 "Account has been taken down: only the host's moderators can undo that",
-            ));
+            )
+            .because(Reason::Takendown));
         }
         Ok(login)
     }

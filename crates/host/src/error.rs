@@ -3,6 +3,8 @@
 use p2pds_store::StoreError;
 use p2pds_syntax::ErrorKind;
 
+use crate::reason::Reason;
+
 /// An answer that is no.
 ///
 /// The kind decides the HTTP status, the name is the lexicon's (or `InvalidRequest` and its like), the message is for
@@ -18,6 +20,8 @@ pub struct HostError {
     pub message: String,
     /// Seconds after which another try may help.
     pub retry_after: Option<u64>,
+    /// The rule that it is about, where somebody may want to say it in other words.
+    pub reason: Option<Reason>,
 }
 
 /// What the host's functions answer.
@@ -27,7 +31,13 @@ impl HostError {
     /// An error of this kind with the name that the lexicon gives it.
     #[must_use]
     pub fn new(kind: ErrorKind, name: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, name, message: message.into(), retry_after: None }
+        Self { kind, name, message: message.into(), retry_after: None, reason: None }
+    }
+
+    /// The same, and which rule it is about.
+    #[must_use]
+    pub fn because(self, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..self }
     }
 
     /// The request breaks a rule: status 400, `InvalidRequest`.
@@ -51,13 +61,14 @@ impl HostError {
     /// Too much was asked: status 429.
     #[must_use]
     pub fn limited(seconds: u64, message: impl Into<String>) -> Self {
-        Self { retry_after: Some(seconds), ..Self::new(ErrorKind::Limited, "RateLimitExceeded", message) }
+        let error = Self::new(ErrorKind::Limited, "RateLimitExceeded", message).because(Reason::TooMuch);
+        Self { retry_after: Some(seconds), ..error }
     }
 
     /// Something outside did not answer: status 502.
     #[must_use]
     pub fn upstream(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Unavailable, "UpstreamFailure", message)
+        Self::new(ErrorKind::Unavailable, "UpstreamFailure", message).because(Reason::Outside)
     }
 
     /// Nothing new can be stored: status 503. The operator is told by the store.
@@ -65,6 +76,7 @@ impl HostError {
     pub fn disk_full() -> Self {
         Self {
             retry_after: Some(60),
+            reason: Some(Reason::DiskFull),
             ..Self::new(
                 ErrorKind::Unavailable,
                 "NotEnoughResources",
@@ -80,6 +92,7 @@ impl HostError {
         tracing::error!(event = "host.store", kind = %error.kind(), %error, "the store refused");
         Self {
             retry_after: Some(60),
+            reason: Some(Reason::NotNow),
             ..Self::new(
                 ErrorKind::Unavailable,
                 "NotAvailable",
@@ -110,6 +123,7 @@ impl From<StoreError> for HostError {
             // The caller may try again; the rest is the operator's to see.
             ErrorKind::Conflict | ErrorKind::Limited | ErrorKind::Unavailable => Self {
                 retry_after: Some(1),
+                reason: Some(Reason::NotNow),
                 ..Self::new(ErrorKind::Unavailable, "NotAvailable", error.to_string())
             },
             _ => {
@@ -119,6 +133,7 @@ impl From<StoreError> for HostError {
                     "InternalServerError",
                     "this could not be done now; the operator's log says why",
                 )
+                .because(Reason::NotNow)
             }
         }
     }

@@ -12,6 +12,7 @@ use p2pds_syntax::{AtIdentifier, Did, Handle};
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::plc::of_directory;
+use crate::reason::Reason;
 
 mod reserved;
 
@@ -57,35 +58,44 @@ impl Rules<'_> {
 
     /// Everything that can be said without asking anybody.
     fn check(&self, text: &str, chooser: Chooser) -> HostResult<Handle> {
-        let invalid = |message: String| Err(HostError::named("InvalidHandle", message));
+        let invalid =
+            |reason: Reason, message: String| Err(HostError::named("InvalidHandle", message).because(reason));
         let handle = match Handle::parse(text) {
             Ok(handle) => handle,
-            Err(error) => return invalid(error.to_string()),
+            Err(error) => return invalid(Reason::HandleUnfit, error.to_string()),
         };
         if !handle.is_resolvable() || (handle.tld() == "test" && !self.dev_mode) {
-            return invalid(format!(
+            let message = format!(
                 "Handle TLD is invalid or disallowed: nothing under .{} can be resolved by others",
                 handle.tld()
-            ));
+            );
+            return invalid(Reason::HandleEnding { ending: handle.tld().to_owned() }, message);
         }
         let Place::Ours(front) = self.place(&handle) else { return Ok(handle) };
         if front.contains('.') {
-            return invalid(format!("Invalid characters in handle: {front:?} may have no dots"));
+            let message = format!("Invalid characters in handle: {front:?} may have no dots");
+            return invalid(Reason::HandleDots, message);
         }
         if front.len() < *FRONT.start() {
-            return invalid(format!(
-                "Handle too short: {} characters at least before the domain",
-                FRONT.start()
-            ));
+            let (least, message) = (
+                *FRONT.start(),
+                format!("Handle too short: {} characters at least before the domain", FRONT.start()),
+            );
+            return invalid(Reason::HandleShort { least: least as u64 }, message);
         }
         if front.len() > *FRONT.end() {
-            return invalid(format!("Handle too long: {} characters at most before the domain", FRONT.end()));
+            let (most, message) = (
+                *FRONT.end(),
+                format!("Handle too long: {} characters at most before the domain", FRONT.end()),
+            );
+            return invalid(Reason::HandleLong { most: most as u64 }, message);
         }
         if chooser == Chooser::Owner && reserved::is_reserved(front) {
             return Err(HostError::named(
                 "HandleNotAvailable",
                 format!("Reserved handle: {front:?} is kept free on this host, choose another name"),
-            ));
+            )
+            .because(Reason::HandleReserved));
         }
         Ok(handle)
     }
@@ -156,31 +166,29 @@ impl Host {
     /// A domain of one's own must lead to the account before it can be its handle.
     async fn check_leads_to(&self, handle: &Handle, did: Option<&Did>) -> HostResult<()> {
         let Some(did) = did else {
-            return Err(HostError::named(
-                "UnsupportedDomain",
-                format!(
-                    "Not a supported handle domain: sign up under {}; a domain of your own can become your handle after \
-                     that",
-                    self.config().handle_domains.join(" or ")
-                ),
-            ));
+            let domains = self.config().handle_domains.join(" or ");
+            let message = format!(
+                "Not a supported handle domain: sign up under {domains}; a domain of your own can become your handle after \
+                 that"
+            );
+            let domains = self.config().handle_domains.join(", ");
+            return Err(
+                HostError::named("UnsupportedDomain", message).because(Reason::HandleDomain { domains })
+            );
         };
         // Somebody who has just changed DNS is asking: what is remembered does not count.
         self.directory().forget(&AtIdentifier::Handle(handle.clone()));
         let how = format!(
             "set the DNS record TXT _atproto.{handle} to \"did={did}\", and try again when it is visible"
         );
-        match self.directory().resolve_handle(handle).await {
-            Ok(found) if found == *did => Ok(()),
-            Ok(found) => Err(HostError::named(
-                "InvalidHandle",
-                format!("External handle did not resolve to DID: {handle} leads to {found}; {how}"),
-            )),
-            Err(error) => Err(HostError::named(
-                "InvalidHandle",
-                format!("External handle did not resolve to DID: {error}; {how}"),
-            )),
-        }
+        let why = match self.directory().resolve_handle(handle).await {
+            Ok(found) if found == *did => return Ok(()),
+            Ok(found) => format!("{handle} leads to {found}"),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("External handle did not resolve to DID: {why}; {how}");
+        let reason = Reason::HandleElsewhere { handle: handle.to_string() };
+        Err(HostError::named("InvalidHandle", message).because(reason))
     }
 
     /// `resolveHandle`: the hosted account with this handle, or where it leads elsewhere.
@@ -216,6 +224,7 @@ impl Host {
 
 fn taken(handle: &Handle) -> HostError {
     HostError::named("HandleNotAvailable", format!("Handle already taken: {handle}; choose another name"))
+        .because(Reason::HandleTaken)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::events;
 use crate::handles::Chooser;
 use crate::host::Host;
 use crate::plc::{Wanted, check_submitted, of_directory};
+use crate::reason::Reason;
 
 /// What the document of an account here should say: the answer of `getRecommendedDidCredentials`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +63,7 @@ impl Host {
     pub(crate) async fn hosted(&self, did: &Did) -> HostResult<Login> {
         self.store().login(did).await?.ok_or_else(|| {
             HostError::named("AccountNotFound", format!("Account not found: {did} is not hosted here"))
+                .because(Reason::NotHere)
         })
     }
 
@@ -146,7 +148,8 @@ impl Host {
                 return Err(HostError::named(
                     "HandleNotAvailable",
                     format!("Handle already taken: {handle}; choose another name"),
-                ));
+                )
+                .because(Reason::HandleTaken));
             }
             Err(error) => return Err(error.into()),
         }
@@ -172,7 +175,8 @@ impl Host {
         Err(HostError::invalid(format!(
             "DID is not properly configured for handle: put \"at://{handle}\" first into alsoKnownAs of the document of \
              {did}, where it is served, and try again"
-        )))
+        ))
+        .because(Reason::HandleDocument { handle: handle.to_string() }))
     }
 
     /// `resolveDid`: the document, whoever hosts the account.
@@ -253,7 +257,8 @@ impl Host {
             return Err(HostError::invalid(format!(
                 "Server rotation key not included in PLC DID data: submit a PLC operation that has {own}, as \
                  getRecommendedDidCredentials says"
-            )));
+            ))
+            .because(Reason::IdentityElsewhere));
         }
         self.check_named(&named, &login.signing_did_key)
     }
@@ -279,13 +284,15 @@ impl Host {
             return Err(HostError::invalid(format!(
                 "DID document atproto_pds service endpoint does not match PDS public url: it says {}, {url} is wanted",
                 named.pds.as_deref().unwrap_or("nothing")
-            )));
+            ))
+            .because(Reason::IdentityElsewhere));
         }
         if named.key.as_deref() != Some(did_key) {
             return Err(HostError::invalid(format!(
                 "DID document verification method does not match expected signing key: it says {}, {did_key} is wanted",
                 named.key.as_deref().unwrap_or("nothing"),
-            )));
+            ))
+            .because(Reason::IdentityElsewhere));
         }
         Ok(())
     }

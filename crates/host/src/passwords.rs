@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::error::{HostError, HostResult};
+use crate::reason::Reason;
 
 /// Longest new password, in UTF-16 units as the reference counts.
 pub const LONGEST_NEW: usize = 256;
@@ -122,6 +123,7 @@ impl Passwords {
             metrics::counter!("p2pds_host_logins_turned_away_total").increment(1);
             return Err(HostError {
                 retry_after: Some(3),
+                reason: Some(Reason::NotNow),
                 ..HostError::new(
                     ErrorKind::Unavailable,
                     "NotAvailable",
@@ -129,7 +131,10 @@ impl Passwords {
                 )
             });
         };
-        let closed = || HostError::new(ErrorKind::Unavailable, "NotAvailable", "this server is stopping");
+        let closed = || {
+            HostError::new(ErrorKind::Unavailable, "NotAvailable", "this server is stopping")
+                .because(Reason::NotNow)
+        };
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| closed())?;
         tokio::task::spawn_blocking(move || {
             let done = work();
@@ -147,14 +152,15 @@ impl Passwords {
 /// It is.
 pub fn fits(password: &str) -> HostResult<()> {
     if password.encode_utf16().count() > LONGEST_NEW {
-        return Err(HostError::invalid(format!(
-            "Password too long. Maximum length is {LONGEST_NEW} characters."
-        )));
+        let error =
+            HostError::invalid(format!("Password too long. Maximum length is {LONGEST_NEW} characters."));
+        return Err(error.because(Reason::PasswordLong { most: LONGEST_NEW as u64 }));
     }
     if password.chars().count() < SHORTEST_NEW {
-        return Err(HostError::invalid(format!(
+        let error = HostError::invalid(format!(
             "Password too short. It needs {SHORTEST_NEW} characters at least; several words in a row are easy to remember and hard to guess."
-        )));
+        ));
+        return Err(error.because(Reason::PasswordShort { least: SHORTEST_NEW as u64 }));
     }
     Ok(())
 }
@@ -365,6 +371,7 @@ pub fn random_base32(length: usize) -> HostResult<String> {
 pub(crate) fn no_entropy(error: &getrandom::Error) -> HostError {
     tracing::error!(event = "host.entropy", %error, "the system gives no random numbers");
     HostError::new(ErrorKind::Unavailable, "NotAvailable", "this cannot be done now; try again in a minute")
+        .because(Reason::NotNow)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
+use crate::reason::Reason;
 
 mod change;
 mod sign;
@@ -57,6 +58,7 @@ impl Host {
                 HostError::invalid(format!(
                     "recoveryKey cannot be used: {e}; it must be a did:key of K-256 or P-256"
                 ))
+                .because(Reason::RecoveryKeyUnfit)
             })?;
         }
         let mut data = Data { rotation_keys: self.rotation_keys(recovery_key), ..Data::default() };

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::passwords::{keep_app_password, new_app_password};
+use crate::reason::Reason;
 
 /// App passwords of one account.
 const MOST: usize = 200;
@@ -25,12 +26,14 @@ impl Host {
     ) -> HostResult<(AppPasswordRow, Zeroizing<String>)> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 {
-            return Err(HostError::invalid("an app password needs a name of 1 to 100 characters"));
+            let error = HostError::invalid("an app password needs a name of 1 to 100 characters");
+            return Err(error.because(Reason::AppName));
         }
         if self.store().app_passwords(did).await?.len() >= MOST {
-            return Err(HostError::invalid(format!(
+            let error = HostError::invalid(format!(
                 "there are {MOST} app passwords already: revoke those that are not used"
-            )));
+            ));
+            return Err(error.because(Reason::AppMany { most: MOST as u64 }));
         }
         let password = new_app_password()?;
         let row = AppPasswordRow {
@@ -45,7 +48,8 @@ impl Host {
             Ok(_) => Ok((row, password)),
             Err(StoreError::Mismatch { .. }) => Err(HostError::invalid(format!(
                 "could not create app-specific password: there is one named \"{name}\" already, choose another name"
-            ))),
+            ))
+            .because(Reason::AppNameTaken)),
             Err(error) => Err(error.into()),
         }
     }

@@ -10,6 +10,7 @@ use super::tokens::TokenPurpose;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::passwords;
+use crate::reason::Reason;
 
 /// How long a notice is worth sending, microseconds.
 const NOTICE_LASTS: i64 = 24 * 3_600 * 1_000_000;
@@ -20,7 +21,10 @@ const NOTICE_LASTS: i64 = 24 * 3_600 * 1_000_000;
 /// It is none, or of a domain that is refused.
 pub fn fit_email(text: &str, refused: &[String]) -> HostResult<String> {
     let email = text.trim().to_lowercase();
-    let unfit = || HostError::invalid("This email address is not supported, please use a different email.");
+    let unfit = || {
+        HostError::invalid("This email address is not supported, please use a different email.")
+            .because(Reason::EmailUnfit)
+    };
     let (local, domain) = email.rsplit_once('@').ok_or_else(unfit)?;
     let whole = email.len() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control());
     let sound_local = (1..=64).contains(&local.len())
@@ -46,6 +50,7 @@ pub(super) fn taken(error: StoreError) -> HostError {
     match error {
         StoreError::Taken(_) => {
             HostError::invalid("This email address is already in use, please use a different email.")
+                .because(Reason::EmailTaken)
         }
         other => Host::token_taken(other),
     }
@@ -67,9 +72,11 @@ impl Host {
     /// `InvalidEmail`, `InvalidToken`, `ExpiredToken`, `AccountNotFound`; the store.
     pub async fn confirm_email(&self, did: &Did, email: &str, token: &str) -> HostResult<()> {
         let login = self.store().login(did).await?;
-        let login = login.ok_or_else(|| HostError::named("AccountNotFound", "user not found"))?;
+        let login = login
+            .ok_or_else(|| HostError::named("AccountNotFound", "user not found").because(Reason::NotHere))?;
         if login.email.is_empty() || login.email != email.trim().to_lowercase() {
-            return Err(HostError::named("InvalidEmail", "invalid email: it is not this account's address"));
+            let error = HostError::named("InvalidEmail", "invalid email: it is not this account's address");
+            return Err(error.because(Reason::EmailOther));
         }
         let take = self.check_email_token(did, TokenPurpose::ConfirmEmail, token).await?;
         let patch = LoginPatch { email_confirmed_at: Some(Some(self.now())), ..LoginPatch::default() };
@@ -85,7 +92,9 @@ impl Host {
     pub async fn request_email_update(&self, did: &Did) -> HostResult<bool> {
         let login = self.own_login(did).await?;
         if login.email.is_empty() {
-            return Err(HostError::invalid("account does not have an email address"));
+            return Err(
+                HostError::invalid("account does not have an email address").because(Reason::EmailNone)
+            );
         }
         if login.email_confirmed_at.is_none() {
             return Ok(false);
@@ -118,12 +127,16 @@ impl Host {
             Some(true) => {
                 return Err(HostError::invalid(
                     "change the address and confirm it first: codes are only sent to an address that is known to be yours",
-                ));
+                )
+                .because(Reason::EmailUnconfirmed));
             }
             _ => {}
         }
         let take = match (login.email_confirmed_at.is_some(), token) {
-            (true, None) => return Err(HostError::named("TokenRequired", "confirmation token required")),
+            (true, None) => {
+                let error = HostError::named("TokenRequired", "confirmation token required");
+                return Err(error.because(Reason::CodeNeeded));
+            }
             (true, Some(token)) => Some(self.check_email_token(did, TokenPurpose::UpdateEmail, token).await?),
             (false, _) => None,
         };

@@ -16,6 +16,7 @@ use crate::error::{HostError, HostResult};
 use crate::events::{self, Said};
 use crate::host::Host;
 use crate::jobs::Job;
+use crate::reason::Reason;
 
 /// How a deletion's reason begins in the list of purges, so that it is told from those of archived accounts.
 const BASIS: &str = "hosted account deleted by ";
@@ -64,10 +65,11 @@ impl Host {
             return Err(HostError::unauthenticated(
                 "AuthenticationRequired",
                 "Password too long. Consider resetting your password.",
-            ));
+            )
+            .because(Reason::PasswordWrong));
         }
         let login = self.store().login(did).await?;
-        let login = login.ok_or_else(|| HostError::invalid("account not found"))?;
+        let login = login.ok_or_else(|| HostError::invalid("account not found").because(Reason::NotHere))?;
         self.is_own_password(&login, password, address).await?;
         let take = self.check_email_token(did, TokenPurpose::DeleteAccount, token).await?;
         self.delete(did, &By::Owner, vec![take]).await.map(|_| ())

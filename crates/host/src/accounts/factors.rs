@@ -24,6 +24,7 @@ use p2pds_syntax::Did;
 
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
+use crate::reason::Reason;
 
 pub use codes::BackupCodes;
 pub use set_up::{Added, NewPasskey, NewTotp};
@@ -160,5 +161,6 @@ impl Host {
 impl From<PasskeyRefused> for HostError {
     fn from(refused: PasskeyRefused) -> Self {
         Self::unauthenticated("InvalidPasskey", format!("The passkey was not accepted: {refused}"))
+            .because(Reason::PasskeyRefused)
     }
 }

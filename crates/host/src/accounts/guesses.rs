@@ -9,6 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{HostError, HostResult};
+use crate::reason::Reason;
 
 const DAY: i64 = 24 * 3_600 * 1_000_000;
 const MINUTES_5: i64 = 5 * 60 * 1_000_000;
@@ -73,7 +74,8 @@ impl Guesses {
             Some(left) => Err(HostError::limited(
                 u64::try_from(left / 1_000_000).unwrap_or(1).max(1),
                 "too many wrong passwords were tried; devices that are logged in stay so. Wait, or set a new password by e-mail",
-            )),
+            )
+            .because(Reason::PasswordTries)),
         }
     }
 

@@ -8,6 +8,7 @@ use super::audit::{Act, By};
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::passwords::random_base32;
+use crate::reason::Reason;
 
 /// Who gives away codes that belong to nobody.
 pub const ADMIN: &str = "admin";
@@ -35,6 +36,7 @@ pub(crate) fn not_available() -> HostError {
         "InvalidInviteCode",
         "Provided invite code not available: check it, or ask whoever gave it to you for another",
     )
+    .because(Reason::InviteUnfit)
 }
 
 impl Host {

@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::passwords::{
     self, Check, LONGEST, REFUSAL_TAKES, find_app_password, keep_app_password, looks_like_app_password,
 };
+use crate::reason::Reason;
 use crate::sessions::{AppPassword, Tokens};
 
 /// How long a DID document may take that comes with a session.
@@ -284,7 +285,10 @@ impl Host {
     /// The login of an account that calls.
     pub(crate) async fn own_login(&self, did: &Did) -> HostResult<Login> {
         let login = self.store().login(did).await?;
-        login.ok_or_else(|| HostError::invalid(format!("Could not find user info for account: {did}")))
+        login.ok_or_else(|| {
+            HostError::invalid(format!("Could not find user info for account: {did}"))
+                .because(Reason::NotHere)
+        })
     }
 
     pub(crate) async fn view_of(&self, login: &Login) -> HostResult<AccountView> {
@@ -347,7 +351,8 @@ impl Host {
             passwords::Check::Wrong => {
                 guesses.wrong(name, address, self.now());
                 tokio::time::sleep(REFUSAL_TAKES.saturating_sub(began.elapsed())).await;
-                Err(HostError::unauthenticated("AuthenticationRequired", "Invalid did or password"))
+                let error = HostError::unauthenticated("AuthenticationRequired", "Invalid did or password");
+                Err(error.because(Reason::PasswordWrong))
             }
             _ => Ok(()),
         }

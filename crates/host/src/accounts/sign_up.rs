@@ -24,6 +24,7 @@ use crate::events::{self, Said};
 use crate::handles::Chooser;
 use crate::host::Host;
 use crate::passwords;
+use crate::reason::Reason;
 
 /// What somebody who signs up says.
 #[derive(Clone)]
@@ -82,7 +83,7 @@ fn own_session(by: &By, session: Unit) -> Option<Unit> {
 }
 
 fn email_taken(email: &str) -> HostError {
-    HostError::invalid(format!("Email already taken: {email}"))
+    HostError::invalid(format!("Email already taken: {email}")).because(Reason::EmailTaken)
 }
 
 impl Host {
@@ -105,13 +106,15 @@ impl Host {
         let email = self.asked_email(&asked, owned)?;
         let password = asked.password.as_deref().filter(|password| !password.is_empty());
         let Some(password) = password else {
-            return Err(HostError::named("InvalidPassword", "Password is required"));
+            let error = HostError::named("InvalidPassword", "Password is required");
+            return Err(error.because(Reason::PasswordMissing));
         };
         passwords::fits(password).map_err(|error| HostError { name: "InvalidPassword", ..error })?;
         let invite = asked.invite_code.as_deref().map(str::trim).filter(|code| !code.is_empty() && owned);
         match invite {
             None if self.config().invite_required && owned => {
-                return Err(HostError::named("InvalidInviteCode", "No invite code provided"));
+                let error = HostError::named("InvalidInviteCode", "No invite code provided");
+                return Err(error.because(Reason::InviteMissing));
             }
             Some(code) if self.config().invite_required => self.check_invite(code).await?,
             _ => {}
@@ -141,7 +144,7 @@ impl Host {
     fn asked_email(&self, asked: &NewAccount, owned: bool) -> HostResult<String> {
         match asked.email.as_deref().map(str::trim).filter(|email| !email.is_empty()) {
             Some(email) => fit_email(email, &self.config().accounts.refused_email_domains),
-            None if owned => Err(HostError::invalid("Email is required")),
+            None if owned => Err(HostError::invalid("Email is required").because(Reason::EmailMissing)),
             None => Ok(String::new()),
         }
     }
@@ -318,6 +321,7 @@ fn unavailable(message: &str) -> HostError {
         "NotAvailable",
         "no account can be made now; the operator's log says why",
     )
+    .because(Reason::NotNow)
 }
 
 /// Why the last step failed, as the person hears it.
@@ -325,11 +329,13 @@ fn made_not(error: StoreError) -> HostError {
     match error {
         StoreError::Taken("handle") => {
             HostError::named("HandleNotAvailable", "Handle already taken: choose another one")
+                .because(Reason::HandleTaken)
         }
-        StoreError::Taken(_) => HostError::invalid("Email already taken"),
+        StoreError::Taken(_) => HostError::invalid("Email already taken").because(Reason::EmailTaken),
         StoreError::Mismatch { what, .. } if what.contains("invite") => not_available(),
         StoreError::Purging(_) => HostError {
             retry_after: Some(60),
+            reason: Some(Reason::NotNow),
             ..HostError::new(
                 ErrorKind::Unavailable,
                 "NotAvailable",

@@ -10,6 +10,7 @@ use super::mail::{Letter, Words};
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::passwords::random_base32;
+use crate::reason::Reason;
 
 /// How long a token is good for, microseconds.
 pub const TOKEN_LASTS: i64 = 15 * 60 * 1_000_000;
@@ -82,10 +83,11 @@ fn accounts(unit: AccountsUnit) -> Unit {
 
 fn invalid() -> HostError {
     HostError::named("InvalidToken", "Token is invalid: check it, or ask for a new one")
+        .because(Reason::CodeWrong)
 }
 
 fn expired() -> HostError {
-    HostError::named("ExpiredToken", "Token is expired: ask for a new one")
+    HostError::named("ExpiredToken", "Token is expired: ask for a new one").because(Reason::CodeExpired)
 }
 
 impl Host {
@@ -96,7 +98,9 @@ impl Host {
     /// The account has no address; the store.
     pub async fn send_email_token(&self, login: &Login, purpose: TokenPurpose) -> HostResult<()> {
         if login.email.is_empty() {
-            return Err(HostError::invalid("account does not have an email address"));
+            return Err(
+                HostError::invalid("account does not have an email address").because(Reason::EmailNone)
+            );
         }
         let (token, now) = (new_token(purpose)?, self.now());
         let row = EmailTokenRow {

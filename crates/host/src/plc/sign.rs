@@ -6,6 +6,7 @@ use p2pds_syntax::{Datetime, ErrorKind};
 use super::of_plc;
 use crate::error::{HostError, HostResult};
 use crate::keys::Keys;
+use crate::reason::Reason;
 
 /// Signs the operation that gives the log this content, and checks it against every rule before it leaves.
 pub(super) fn next(keys: &Keys, log: &Log, data: Data, now: i64) -> HostResult<Operation> {
@@ -16,7 +17,8 @@ pub(super) fn next(keys: &Keys, log: &Log, data: Data, now: i64) -> HostResult<O
              one of its rotation keys alone, or by the host that has one",
             signer.public_key(),
             log.did()
-        )));
+        ))
+        .because(Reason::IdentityLocked));
     }
     let operation = Unsigned::update(log.head(), data).sign(&*signer).map_err(of_plc)?;
     check_next(log, &operation, now)?;

@@ -14,6 +14,7 @@ use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::keys::Purpose;
 use crate::passwords::no_entropy;
+use crate::reason::Reason;
 
 /// How long an answer is waited for, microseconds.
 pub(super) const WAITS: i64 = 5 * 60 * 1_000_000;
@@ -116,7 +117,7 @@ impl Host {
         let what = Zeroizing::new([ends_at.to_be_bytes().as_slice(), what].concat());
         let sealed = self.keys().seal(Purpose::Challenges, &what, &state.bound_to(did)).map_err(|error| {
             tracing::error!(event = "host.entropy", %error, "nothing can be sealed");
-            HostError::upstream("this cannot be done now; try again in a minute")
+            HostError::upstream("this cannot be done now; try again in a minute").because(Reason::NotNow)
         })?;
         Ok(Zeroizing::new(BASE64URL_NOPAD.encode(&sealed)))
     }
@@ -133,6 +134,7 @@ impl Host {
                 "ExpiredToken",
                 "this took too long, or the page is not one of this server's: begin again",
             )
+            .because(Reason::PageExpired)
         };
         let sealed = BASE64URL_NOPAD.decode(text.trim().as_bytes()).map_err(|_| over())?;
         let open = self.keys().unseal(Purpose::Challenges, &sealed, &state.bound_to(did)).ok_or_else(over)?;

@@ -16,6 +16,7 @@ use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::keys::Purpose;
 use crate::passwords::no_entropy;
+use crate::reason::Reason;
 
 /// How long a notice is worth sending, microseconds.
 const NOTICE_LASTS: i64 = 24 * 3_600 * 1_000_000;
@@ -97,11 +98,12 @@ impl Host {
             return Err(HostError::named(
                 "InvalidToken",
                 "Token is invalid: the app shows another code. Check that the clock of the device is right, and try the next code",
-            ));
+            )
+            .because(Reason::AppCodeWrong));
         };
         let sealed = self.keys().seal(Purpose::Factors, &secret, &totp_of(did)).map_err(|error| {
             tracing::error!(event = "host.entropy", %error, "a secret cannot be sealed");
-            HostError::upstream("this cannot be done now; try again in a minute")
+            HostError::upstream("this cannot be done now; try again in a minute").because(Reason::NotNow)
         })?;
         let set = FactorsUnit::SetTotp { did: did.clone(), sealed, step, at: self.now() };
         self.add(&login, vec![unit(set)], "An authenticator app was set up").await
@@ -243,7 +245,8 @@ impl Host {
         if on && login.email_confirmed_at.is_none() {
             return Err(HostError::invalid(
                 "confirm your email address first: codes are only sent to an address that is known to be yours",
-            ));
+            )
+            .because(Reason::EmailUnconfirmed));
         }
         Ok(vec![unit(FactorsUnit::SetEmail { did: login.did.clone(), on })])
     }
@@ -263,7 +266,8 @@ impl Host {
         if !self.stored_factors(did).await?.any(&login) {
             return Err(HostError::invalid(
                 "backup codes stand in for an authenticator app, a passkey or a code by e-mail: set one of these up first",
-            ));
+            )
+            .because(Reason::BackupForNothing));
         }
         let codes = BackupCodes::new()?;
         let mut units = vec![self.put_codes(did, &codes)];
@@ -304,7 +308,7 @@ impl Host {
         units.extend(self.notice(login, what).await?);
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(|error| match &error {
             StoreError::Mismatch { what, .. } if what.contains("known already") => {
-                HostError::invalid("this passkey is known already")
+                HostError::invalid("this passkey is known already").because(Reason::PasskeyThere)
             }
             StoreError::Mismatch { what, .. } if what.contains("passkeys already") => too_many(),
             _ => Self::token_taken(error),
@@ -352,15 +356,18 @@ impl Host {
 fn passkey_name(text: &str) -> HostResult<String> {
     let name: String = text.trim().chars().filter(|c| !c.is_control()).collect();
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        return Err(HostError::invalid(format!("a passkey needs a name of 1 to {LONGEST_NAME} characters")));
+        let error = HostError::invalid(format!("a passkey needs a name of 1 to {LONGEST_NAME} characters"));
+        return Err(error.because(Reason::PasskeyName { most: LONGEST_NAME as u64 }));
     }
     Ok(name)
 }
 
 fn too_many() -> HostError {
     HostError::invalid(format!("there are {MOST_PASSKEYS} passkeys already: remove those that are not used"))
+        .because(Reason::PasskeyMany { most: u64::from(MOST_PASSKEYS) })
 }
 
 fn no_passkey() -> HostError {
     HostError::invalid("there is no such passkey; it may have been removed in another window")
+        .because(Reason::PasskeyGone)
 }

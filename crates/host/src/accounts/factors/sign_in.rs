@@ -20,6 +20,7 @@ use crate::accounts::tokens::TokenPurpose;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::keys::Purpose;
+use crate::reason::Reason;
 use crate::sessions::AppPassword;
 
 /// Wrong codes of an account.
@@ -143,6 +144,7 @@ impl FactorNeeded {
 /// A code that is not right, however it is wrong.
 fn invalid() -> HostError {
     HostError::named("InvalidToken", "Token is invalid: check the code, or use the next one")
+        .because(Reason::CodeWrong)
 }
 
 /// A mark of the password, so that a ticket ends with it.
@@ -192,7 +194,10 @@ impl Host {
     }
 
     async fn ticket_holder(&self, ticket: &str) -> HostResult<Login> {
-        let again = || HostError::named("ExpiredToken", "this took too long: begin the sign-in again");
+        let again = || {
+            HostError::named("ExpiredToken", "this took too long: begin the sign-in again")
+                .because(Reason::PageExpired)
+        };
         let open = self.handed_back(State::Ticket, None, ticket)?;
         let (shown, did) = open.split_first_chunk::<16>().ok_or_else(again)?;
         let did = std::str::from_utf8(did).ok().and_then(|text| Did::parse(text).ok()).ok_or_else(again)?;
@@ -220,7 +225,8 @@ impl Host {
             return Err(HostError::unauthenticated(
                 "InvalidPasskey",
                 "This passkey is not known here: it may have been removed, or belongs to another server",
-            ));
+            )
+            .because(Reason::PasskeyUnknown));
         };
         let login = self.own_login(&row.did).await?;
         if told.user_handle.as_ref().is_some_and(|handle| handle.as_slice() != user_handle(&row.did)) {
@@ -311,7 +317,8 @@ impl Host {
                 seconds,
                 "too many wrong codes were tried. Whoever did that has your password: set a new one by e-mail, then codes are \
                  taken again. A passkey is taken at any time",
-            ));
+            )
+            .because(Reason::CodeTries));
         }
         let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
         let taken = if digits.len() == totp::DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -411,7 +418,8 @@ impl Host {
                     "InvalidPasskey",
                     "The passkey was not accepted: its counter went back, so there may be a copy of it. Sign in another way, \
                      remove it and make a new one",
-                ))
+                )
+                .because(Reason::PasskeyCopied))
             }
             _ => Err(Refused::Challenge.into()),
         }
