@@ -9,6 +9,7 @@ mod audit;
 mod bench;
 mod fuzz;
 mod nightly;
+mod programs;
 mod run;
 mod screens;
 mod setup;

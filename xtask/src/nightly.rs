@@ -134,9 +134,7 @@ pub fn nightly(only: &[String]) -> Result<()> {
         if !good {
             failed.push(proof.test.to_owned());
         }
-        total.passed = total.passed.saturating_add(count.passed);
-        total.failed = total.failed.saturating_add(count.failed);
-        total.skipped = total.skipped.saturating_add(count.skipped);
+        total.add(count);
     }
     if only.is_empty() || only.iter().any(|name| name == "fuzz") {
         let seconds = fuzz::seconds(3600_u64.saturating_mul(share).div_ceil(100));

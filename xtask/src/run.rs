@@ -71,6 +71,13 @@ pub struct Count {
 }
 
 impl Count {
+    /// Adds another's.
+    pub fn add(&mut self, other: Self) {
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.skipped = self.skipped.saturating_add(other.skipped);
+    }
+
     /// Reads one line of output: `test result: ok. 3 passed; 0 failed; 1 ignored; ...` or `SKIPPED: why`.
     pub fn read(&mut self, line: &str) {
         if line.trim_start().starts_with("SKIPPED") {
