@@ -46,7 +46,7 @@ struct Beside {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self { message: failure.message, hint: failure.hint }
+        Self::said(failure.message, failure.hint)
     }
 }
 

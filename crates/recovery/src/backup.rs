@@ -100,6 +100,7 @@ impl Recovery {
         let cleaned = blocking(move || clear(&work)).await;
         let report = made?;
         cleaned?;
+        self.note_backup(now).await;
         Ok(report)
     }
 

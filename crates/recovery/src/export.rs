@@ -112,7 +112,13 @@ impl Recovery {
     ) -> RecoveryResult<ExportReport> {
         // The head stays as it is while it is written out.
         let _guard = self.archive().hold(did).await;
-        Ok(self.export_held(did, out, options, progress).await?.report)
+        let report = self.export_held(did, out, options, progress).await?.report;
+        // What lies beside the archive is lost with it.
+        let outside = std::path::absolute(out).is_ok_and(|out| !out.starts_with(self.archive().data_dir()));
+        if outside {
+            self.note_taken(did).await;
+        }
+        Ok(report)
     }
 
     /// The export itself; the caller holds the account.

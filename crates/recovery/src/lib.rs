@@ -31,6 +31,7 @@ mod promote;
 mod report;
 mod restore_text;
 mod stranger;
+mod taken;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -7,6 +7,8 @@ import { extname, join } from 'node:path'
 import { launch, meet } from './visitor.mjs'
 
 const gallery = process.env.P2PDS_GALLERY
+/** Only whether everything has its place from side to side. */
+const sides = process.env.P2PDS_GALLERY_LOOK === 'sides'
 const BASE = 'http://localhost:1'
 const KINDS = { '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
 /** The smallest picture, for those of accounts that do not exist. */
@@ -30,7 +32,7 @@ for (const file of readdirSync(gallery).filter((name) => name.endsWith('.html'))
   const name = file.replace(/\.html$/, '')
   try {
     await reader.go(`/${file}`)
-    await reader.examine(name)
+    await (sides ? reader.sides(name) : reader.examine(name))
     console.log(`ok ${name}`)
   } catch (error) {
     console.log(`FAILED ${error.message}`)

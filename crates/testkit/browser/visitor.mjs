@@ -123,6 +123,12 @@ export class Visitor {
     await this.page.keyboard.type(text)
   }
 
+  /** Chooses a file. The dialog for it is the browser's own; the field is reached from the keyboard. */
+  async choose(selector, path) {
+    await this.reach(selector)
+    await (await this.page.$(selector)).uploadFile(path)
+  }
+
   /** Ticks a box, or chooses a radio button, if it is not yet. */
   async tick(selector, wanted = true) {
     await this.reach(selector)
@@ -172,6 +178,19 @@ export class Visitor {
     this.quiet(name)
   }
 
+  /** Looks at the page where lines begin on the other side: its rules and its shapes, on a desk and on a phone. */
+  async sides(name) {
+    await this.scheme('light')
+    for (const [shape, window] of [['desk', DESK], ['phone', PHONE]]) {
+      await this.shape(window)
+      await this.fits(`${name}, ${shape}`)
+      await this.rules(`${name}, ${shape}`)
+      await this.shoot(`${name}-${shape}`)
+    }
+    await this.shape(DESK)
+    this.quiet(name)
+  }
+
   /** Light or dark, and nothing that moves while it is looked at. */
   async scheme(value) {
     const still = { name: 'prefers-reduced-motion', value: 'reduce' }
@@ -201,9 +220,10 @@ export class Visitor {
     const wide = await this.page.evaluate(() => {
       const most = document.documentElement.clientWidth
       if (document.documentElement.scrollWidth <= most) return []
-      const boxes = [...document.body.querySelectorAll('*')].map((one) => [one, one.getBoundingClientRect().right])
-      return boxes.filter(([, right]) => right > most + 1).slice(0, 5).map(([one, right]) =>
-        `${one.tagName.toLowerCase()}.${one.className} reaches to ${Math.round(right)} of ${most}: ${one.textContent.trim().slice(0, 40)}`)
+      const boxes = [...document.body.querySelectorAll('*')].map((one) => [one, one.getBoundingClientRect()])
+      const out = boxes.filter(([, box]) => box.right > most + 1 || box.left < -1).slice(0, 5).map(([one, { left, right }]) =>
+        `${one.tagName.toLowerCase()}.${one.className} from ${Math.round(left)} to ${Math.round(right)} of ${most}: ${one.textContent.trim().slice(0, 40)}`)
+      return out.length > 0 ? out : [`the document is ${document.documentElement.scrollWidth} wide, and has room for ${most}`]
     })
     if (wide.length > 0) fail(`${where} scrolls sideways: ${wide.join('; ')}`)
   }

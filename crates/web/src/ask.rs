@@ -8,12 +8,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 
+use crate::args;
 use crate::door::{Visitor, Who};
 use crate::layout::{Frame, Page, document};
 use crate::node_side::Trouble;
 use crate::parts;
 use crate::web::Web;
-use crate::words::{LANGUAGE_COOKIE, Negotiated, Words};
+use crate::words::{LANGUAGE_COOKIE, Negotiated, Sentence, Words};
 
 /// A request for a page.
 #[derive(Debug, Clone)]
@@ -98,6 +99,16 @@ impl Ask {
         self.show_as(StatusCode::NOT_FOUND, &Page::new(title, body))
     }
 
+    /// Too much was tried: come back later.
+    fn wait(&self, seconds: u64) -> Response {
+        let title = self.w.t("error-title");
+        let said = self.w.f("sign-in-wait", args!(minutes = seconds.div_ceil(60)));
+        let body = html! { h1 { (title) } p role="alert" { (said) } };
+        let mut response = self.show_as(StatusCode::TOO_MANY_REQUESTS, &Page::new(title, body));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+    }
+
     /// The answer to a form that worked: another page, asked for anew.
     #[must_use]
     pub fn go(to: &str) -> Response {
@@ -114,6 +125,8 @@ pub enum Refused {
     Trouble(Trouble),
     /// There is no such thing.
     NotFound,
+    /// Too much was tried from there: for so many seconds.
+    Wait(u64),
 }
 
 impl Refused {
@@ -127,6 +140,7 @@ impl Refused {
             }
             Self::Trouble(trouble) => ask.trouble(StatusCode::SERVICE_UNAVAILABLE, &trouble),
             Self::NotFound => ask.not_found(),
+            Self::Wait(seconds) => ask.wait(seconds),
         }
     }
 }
@@ -139,31 +153,37 @@ impl From<Trouble> for Refused {
 
 impl From<p2pds_archive::ArchiveError> for Trouble {
     fn from(error: p2pds_archive::ArchiveError) -> Self {
-        Self { message: error.to_string(), hint: error.hint().map(|hint| hint.to_string()) }
+        let sentence = crate::refused::by_archive(&error);
+        Self { message: error.to_string(), hint: error.hint().map(|hint| hint.to_string()), sentence }
     }
 }
 
 impl From<p2pds_recovery::RecoveryError> for Trouble {
     fn from(error: p2pds_recovery::RecoveryError) -> Self {
-        Self { message: error.to_string(), hint: error.hint().map(|hint| hint.to_string()) }
+        let sentence = match &error {
+            p2pds_recovery::RecoveryError::Archive(error) => crate::refused::by_archive(error),
+            _ => None,
+        };
+        Self { message: error.to_string(), hint: error.hint().map(|hint| hint.to_string()), sentence }
     }
 }
 
 impl From<p2pds_host::HostError> for Trouble {
     fn from(error: p2pds_host::HostError) -> Self {
-        Self { message: error.message, hint: None }
+        let sentence = crate::refused::by_host(&error);
+        Self { message: error.message, hint: None, sentence }
     }
 }
 
 impl From<crate::jobs::Busy> for Trouble {
-    fn from(error: crate::jobs::Busy) -> Self {
-        Self { message: error.to_string(), hint: None }
+    fn from(_: crate::jobs::Busy) -> Self {
+        Self::of(Sentence::of("refused-busy"))
     }
 }
 
 impl From<p2pds_store::StoreError> for Refused {
     fn from(error: p2pds_store::StoreError) -> Self {
-        Self::Trouble(Trouble { message: error.to_string(), hint: None })
+        Self::Trouble(Trouble::said(error.to_string(), None))
     }
 }
 
@@ -180,7 +200,7 @@ impl From<p2pds_archive::ArchiveError> for Refused {
 pub(crate) fn refused(refusal: p2pds_reading::Refusal) -> Refused {
     match refusal.kind() {
         p2pds_syntax::ErrorKind::NotFound => Refused::NotFound,
-        _ => Refused::Trouble(Trouble { message: refusal.to_string(), hint: None }),
+        _ => Refused::Trouble(Trouble::said(refusal.to_string(), None)),
     }
 }
 

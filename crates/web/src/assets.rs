@@ -89,6 +89,64 @@ mod tests {
         assert!(SCRIPT.bytes.len() < 30 * 1024, "{}", SCRIPT.bytes.len());
     }
 
+    /// Names and values of all declarations.
+    fn declarations(css: &str) -> Vec<(String, String)> {
+        let mut rest = css.to_owned();
+        while let Some((before, after)) = rest.clone().split_once("/*") {
+            rest = format!("{before}{}", after.split_once("*/").unwrap().1);
+        }
+        let mut found = Vec::new();
+        // Whatever stands before a brace is a selector; whatever stands between `;` is a declaration.
+        for part in rest.split(['{', '}']) {
+            for text in part.split(';') {
+                if let Some((name, value)) = text.split_once(':') {
+                    found.push((name.trim().to_owned(), value.trim().to_owned()));
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a declaration names a side that is another one where lines begin on the right.
+    fn takes_sides(name: &str, value: &str) -> bool {
+        let sides = ["left", "right"];
+        let named = name.split('-').any(|part| sides.contains(&part));
+        let words: Vec<&str> = value.split_whitespace().collect();
+        let valued = ["text-align", "float", "clear", "justify-content", "background-position"]
+            .contains(&name)
+            && words.iter().any(|word| sides.contains(word));
+        // Top, right, bottom, left.
+        let four = ["margin", "padding", "inset", "border-width", "border-color", "border-style"]
+            .contains(&name)
+            && !value.contains('(')
+            && matches!(words.as_slice(), [_, right, _, left] if right != left);
+        let corners = name == "border-radius" && words.len() > 1;
+        named || valued || four || corners
+    }
+
+    #[test]
+    fn the_stylesheet_takes_no_sides() {
+        let all = declarations(STYLE.bytes);
+        assert!(all.len() > 300, "{}", all.len());
+        let sided: Vec<_> = all.iter().filter(|(name, value)| takes_sides(name, value)).collect();
+        assert!(sided.is_empty(), "use inline-start and inline-end: {sided:?}");
+        for (name, value) in [
+            ("margin-left", "1rem"),
+            ("padding-right", "0"),
+            ("border-left-width", "1px"),
+            ("border-top-left-radius", "1px"),
+            ("left", "0"),
+            ("right", "auto"),
+            ("float", "left"),
+            ("text-align", "right"),
+            ("padding", "1px 2px 3px 4px"),
+            ("border-radius", "1px 2px"),
+        ] {
+            assert!(takes_sides(name, value), "{name}: {value}");
+        }
+        assert!(!takes_sides("padding", "1px 2px 3px 2px") && !takes_sides("margin-inline-start", "1px"));
+    }
+
     #[tokio::test]
     async fn served_for_good_under_their_own_name() {
         let cached =

@@ -10,7 +10,7 @@ use p2pds_oauth::{Account, DeviceId, OAuth, OAuthError, SignedIn};
 use p2pds_syntax::Did;
 
 use crate::ask::Refused;
-use crate::door::Seen;
+use crate::door::{Seen, Try};
 use crate::node_side::Trouble;
 use crate::web::Web;
 
@@ -40,7 +40,7 @@ fn oauth(web: &Web) -> Result<&OAuth, Refused> {
 
 impl From<OAuthError> for Trouble {
     fn from(error: OAuthError) -> Self {
-        Self { message: error.to_string(), hint: None }
+        Self::said(error.to_string(), None)
     }
 }
 
@@ -61,6 +61,17 @@ impl Browser {
     #[must_use]
     pub fn address(&self) -> String {
         self.seen.as_ref().map(|seen| seen.address.to_string()).unwrap_or_default()
+    }
+
+    /// Counts one more try from there.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(crate) fn may_try(&self, web: &Web, what: Try) -> Result<(), Refused> {
+        match &self.seen {
+            Some(seen) => web.door().may_try(what, seen.address).map_err(Refused::Wait),
+            None => Ok(()),
+        }
     }
 
     /// The browser, when it was here before.

@@ -1,19 +1,28 @@
 //! Forms that were sent: bounded, checked against their sender's token, and read without refusing what is not known.
 
+mod multipart;
+
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
 
 use crate::door::Visitor;
 use crate::web::Web;
 
-/// Largest form, bytes.
+/// Largest form with its files, bytes.
 const MOST: usize = 256 * 1024;
 
-/// The fields of a form whose token was the visitor's.
-#[derive(Debug, Clone, Default)]
+/// The fields of a form whose token was the visitor's. A file is a field like any other: its text.
+#[derive(Clone, Default)]
 pub struct Fields(Vec<(String, String)>);
+
+impl std::fmt::Debug for Fields {
+    /// Without what was typed: it may be a password or a key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Fields {
     /// The first value of a field; empty without.
@@ -51,9 +60,17 @@ impl FromRequest<Web> for Fields {
             Ok(collected) => collected.to_bytes(),
             Err(_) => return Err((StatusCode::PAYLOAD_TOO_LARGE, "this form is too large\n").into_response()),
         };
-        let fields: Vec<(String, String)> = url::form_urlencoded::parse(&bytes)
-            .map(|(key, value)| (key.into_owned(), value.into_owned()))
-            .collect();
+        let kind =
+            parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let fields = match multipart::boundary(kind) {
+            Some(boundary) => multipart::fields(&bytes, boundary).map_err(|error| {
+                tracing::debug!(event = "web.form", %error, kind = %error.kind(), "a form was not taken");
+                (StatusCode::BAD_REQUEST, format!("{error}: go back, and send it again\n")).into_response()
+            })?,
+            None => url::form_urlencoded::parse(&bytes)
+                .map(|(key, value)| (key.into_owned(), value.into_owned()))
+                .collect(),
+        };
         let fields = Self(fields);
         let shown = fields.first("csrf").unwrap_or_default();
         if visitor.csrf.is_empty() || !bool::from(shown.as_bytes().ct_eq(visitor.csrf.as_bytes())) {
@@ -62,5 +79,17 @@ impl FromRequest<Web> for Fields {
             return Err((StatusCode::FORBIDDEN, words).into_response());
         }
         Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_not_printed() {
+        let fields = Fields(vec![("password".to_owned(), "correct horse".to_owned())]);
+        let printed = format!("{fields:?} {fields:#?}");
+        assert!(printed.contains("password") && !printed.contains("correct"), "{printed}");
     }
 }

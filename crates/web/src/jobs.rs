@@ -8,6 +8,8 @@ use data_encoding::BASE32_NOPAD;
 use p2pds_archive::{Phase, Progress, ProgressEvent, Stage};
 use tokio::sync::watch;
 
+use crate::node_side::Trouble;
+
 /// Jobs remembered; those that have ended go first.
 const MOST: usize = 200;
 /// Jobs that may run at a time.
@@ -32,6 +34,10 @@ pub enum Kind {
     Remove,
     /// Put a record of before back at its account's host.
     Restore,
+    /// Find out how much several accounts are.
+    Plan,
+    /// Archive several accounts.
+    TakeIn,
 }
 
 impl Kind {
@@ -47,7 +53,14 @@ impl Kind {
             Self::Promote => "promote",
             Self::Remove => "remove",
             Self::Restore => "restore",
+            Self::Plan => "plan",
+            Self::TakeIn => "take-in",
         }
+    }
+
+    /// Whether the same subject means the same work, so that a second beginning gets the first job.
+    fn is_one_for_its_subject(self) -> bool {
+        !matches!(self, Self::Plan | Self::TakeIn)
     }
 }
 
@@ -61,13 +74,35 @@ pub enum End {
         /// In words.
         words: String,
     },
-    /// Not.
-    Failed {
-        /// Why, in words.
-        words: String,
-        /// What to do about it.
-        hint: Option<String>,
+    /// Not, and why.
+    Failed(Trouble),
+    /// It was not begun: it might not fit, and somebody has to say that he wants it all the same.
+    Asks {
+        /// Where that is said.
+        next: String,
     },
+}
+
+/// How a job is told to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<tokio::sync::Notify>);
+
+impl Stop {
+    /// Tells it.
+    pub fn stop(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until it is told.
+    pub async fn told(&self) {
+        self.0.notified().await;
+    }
+}
+
+impl PartialEq for Stop {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// What is known of a job.
@@ -87,6 +122,8 @@ pub struct Job {
     pub notes: Vec<String>,
     /// What resolving found.
     pub found: Option<Box<p2pds_archive::Found>>,
+    /// How it can be stopped, if it can.
+    pub stop: Option<Stop>,
     /// How it ended.
     pub end: Option<End>,
 }
@@ -143,11 +180,30 @@ impl Jobs {
         W: FnOnce(Progress) -> F,
         F: Future<Output = End> + Send + 'static,
     {
+        self.begin_with(kind, subject, now, None, work)
+    }
+
+    /// The same; with `stop` the page has a button that tells the work to stop.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn begin_with<W, F>(
+        &self,
+        kind: Kind,
+        subject: &str,
+        now: i64,
+        stop: Option<Stop>,
+        work: W,
+    ) -> Result<String, Busy>
+    where
+        W: FnOnce(Progress) -> F,
+        F: Future<Output = End> + Send + 'static,
+    {
         let mut jobs = self.all();
         let runs = |job: &watch::Receiver<Job>| job.borrow().end.is_none();
         if let Some(same) = jobs.iter().find(|job| {
             let job = job.borrow();
-            job.end.is_none() && job.kind == kind && job.subject == subject
+            kind.is_one_for_its_subject() && job.end.is_none() && job.kind == kind && job.subject == subject
         }) {
             return Ok(same.borrow().id.clone());
         }
@@ -167,6 +223,7 @@ impl Jobs {
             phases: Vec::new(),
             notes: Vec::new(),
             found: None,
+            stop,
             end: None,
         };
         let (tell, told) = watch::channel(job);
@@ -203,7 +260,8 @@ impl Jobs {
     }
 }
 
-fn new_id() -> Option<String> {
+/// A name that is not to be guessed.
+pub(crate) fn new_id() -> Option<String> {
     let mut random = [0_u8; 15];
     getrandom::fill(&mut random).ok()?;
     Some(BASE32_NOPAD.encode(&random).to_ascii_lowercase())

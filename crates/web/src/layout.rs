@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::assets;
+use crate::parts;
 use crate::words::{Locale, Words};
 
 /// As whom a page is shown, as far as its frame goes.
@@ -44,7 +45,7 @@ impl Page {
 pub fn document(w: &Words, frame: &Frame, page: &Page) -> Markup {
     html! {
         (DOCTYPE)
-        html lang=(w.locale().tag()) dir="ltr" {
+        html lang=(w.locale().tag()) dir=(w.locale().direction()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -70,7 +71,7 @@ pub fn document(w: &Words, frame: &Frame, page: &Page) -> Markup {
                     @if let Some(name) = &frame.signed_in {
                         form.sign-out method="post" action="/sign-out" {
                             input type="hidden" name="csrf" value=(frame.csrf);
-                            span.who translate="no" { (name) }
+                            span.who { (parts::name(name)) }
                             button.quiet type="submit" { (w.t("nav-sign-out")) }
                         }
                     }
@@ -85,7 +86,7 @@ pub fn document(w: &Words, frame: &Frame, page: &Page) -> Markup {
                     }
                     ul.languages aria-label=(w.t("language")) {
                         @for locale in Locale::OFFERED {
-                            li { a href={ (frame.path) "?lang=" (locale.tag()) } hreflang=(locale.tag()) lang=(locale.tag())
+                            li { a href={ (frame.path) "?lang=" (locale.tag()) } hreflang=(locale.tag()) lang=(locale.tag()) dir=(locale.direction())
                                 translate="no" aria-current=[(locale == w.locale()).then_some("true")] { (locale.name()) } }
                         }
                     }
@@ -100,6 +101,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, &'static str)> {
     if frame.owner {
         places.extend([
             ("/", "nav-home"),
+            ("/accounts", "nav-accounts"),
             ("/add", "nav-add"),
             ("/lexicons", "nav-lexicons"),
             ("/operator", "nav-operator"),
@@ -118,3 +120,6 @@ fn current(frame: &Frame, path: &str) -> Option<&'static str> {
     let under = frame.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     (frame.path == path || path != "/" && under).then_some("page")
 }
+
+#[cfg(test)]
+mod tests;

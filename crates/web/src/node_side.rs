@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+use crate::words::Sentence;
+
 /// The node, as the pages see it.
 #[async_trait]
 pub trait NodeSide: Send + Sync {
@@ -23,12 +25,28 @@ pub trait NodeSide: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Trouble {
-    /// What happened.
+    /// What happened, in a service's own English.
     pub message: String,
-    /// What to do about it.
+    /// What to do about it, likewise.
     pub hint: Option<String>,
 }
 
+    /// The same in a sentence of the pages, where there is one: it is what people read then.
+    pub sentence: Option<Sentence>,
+}
+
+impl Trouble {
+    /// What a service said, for which the pages have no sentence.
+    #[must_use]
+    pub fn said(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { message: message.into(), hint, sentence: None }
+    }
+
+    /// What the pages say themselves.
+    #[must_use]
+    pub fn of(sentence: Sentence) -> Self {
+        Self { message: String::new(), hint: None, sentence: Some(sentence) }
+    }
 /// Something that is wrong, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertNote {

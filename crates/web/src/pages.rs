@@ -78,8 +78,5 @@ pub fn samples(w: &Words) -> Vec<Sample> {
 
 /// A made-up error.
 pub(crate) fn made_up_trouble() -> crate::node_side::Trouble {
-    crate::node_side::Trouble {
-        message: "the disk is full".to_owned(),
-        hint: Some("make room and try again".to_owned()),
-    }
+    crate::node_side::Trouble::said("the disk is full", Some("make room and try again".to_owned()))
 }

@@ -67,9 +67,29 @@ pub fn trouble(w: &Words, trouble: &Trouble) -> Markup {
     html! {
         div.notice.bad role="alert" {
             p { strong { (w.t("error-title")) } }
-            p { (said(&trouble.message)) }
-            @if let Some(hint) = &trouble.hint { p { (said(hint)) } }
+            (why(w, trouble))
         }
+    }
+}
+
+/// The same beside a field of a form.
+#[must_use]
+pub fn wrong(w: &Words, trouble: &Trouble) -> Markup {
+    html! { div.wrong role="alert" { (why(w, trouble)) } }
+}
+
+/// What happened: in a sentence of the pages, and what a service said where that says more.
+fn why(w: &Words, trouble: &Trouble) -> Markup {
+    let theirs = html! {
+        p { (said(&trouble.message)) }
+        @if let Some(hint) = &trouble.hint { p { (said(hint)) } }
+    };
+    match &trouble.sentence {
+        None => theirs,
+        Some(sentence) => html! {
+            p { (sentence.say(w)) }
+            @if !sentence.whole { details { summary { (w.t("refused-said")) } (theirs) } }
+        },
     }
 }
 

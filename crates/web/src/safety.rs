@@ -13,6 +13,8 @@ const DAY: i64 = 24 * HOUR;
 const STALE: i64 = 2 * DAY;
 /// A drill proves for so long.
 const PROVED_FOR: i64 = 35 * DAY;
+/// A copy that was taken out counts for so long.
+const TAKEN_FOR: i64 = 90 * DAY;
 
 /// What a light is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,8 @@ pub struct Facts<'a> {
     pub own_key: bool,
     /// An identity operation that nobody expected, and until when it can be undone.
     pub alarm: Option<i64>,
+    /// When a whole copy last left this node.
+    pub taken: Option<i64>,
     /// It is hosted here.
     pub hosted: bool,
     /// The time, microseconds since 1970.
@@ -189,13 +193,22 @@ impl Facts<'_> {
 
     fn copies(&self) -> Light {
         let of = Of::Copies;
+        // What became of a copy that was taken out is not known here: it counts for a while, and its age is said.
+        let fresh = self.taken.map(|at| self.now.saturating_sub(at) <= TAKEN_FOR);
         let (tone, key) = match (self.hosted, self.line.verified.as_str(), self.line.status.as_str()) {
+            (true, _, _) if fresh == Some(true) => (Tone::Warn, "light-copies-hosted-taken"),
             (true, _, _) => (Tone::Bad, "light-copies-hosted"),
             (false, "nothing", _) => (Tone::Bad, "light-copies-none"),
-            (false, _, "active") => (Tone::Warn, "light-copies-two"),
+            (false, _, "active") => match fresh {
+                Some(true) => (Tone::Good, "light-copies-taken"),
+                Some(false) => (Tone::Warn, "light-copies-taken-old"),
+                None => (Tone::Warn, "light-copies-two"),
+            },
+            (false, _, _) if fresh.is_some() => (Tone::Warn, "light-copies-last-taken"),
             (false, _, _) => (Tone::Bad, "light-copies-last"),
         };
-        self.look(self.light(of, tone, key), "mend-export", "/export")
+        let light = Light { at: self.taken, ..self.light(of, tone, key) };
+        if tone == Tone::Good { light } else { self.look(light, "mend-export", "/export") }
     }
 }
 

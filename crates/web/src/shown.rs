@@ -117,7 +117,7 @@ pub fn blob(w: &Words, did: &str, blob: &Blob, alt: &str) -> Markup {
             } @else {
                 a href=(path) { (code(&blob.cid)) }
             }
-            figcaption.soft { (blob.mime) @if let Some(size) = blob.size { ", " (w.size(size)) } }
+            figcaption.soft { bdi { (blob.mime) } @if let Some(size) = blob.size { ", " (w.size(size)) } }
         }
     }
 }

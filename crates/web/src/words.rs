@@ -2,10 +2,12 @@
 //!
 //! English is complete; a key that another language lacks is a failing test. The language is chosen by `?lang=`, a
 //! cookie, or `Accept-Language`. `en-XA` is English in letters that nobody can mistake for text that was written into
-//! the program: what looks like plain English on such a page was not translated.
+//! the program: what looks like plain English on such a page was not translated. `ar-XB` is English from right to left, for
+//! tests of how pages look in such a language.
 
 mod figures;
 mod locale;
+mod sentence;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -14,6 +16,7 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 
 pub use locale::{LANGUAGE_COOKIE, Locale, Negotiated};
+pub use sentence::{Figure, Sentence};
 
 type Bundle = FluentBundle<FluentResource>;
 
@@ -23,8 +26,8 @@ macro_rules! files {
     };
 }
 
-const ENGLISH: &[&str] = files!("en": "shell", "operator", "public", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
-const GERMAN: &[&str] = files!("de": "shell", "operator", "public", "hosted", "home", "start", "archive", "identity", "takeaway", "door");
+const ENGLISH: &[&str] = files!("en": "shell", "operator", "public", "hosted", "refused", "home", "start", "archive", "identity", "takeaway", "door");
+const GERMAN: &[&str] = files!("de": "shell", "operator", "public", "hosted", "refused", "home", "start", "archive", "identity", "takeaway", "door");
 
 static EN: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::En, ENGLISH));
 static DE: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::De, GERMAN));
@@ -32,6 +35,12 @@ static XA: LazyLock<Bundle> = LazyLock::new(|| {
     let mut pseudo = bundle(Locale::Pseudo, ENGLISH);
     pseudo.set_transform(Some(disguised));
     pseudo
+});
+
+static XB: LazyLock<Bundle> = LazyLock::new(|| {
+    let mut mirrored = bundle(Locale::Mirrored, ENGLISH);
+    mirrored.set_transform(Some(reversed));
+    mirrored
 });
 
 fn bundle(locale: Locale, files: &[&str]) -> Bundle {
@@ -55,6 +64,11 @@ fn disguised(text: &str) -> Cow<'_, str> {
         place.and_then(|place| DRESSED.chars().nth(place)).unwrap_or(letter)
     };
     Cow::Owned(text.chars().map(dress).collect())
+}
+
+/// Letters that run from right to left.
+fn reversed(text: &str) -> Cow<'_, str> {
+    Cow::Owned(format!("\u{202e}{text}\u{202c}"))
 }
 
 /// The words of one language. Cheap to clone.
@@ -105,6 +119,7 @@ impl Words {
             Locale::En => &EN,
             Locale::De => &DE,
             Locale::Pseudo => &XA,
+            Locale::Mirrored => &XB,
         }
     }
 

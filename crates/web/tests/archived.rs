@@ -10,11 +10,10 @@
 
 #[path = "../../archive/tests/it/fake/mod.rs"]
 mod fake;
+mod shared;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use fake::{Fake, Node, Person};
 use p2pds_agent::{Agents, AgentsDeps, Seal, Us};
 use p2pds_crypto::{Curve, PrivateKey, Signer as _};
@@ -26,146 +25,10 @@ use p2pds_net::{Client, NetConfig};
 use p2pds_recovery::Recovery;
 use p2pds_store_sqlite::{Options, SqliteStore};
 use p2pds_syntax::Datetime;
-use p2pds_web::{
-    AlertNote, CapacityNote, CheckNote, Door, DoorConfig, DoorDeps, NodeSide, PATHS, SettingNote, Trouble,
-    Web, WebConfig, WebDeps, WorkerNote, router,
-};
+use p2pds_web::{Door, DoorConfig, DoorDeps, PATHS, Web, WebConfig, WebDeps, router};
 use serde_json::{Value as Json, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-
-/// A node that has nothing to say for itself.
-struct Quiet;
-
-#[async_trait]
-impl NodeSide for Quiet {
-    async fn alerts(&self) -> Result<Vec<AlertNote>, Trouble> {
-        Ok(Vec::new())
-    }
-    async fn capacity(&self) -> Result<CapacityNote, Trouble> {
-        Ok(CapacityNote::default())
-    }
-    async fn workers(&self) -> Result<Vec<WorkerNote>, Trouble> {
-        Ok(Vec::new())
-    }
-    async fn pause_worker(&self, _: &str, _: bool) -> Result<(), Trouble> {
-        Ok(())
-    }
-    fn settings(&self) -> Vec<SettingNote> {
-        Vec::new()
-    }
-    async fn doctor(&self, _: bool) -> Result<Vec<CheckNote>, Trouble> {
-        Ok(Vec::new())
-    }
-}
-
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    fn csrf(&self) -> String {
-        let text = self.text();
-        let (_, rest) = text.split_once("name=\"csrf\" value=\"").expect("a form");
-        rest.split_once('"').unwrap().0.to_owned()
-    }
-
-    fn location(&self) -> &str {
-        self.headers.get("location").map(String::as_str).unwrap_or_default()
-    }
-}
-
-/// A browser of the node's owner, or of nobody.
-struct Browser {
-    port: u16,
-    cookies: BTreeMap<String, String>,
-}
-
-impl Browser {
-    async fn send(&mut self, method: &str, path: &str, more: &str, body: &str) -> Answer {
-        let host = format!("127.0.0.1:{}", self.port);
-        let cookies: Vec<String> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let text = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nCookie: {}\r\n{more}Content-Length: {}\r\n\r\n{body}",
-            cookies.join("; "),
-            body.len()
-        );
-        let mut stream = TcpStream::connect(&host).await.unwrap();
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let mut headers = BTreeMap::new();
-        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
-            let name = name.to_ascii_lowercase();
-            if name == "set-cookie" {
-                let (name, value) = value.split_once(';').unwrap().0.split_once('=').unwrap();
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-            headers.insert(name, value.to_owned());
-        }
-        let mut body = answer[end + 4..].to_vec();
-        if headers.get("transfer-encoding").is_some_and(|how| how == "chunked") {
-            body = unchunked(&body);
-        }
-        Answer { status, headers, body }
-    }
-
-    async fn get(&mut self, path: &str) -> Answer {
-        self.send("GET", path, "", "").await
-    }
-
-    async fn post(&mut self, path: &str, csrf: &str, fields: &[(&str, &str)]) -> Answer {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("csrf", csrf);
-        for (name, value) in fields {
-            form.append_pair(name, value);
-        }
-        let more = format!(
-            "Origin: http://127.0.0.1:{}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
-            self.port
-        );
-        self.send("POST", path, &more, &form.finish()).await
-    }
-
-    /// Sends a form of a page.
-    async fn press(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
-        let csrf = self.get(page).await.csrf();
-        self.post(action, &csrf, fields).await
-    }
-
-    /// Waits for a job that a form began, by its own stream; gives where it leads.
-    async fn finish(&mut self, began: &Answer) -> String {
-        assert_eq!(began.status, 303, "{}", began.text());
-        let job = began.location().to_owned();
-        let events = self.get(&format!("{job}/events")).await.text();
-        assert!(events.contains("event: end"), "{events}");
-        self.get(&job).await.text()
-    }
-}
-
-fn unchunked(mut rest: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    loop {
-        let Some(end) = rest.windows(2).position(|two| two == b"\r\n") else { return out };
-        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
-        if size == 0 {
-            return out;
-        }
-        out.extend_from_slice(&rest[end + 2..end + 2 + size]);
-        rest = &rest[end + 4 + size..];
-    }
-}
+use shared::{Answer, Browser, Quiet};
+use tokio::net::TcpListener;
 
 struct World {
     node: Node,
@@ -252,7 +115,7 @@ impl World {
     }
 
     fn stranger(&self) -> Browser {
-        Browser { port: self.port, cookies: BTreeMap::new() }
+        Browser::at(self.port)
     }
 
     /// Somebody who has claimed the node.
@@ -430,7 +293,7 @@ async fn what_others_wrote_does_nothing() {
     assert_eq!(page.body, HTML);
     let picture = operator.get(&blob(PICTURE)).await;
     assert_eq!((picture.headers["content-type"].as_str(), picture.body.as_slice()), ("image/png", PICTURE));
-    let part = operator.send("GET", &blob(PICTURE), "Range: bytes=1-3\r\n", "").await;
+    let part = operator.send("GET", &blob(PICTURE), &[("Range", "bytes=1-3")], "").await;
     assert_eq!((part.status, part.body.as_slice()), (206, b"PNG".as_slice()));
     assert_eq!(part.headers["content-range"], format!("bytes 1-3/{}", PICTURE.len()));
     assert_eq!(operator.get(&blob(b"unknown")).await.status, 404);
@@ -631,7 +494,19 @@ async fn a_host_that_signs_something_else_gets_nothing_submitted() {
     let page = world.path("/identity/key");
     let mine = PrivateKey::from_entropy(Curve::K256, [9; 32]).public_key().to_did_key();
     assert_eq!(operator.press(&page, &page, &[("key", "did:key:znonsense")]).await.status, 400);
-    let chosen = operator.press(&page, &page, &[("key", &mine)]).await;
+    // In a file, as a browser sends one; the field beside it stays empty.
+    let csrf = operator.get(&page).await.csrf();
+    let file = format!("{mine}\r\n");
+    let stray =
+        operator.post_files(&page, "other", &[("key", "")], &[("key-file", "my key.txt", &file)]).await;
+    assert_eq!(stray.status, 403, "the token counts here too");
+    let nothing = operator.post_files(&page, &csrf, &[("key", "")], &[("key-file", "", "")]).await;
+    assert_eq!(nothing.status, 400, "no file was chosen");
+    let private = "5f".repeat(32);
+    let wrong = operator.post_files(&page, &csrf, &[("key", "")], &[("key-file", "secret", &private)]).await;
+    assert!(wrong.status == 400 && !wrong.text().contains(&private), "a secret key is not shown again");
+    let chosen =
+        operator.post_files(&page, &csrf, &[("key", "")], &[("key-file", "my key.txt", &file)]).await;
     let at = chosen.location().to_owned();
     let id = flow(&follow(&mut operator, &chosen).await);
     operator.press(&at, &format!("{page}/ask"), &[("flow", &id), ("password", "correct horse")]).await;
@@ -678,4 +553,86 @@ async fn a_record_is_put_back_at_its_host() {
     assert_eq!(written[0]["record"]["text"], "this was taken back");
     assert_eq!(written[0]["rkey"], "3kgonea222222");
     assert!(written[0]["swapRecord"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_removal_is_read_hidden_and_closed() {
+    const DONE: &str = "/remove-me?done=1";
+    let world = World::start().await;
+    let (mut operator, mut stranger) = (world.operator().await, world.stranger());
+    let store = &world.node.store;
+    let did = &world.person.did;
+    let handle = world.node.archive.line(did).await.unwrap().handle.unwrap();
+
+    let page = stranger.get("/remove-me").await;
+    assert!(page.status == 200 && page.text().contains("action=\"/remove-me\""), "{}", page.text());
+    let csrf = page.csrf();
+    let words = "<b>This is mine.</b>\r\nPlease remove it.";
+    let (token, visitor) = (csrf.clone(), stranger.clone());
+    let ask = |account: &str, words: &str| {
+        let (csrf, mut browser) = (token.clone(), visitor.clone());
+        let (account, words) = (account.to_owned(), words.to_owned());
+        async move {
+            let fields =
+                [("account", account.as_str()), ("about", "removal"), ("words", &words), ("answer", "me@mail.example")];
+            browser.post("/remove-me", &csrf, &fields).await
+        }
+    };
+    assert_eq!(stranger.clone().post("/remove-me", "other", &[("account", &handle)]).await.status, 403);
+    // Nobody learns from the answer whether an account is here.
+    let known = ask(&format!("@{handle}"), words).await;
+    let unknown = ask("nobody.example.com", words).await;
+    assert_eq!((known.status, known.location()), (303, DONE), "{}", known.text());
+    assert_eq!((unknown.status, unknown.location(), &unknown.body), (303, DONE, &known.body));
+    assert!(stranger.get(DONE).await.text().contains("The operator will read it"));
+    let wrong = ask("nobody", words).await;
+    assert!(wrong.status == 400 && wrong.text().contains("That is no account"), "{}", wrong.text());
+    assert!(wrong.text().contains("&lt;b&gt;This is mine.&lt;/b&gt;"), "what was typed is still there");
+    let long = ask(&handle, &"a".repeat(2_001)).await;
+    assert!(long.status == 400 && long.text().contains("too long"), "{}", long.text());
+
+    let open = store.open_reports(0, 9).await.unwrap();
+    let [known, unknown] = open.as_slice() else { panic!("{open:?}") };
+    assert_eq!((known.did.as_ref(), known.subject.as_str(), known.kind.as_str()), (Some(did), handle.as_str(), "removal"));
+    assert_eq!((&known.by, known.contact.as_str()), (&None, "me@mail.example"));
+    assert_eq!(known.words, "<b>This is mine.</b>\nPlease remove it.");
+    assert_eq!((&unknown.did, unknown.subject.as_str()), (&None, "nobody.example.com"));
+
+    assert!(stranger.get("/operator/reports").await.location().starts_with("/sign-in"));
+    let refused = stranger.clone().post("/operator/reports", &csrf, &[("do", "report-close"), ("id", "1"), ("note", "x")]).await;
+    assert!(refused.location().starts_with("/sign-in"), "{}", refused.text());
+    let listed = operator.get("/operator/reports").await.text();
+    assert!(listed.contains("2 reports wait") && !listed.contains("<b>"), "{listed}");
+    for said in ["&lt;b&gt;This is mine.&lt;/b&gt;", "me@mail.example", &world.path("/remove"), "nobody.example.com"] {
+        assert!(listed.contains(said), "{said}: {listed}");
+    }
+    assert!(!listed.contains("report-hide"), "it is shown to nobody already");
+    world.node.archive.serve(did, "public", Some("a test")).await.unwrap();
+    let hide = [("do", "report-hide"), ("id", "1")];
+    assert_eq!(operator.press("/operator/reports", "/operator/reports", &hide).await.status, 303);
+    assert_eq!(store.account(did).await.unwrap().unwrap().serve, p2pds_store::Serve::Nobody);
+
+    let close = [("do", "report-close"), ("id", "1"), ("note", "told them")];
+    let closed = operator.press("/operator/reports", "/operator/reports", &close).await;
+    assert_eq!((closed.status, closed.location()), (303, "/operator/reports?done=1"), "{}", closed.text());
+    let again = operator.press("/operator/reports", "/operator/reports", &close).await;
+    assert!(again.status == 400 && again.text().contains("no such open report"), "{}", again.text());
+    let listed = operator.get("/operator/reports").await.text();
+    assert!(listed.contains("One report waits") && listed.contains("told them"), "{listed}");
+    let acts = store.audits(None, None, 9).await.unwrap();
+    let acts: Vec<_> = acts.iter().map(|act| (act.what.as_str(), act.subject.as_str(), act.did.as_ref())).collect();
+    assert_eq!(acts, [("closeReport", "report 1", Some(did)), ("stopServing", "report 1", Some(did))]);
+    assert!(operator.get("/operator/audit").await.text().contains("closeReport"), "also where nobody is hosted");
+    assert_eq!(operator.get("/operator/limits").await.status, 200);
+
+    // So many from one place, and no more.
+    let mut last = 0;
+    for _ in 0..10 {
+        last = ask("nobody.example.com", "").await.status;
+    }
+    assert_eq!(last, 429);
+    // With the account go the reports about it.
+    world.node.archive.remove(did, false, &p2pds_archive::Progress::none()).await.unwrap();
+    assert!(store.closed_reports(9).await.unwrap().is_empty());
+    assert!(store.open_reports(0, 99).await.unwrap().iter().all(|row| row.did.is_none()));
 }

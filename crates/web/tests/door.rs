@@ -10,13 +10,12 @@
 
 #[path = "../../agent/tests/authority/mod.rs"]
 mod authority;
+mod shared;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use async_trait::async_trait;
 use authority::Authority;
 use p2pds_agent::{Agents, AgentsDeps, Seal, Us};
 use p2pds_archive::{Archive, ArchiveConfig, ArchiveDeps, SystemClock};
@@ -26,37 +25,9 @@ use p2pds_net::{Client, NetConfig};
 use p2pds_recovery::Recovery;
 use p2pds_store::Store;
 use p2pds_store_sqlite::{Options, SqliteStore};
-use p2pds_web::{
-    AlertNote, CapacityNote, CheckNote, Door, DoorConfig, DoorDeps, NodeSide, SettingNote, Trouble, Web,
-    WebConfig, WebDeps, WorkerNote, router,
-};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-
-/// A node that has nothing to say for itself.
-struct Quiet;
-
-#[async_trait]
-impl NodeSide for Quiet {
-    async fn alerts(&self) -> Result<Vec<AlertNote>, Trouble> {
-        Ok(Vec::new())
-    }
-    async fn capacity(&self) -> Result<CapacityNote, Trouble> {
-        Ok(CapacityNote::default())
-    }
-    async fn workers(&self) -> Result<Vec<WorkerNote>, Trouble> {
-        Ok(Vec::new())
-    }
-    async fn pause_worker(&self, _: &str, _: bool) -> Result<(), Trouble> {
-        Ok(())
-    }
-    fn settings(&self) -> Vec<SettingNote> {
-        Vec::new()
-    }
-    async fn doctor(&self, _: bool) -> Result<Vec<CheckNote>, Trouble> {
-        Ok(Vec::new())
-    }
-}
+use p2pds_web::{Door, DoorConfig, DoorDeps, Web, WebConfig, WebDeps, router};
+use shared::{Answer, Browser, Quiet, form};
+use tokio::net::TcpListener;
 
 struct Node {
     dir: tempfile::TempDir,
@@ -116,12 +87,7 @@ impl Node {
     }
 
     fn browser(&self) -> Browser {
-        Browser {
-            port: self.port,
-            host: format!("127.0.0.1:{}", self.port),
-            cookies: BTreeMap::new(),
-            secure: false,
-        }
+        Browser::at(self.port)
     }
 
     /// The code that the node printed.
@@ -137,109 +103,22 @@ impl Node {
     }
 }
 
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
+/// What an owner does at the door.
+trait Owner {
+    async fn claim(&mut self, code: &str) -> Answer;
+    /// To the account's host and back.
+    async fn sign_in(&mut self, host: &Authority) -> Answer;
+    async fn leave(&mut self, host: &Authority, to: &str) -> String;
+    /// Whether the owner's pages are shown.
+    async fn is_in(&mut self) -> bool;
 }
 
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    fn location(&self) -> &str {
-        self.header("location").unwrap_or_default()
-    }
-
-    /// The same where there may be no form.
-    fn csrf_or_none(&self) -> String {
-        if self.body.contains("name=\"csrf\"") { self.csrf() } else { String::new() }
-    }
-
-    /// The token that the form on this page carries.
-    fn csrf(&self) -> String {
-        let (_, rest) = self.body.split_once("name=\"csrf\" value=\"").expect("a form");
-        rest.split_once('"').unwrap().0.to_owned()
-    }
-}
-
-/// What a browser does: cookies, Host, Origin.
-#[derive(Clone)]
-struct Browser {
-    port: u16,
-    host: String,
-    cookies: BTreeMap<String, String>,
-    secure: bool,
-}
-
-impl Browser {
-    async fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.host);
-        if !self.cookies.is_empty() {
-            let pairs: Vec<String> =
-                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            text.push_str(&format!("Cookie: {}\r\n", pairs.join("; ")));
-        }
-        for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers: Vec<(String, String)> = lines
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-            .collect();
-        for (_, value) in headers.iter().filter(|(name, _)| name == "set-cookie") {
-            let (pair, rest) = value.split_once(';').unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.check_cookie(name, rest);
-            if rest.contains("Max-Age=0") {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        Answer { status, headers, body: body.to_owned() }
-    }
-
-    /// The flags of every cookie of ours.
-    fn check_cookie(&self, name: &str, flags: &str) {
-        for flag in ["; HttpOnly", "; SameSite=Lax", " Path=/"] {
-            assert!(format!(";{flags}").contains(flag), "{name}: {flags}");
-        }
-        assert!(!flags.contains("Domain"), "{name}: {flags}");
-        if self.secure && name != "p2pds-language" {
-            assert!(name.starts_with("__Host-p2pds-") && flags.contains("; Secure"), "{name}: {flags}");
-        }
-    }
-
-    async fn get(&mut self, path: &str) -> Answer {
-        self.send("GET", path, &[], "").await
-    }
-
-    /// A form that was sent from a page of the node.
-    async fn post(&mut self, path: &str, csrf: &str, fields: &[(&str, &str)]) -> Answer {
-        let scheme = if self.secure { "https" } else { "http" };
-        let origin = format!("{scheme}://{}", self.host);
-        let body = form(csrf, fields);
-        let headers = [("Origin", origin.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
-        self.send("POST", path, &headers, &body).await
-    }
-
+impl Owner for Browser {
     async fn claim(&mut self, code: &str) -> Answer {
         let csrf = self.get("/claim").await.csrf();
         self.post("/claim", &csrf, &[("code", code)]).await
     }
 
-    /// To the account's host and back.
     async fn sign_in(&mut self, host: &Authority) -> Answer {
         let url = self.leave(host, "").await;
         let (state, code) = host.consent(&url);
@@ -249,7 +128,7 @@ impl Browser {
     async fn leave(&mut self, host: &Authority, to: &str) -> String {
         let csrf = self.get("/sign-in").await.csrf();
         let went = self.post("/sign-in", &csrf, &[("who", host.did.as_str()), ("to", to)]).await;
-        assert_eq!((went.status, went.location()), (303, "/sign-in/leave"), "{}", went.body);
+        assert_eq!((went.status, went.location()), (303, "/sign-in/leave"), "{}", went.text());
         let between = self.get("/sign-in/leave").await;
         assert_eq!(between.status, 200);
         let url = between.header("refresh").unwrap().strip_prefix("0;url=").unwrap().to_owned();
@@ -257,21 +136,11 @@ impl Browser {
         url
     }
 
-    /// Whether the owner's pages are shown.
     async fn is_in(&mut self) -> bool {
         let shown = self.get("/sessions").await;
         assert!(matches!(shown.status, 200 | 303), "{}", shown.status);
         shown.status == 200
     }
-}
-
-fn form(csrf: &str, fields: &[(&str, &str)]) -> String {
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("csrf", csrf);
-    for (name, value) in fields {
-        form.append_pair(name, value);
-    }
-    form.finish()
 }
 
 fn callback(state: &str, iss: &str, code: &str) -> String {
@@ -295,16 +164,16 @@ async fn a_code_is_used_by_a_button_and_once() {
     for _ in 0..2 {
         let shown = alice.get(&format!("/claim?code={code}")).await;
         assert_eq!(shown.status, 200);
-        assert!(shown.body.contains(&code), "looking does not use it up");
+        assert!(shown.text().contains(&code), "looking does not use it up");
     }
     assert!(!alice.is_in().await, "nor does it let anybody in");
     let went = alice.claim(&code.to_lowercase()).await;
-    assert_eq!((went.status, went.location()), (303, "/"), "{}", went.body);
+    assert_eq!((went.status, went.location()), (303, "/"), "{}", went.text());
     assert!(alice.is_in().await);
     assert_eq!(node.owner().await, None, "who claimed it still has to sign in");
     // The same code again, from elsewhere.
     let shown = mallory.get(&format!("/claim?code={code}")).await;
-    assert!(!shown.body.contains("name=\"csrf\""), "there is nothing to press");
+    assert!(!shown.text().contains("name=\"csrf\""), "there is nothing to press");
     let csrf = mallory.get("/sign-in").await.csrf_or_none();
     let refused = mallory.post("/claim", &csrf, &[("code", &code)]).await;
     assert_eq!(refused.status, 403);
@@ -334,7 +203,7 @@ async fn nobody_is_the_owner_without_the_code() {
     let (host, node) = both().await;
     let mut browser = node.browser();
     let shown = browser.get("/sign-in").await;
-    assert!(shown.body.contains("p2pds claim"), "{}", shown.body);
+    assert!(shown.text().contains("p2pds claim"), "{}", shown.text());
     let csrf = browser.get("/claim").await.csrf_or_none();
     let refused = browser.post("/sign-in", &csrf, &[("who", host.did.as_str())]).await;
     assert_eq!(refused.status, 403);
@@ -350,7 +219,7 @@ async fn the_first_to_sign_in_owns_it_and_others_are_told() {
     alice.claim(&code).await;
     let before = alice.clone();
     let went = alice.sign_in(&host).await;
-    assert_eq!((went.status, went.location()), (303, "/"), "{}", went.body);
+    assert_eq!((went.status, went.location()), (303, "/"), "{}", went.text());
     assert_eq!(node.owner().await.as_deref(), Some(host.did.as_str()));
     assert!(alice.is_in().await);
     // Another cookie with other rights: the one before opens nothing.
@@ -366,7 +235,7 @@ async fn the_first_to_sign_in_owns_it_and_others_are_told() {
     let mut bob = node.browser();
     let refused = bob.sign_in(&other).await;
     assert_eq!(refused.status, 403);
-    assert!(refused.body.contains("belongs to somebody else"), "{}", refused.body);
+    assert!(refused.text().contains("belongs to somebody else"), "{}", refused.text());
     assert!(!bob.is_in().await);
     assert_eq!(other.seen().revoked.len(), 1, "nothing of him is kept");
     assert_eq!(node.store.agent_sessions(9).await.unwrap().len(), 1);
@@ -449,7 +318,7 @@ async fn pages_of_others_do_nothing_here() {
     assert_eq!((moved.status, moved.location()), (307, format!("{own}/sign-in?to=/about").as_str()));
     // Over plain http to an address of the network nobody signs in.
     let mut lan = Browser { host: format!("192.0.2.7:{}", node.port), ..node.browser() };
-    assert!(lan.get("/sign-in").await.body.contains("ssh -L"));
+    assert!(lan.get("/sign-in").await.text().contains("ssh -L"));
 }
 
 #[tokio::test]
@@ -464,7 +333,7 @@ async fn cookies_of_a_public_name_are_safe() {
     // The document about this client, and the same address in the request.
     let document = alice.get("/oauth-client-metadata.json").await;
     assert_eq!(document.status, 200);
-    let document: serde_json::Value = serde_json::from_str(&document.body).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&document.text()).unwrap();
     assert_eq!(document["redirect_uris"][0], "https://node.example/oauth/callback");
     alice.leave(&host, "").await;
     let pushed = host.seen().pushed.values().next().unwrap().clone();
@@ -493,8 +362,9 @@ async fn signing_out_here_and_everywhere() {
     assert!(alice.is_in().await && tablet.is_in().await);
     // One of the others, by its name in the list.
     let shown = alice.get("/sessions").await;
-    assert_eq!(shown.body.matches("name=\"id\"").count(), 2);
-    let lines: Vec<&str> = shown.body.split("<li>").filter(|line| line.contains("name=\"id\"")).collect();
+    assert_eq!(shown.text().matches("name=\"id\"").count(), 2);
+    let page = shown.text();
+    let lines: Vec<&str> = page.split("<li>").filter(|line| line.contains("name=\"id\"")).collect();
     let (own, other): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(|line| line.contains("this one"));
     let csrf = shown.csrf();
     // His own at last: with that his forms are worth nothing any more.

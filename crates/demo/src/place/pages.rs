@@ -80,7 +80,7 @@ impl NodeSide for Alone {
     }
 
     async fn pause_worker(&self, _: &str, _: bool) -> Result<(), Trouble> {
-        Err(Trouble { message: "a host of the demo has no workers".to_owned(), hint: None })
+        Err(Trouble::said("a host of the demo has no workers", None))
     }
 
     fn settings(&self) -> Vec<SettingNote> {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
+use crate::node_side::LimitNote;
+
 const MINUTES_5: i64 = 5 * 60 * 1_000_000;
 /// Addresses remembered.
 const MOST: usize = 50_000;
@@ -17,6 +19,14 @@ pub(crate) enum Try {
     SignIn,
     /// A password, which is tried at another host.
     Password,
+    /// An account that is to be hosted here.
+    SignUp,
+    /// Something that sends an e-mail.
+    Mail,
+    /// A code out of such an e-mail.
+    Code,
+    /// Words to the operator.
+    Report,
 }
 
 impl Try {
@@ -26,15 +36,43 @@ impl Try {
             Self::Claim => 10,
             Self::SignIn => 20,
             Self::Password => 5,
+            Self::SignUp => 30,
+            Self::Mail => 20,
+            Self::Code => 30,
+            Self::Report => 10,
         }
     }
 
     /// From all addresses in five minutes. A code cannot be guessed, and who floods this must not keep its owner out.
     const fn all(self) -> u32 {
         match self {
-            Self::Claim => u32::MAX,
-            Self::SignIn => 300,
+            Self::Claim | Self::Code => u32::MAX,
+            Self::SignIn | Self::SignUp | Self::Mail => 300,
             Self::Password => 50,
+            Self::Report => 100,
+        }
+    }
+
+    const ALL: [Self; 7] = [
+        Self::Claim,
+        Self::SignIn,
+        Self::Password,
+        Self::SignUp,
+        Self::Mail,
+        Self::Code,
+        Self::Report,
+    ];
+
+    /// Its name on the operator's page.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Claim => "page-claim",
+            Self::SignIn => "page-sign-in",
+            Self::Password => "page-password",
+            Self::SignUp => "page-sign-up",
+            Self::Mail => "page-mail",
+            Self::Code => "page-code",
+            Self::Report => "page-report",
         }
     }
 }
@@ -46,7 +84,10 @@ struct Window {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Limits(Mutex<HashMap<(Try, Option<IpAddr>), Window>>);
+pub(super) struct Limits {
+    windows: Mutex<HashMap<(Try, Option<IpAddr>), Window>>,
+    hits: Mutex<HashMap<Try, u64>>,
+}
 
 fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -61,7 +102,7 @@ fn counted(address: IpAddr) -> IpAddr {
 impl Limits {
     /// Counts a try; the seconds to wait if it is one too many, which is not counted.
     pub(super) fn take(&self, what: Try, address: IpAddr, now: i64) -> Result<(), u64> {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= MOST {
             windows.retain(|_, window| now.saturating_sub(window.since) < MINUTES_5);
             if windows.len() >= MOST {
@@ -76,6 +117,9 @@ impl Limits {
                 *window = Window { since: now, count: 0 };
             } else if window.count >= most {
                 let left = MINUTES_5.saturating_sub(age) / 1_000_000;
+                let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = hits.entry(what).or_default();
+                *count = count.saturating_add(1);
                 return Err(u64::try_from(left).unwrap_or(0).max(1));
             }
         }
@@ -85,6 +129,18 @@ impl Limits {
             }
         }
         Ok(())
+    }
+
+    /// Them, and how often they turned somebody away.
+    pub(super) fn notes(&self) -> Vec<LimitNote> {
+        let hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = |what: Try| LimitNote {
+            name: what.name().to_owned(),
+            most: what.each(),
+            seconds: u64::try_from(MINUTES_5 / 1_000_000).ok(),
+            hits: hits.get(&what).copied().unwrap_or_default(),
+        };
+        Try::ALL.map(note).into()
     }
 }
 
@@ -100,6 +156,8 @@ mod tests {
             assert_eq!(limits.take(Try::Claim, bot, 0), Ok(()));
         }
         assert_eq!(limits.take(Try::Claim, bot, 0), Err(300));
+        let hits = |name: &str| limits.notes().iter().find(|note| note.name == name).unwrap().hits;
+        assert_eq!((hits("page-claim"), hits("page-sign-in")), (1, 0));
         assert_eq!(limits.take(Try::Claim, owner, 0), Ok(()));
         assert_eq!(limits.take(Try::SignIn, bot, 0), Ok(()), "another thing");
         assert_eq!(limits.take(Try::Claim, bot, MINUTES_5), Ok(()), "later");

@@ -12,11 +12,11 @@ use crate::jobs::{End, Kind};
 use crate::node_side::Trouble;
 use crate::pages::account;
 use crate::web::Web;
+use crate::words::Sentence;
 
 /// How a job that failed ends.
 pub(crate) fn failed(error: impl Into<Trouble>) -> End {
-    let Trouble { message, hint } = error.into();
-    End::Failed { words: message, hint }
+    End::Failed(error.into())
 }
 
 /// Begins work for an account and shows it.
@@ -60,7 +60,7 @@ pub async fn verify(State(web): State<Web>, ask: Ask, Path(did): Path<String>, _
         begin(&web, &subject, Kind::Verify, move |progress| async move {
             match archive.verify(&did, VerifyOptions { read_data: true, repair: true }, &progress).await {
                 Ok(report) if report.ok => End::Done { next, words: report.to_string() },
-                Ok(report) => End::Failed { words: report.to_string(), hint: None },
+                Ok(report) => End::Failed(Trouble::said(report.to_string(), None)),
                 Err(error) => failed(error),
             }
         })
@@ -77,7 +77,7 @@ pub async fn drill(State(web): State<Web>, ask: Ask, Path(did): Path<String>, _:
         begin(&web, &subject, Kind::Drill, move |progress| async move {
             match recovery.drill(&did, &progress).await {
                 Ok(report) if report.ok => End::Done { next, words: report.to_string() },
-                Ok(report) => End::Failed { words: report.to_string(), hint: None },
+                Ok(report) => End::Failed(Trouble::said(report.to_string(), None)),
                 Err(error) => failed(error),
             }
         })
@@ -143,7 +143,7 @@ pub async fn limits(State(web): State<Web>, ask: Ask, Path(did): Path<String>, f
         let (quota, priority) = (fields.text("quota"), fields.text("priority"));
         let megabytes = if quota.is_empty() { Ok(None) } else { quota.parse::<u64>().map(Some) };
         let (Ok(megabytes), Ok(priority)) = (megabytes, priority.parse::<i32>()) else {
-            let trouble = Trouble { message: ask.w.t("limits-wrong"), hint: None };
+            let trouble = Trouble::of(Sentence::of("limits-wrong"));
             return account::page(&web, &ask, subject, Some(trouble)).await;
         };
         let bytes = megabytes.map(|megabytes| megabytes.saturating_mul(1_000_000));

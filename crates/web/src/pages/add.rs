@@ -13,7 +13,7 @@ use crate::node_side::{CapacityNote, Trouble};
 use crate::pages::Sample;
 use crate::parts::{self, account_path};
 use crate::web::Web;
-use crate::words::Words;
+use crate::words::{Figure, Sentence, Words};
 
 /// Accounts that are begun at once.
 const MOST: usize = 16;
@@ -100,8 +100,8 @@ pub async fn post(State(web): State<Web>, ask: Ask, fields: Fields) -> Response 
             .filter(|name| !name.is_empty())
             .collect();
         if names.is_empty() || names.len() > MOST {
-            let message = ask.w.f("add-wrong", args!(most = MOST));
-            let trouble = Some(Trouble { message, hint: None });
+            let sentence = Sentence::of("add-wrong").with("most", Figure::Count(MOST as u64));
+            let trouble = Some(Trouble::of(sentence));
             let view = View { typed, trouble, ..view(&web, &ask).await };
             return Ok(ask.show_as(axum::http::StatusCode::BAD_REQUEST, &page(&ask, &view)));
         }
@@ -124,10 +124,7 @@ fn begin(web: &Web, name: &str) -> Result<String, Refused> {
     let work = move |progress| async move {
         match archive.add(&wanted, &progress).await {
             Ok(summary) => End::Done { next: account_path(summary.did.as_str()), words: summary.to_string() },
-            Err(error) => {
-                let Trouble { message, hint } = error.into();
-                End::Failed { words: message, hint }
-            }
+            Err(error) => End::Failed(error.into()),
         }
     };
     web.jobs().begin(Kind::Add, name, web.now(), work).map_err(|busy| Refused::Trouble(busy.into()))

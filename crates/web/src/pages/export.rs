@@ -154,7 +154,7 @@ pub async fn prepare(State(web): State<Web>, ask: Ask, Path(did): Path<String>, 
                 && let Err(error) = tokio::fs::create_dir_all(parent).await
             {
                 let message = format!("cannot create {}: {error}", parent.display());
-                return failed(Trouble { message, hint: None });
+                return failed(Trouble::said(message, None));
             }
             match recovery.export_with(&did, &dir, options, &progress).await {
                 Ok(report) => End::Done { next, words: report.to_string() },
@@ -174,7 +174,7 @@ pub async fn delete(State(web): State<Web>, ask: Ask, Path(did): Path<String>, _
         match tokio::fs::remove_dir_all(&dir).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 let message = format!("cannot remove {}: {error}", dir.display());
-                Err(Refused::Trouble(Trouble { message, hint: None }))
+                Err(Refused::Trouble(Trouble::said(message, None)))
             }
             _ => Ok(Ask::go(&subject.path("/export"))),
         }
@@ -199,14 +199,19 @@ fn saved(body: Body, kind: &'static str, file: &str) -> Response {
     response
 }
 
-/// `GET /archive/{did}/copy.tar`
+/// `GET /archive/{did}/copy.tar`. Whoever read it to its end has a copy.
 pub async fn tar(State(web): State<Web>, ask: Ask, Path(did): Path<String>) -> Response {
     answer(&ask, async {
         ask.operator()?;
         let subject = Subject::find(&web, &did).await?;
         let (dir, _) = copy(&web, &subject).await.ok_or(Refused::NotFound)?;
         let top = file_name(&subject, "p2pds");
-        let body = Body::from_stream(crate::tar::tar(dir, top));
+        let (recovery, did) = (web.recovery().clone(), subject.did.clone());
+        let all_sent = futures::stream::once(async move {
+            recovery.note_taken(&did).await;
+            Ok(bytes::Bytes::new())
+        });
+        let body = Body::from_stream(crate::tar::tar(dir, top).chain(all_sent));
         Ok(saved(body, "application/x-tar", &file_name(&subject, "tar")))
     })
     .await

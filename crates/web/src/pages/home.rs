@@ -186,6 +186,7 @@ pub async fn lights(web: &Web, line: &AccountLine) -> [Light; 3] {
         keys: identity.keys,
         own_key: identity.own_key,
         alarm: identity.alarm,
+        taken: web.recovery().last_taken(&line.did, line.added_at).await,
         hosted: false,
         now: web.now(),
     }
@@ -204,6 +205,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
             keys: Some(p2pds_archive::KeyState::HostOnly),
             own_key: false,
             alarm: (!proved).then_some(NOW.saturating_add(36_000_000_000)),
+            taken: proved.then_some(NOW - 86_400_000_000),
             hosted: false,
             now: NOW,
         };

@@ -5,13 +5,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use p2pds_host::accounts::{By, NewAccount};
+use p2pds_host::{HostError, Reason};
 use p2pds_oauth::{Account, AccountStatus, LoginRefused};
 use p2pds_syntax::Did;
 
 use crate::ask::{Ask, Refused, answer};
 use crate::browser::{Browser, keep};
+use crate::door::Try;
 use crate::form::Fields;
 use crate::layout::Page;
+use crate::node_side::Trouble;
 use crate::pages::Sample;
 use crate::pages::authorize::{Step, credentials, factor_forms, factor_step, refusal, sign_in_fields};
 use crate::parts::{self, Tone, name, segment};
@@ -130,7 +133,8 @@ pub async fn post(State(web): State<Web>, ask: Ask, mut browser: Browser, fields
                         .map_err(|error| LoginRefused::Unavailable(error.to_string()))
                 }
                 Err(error) => {
-                    let step = Step::SignIn { hint: None, wrong: Some(error.message) };
+                    let said = crate::refused::by_host(&error).map(|sentence| sentence.say(&ask.w));
+                    let step = Step::SignIn { hint: None, wrong: Some(said.unwrap_or(error.message)) };
                     return Ok(keep(ask.show(&page(&ask, &view(&web, &ask, Vec::new(), step))), cookie));
                 }
             }
@@ -183,7 +187,7 @@ pub struct SignUp {
     /// What was typed.
     pub email: String,
     /// Why it was not made.
-    pub wrong: Option<String>,
+    pub wrong: Option<Trouble>,
     /// The operator's terms and privacy policy.
     pub links: Vec<(&'static str, String)>,
 }
@@ -195,7 +199,7 @@ pub fn sign_up_body(w: &Words, view: &SignUp) -> Markup {
         div.narrow {
             h1 { (w.t("sign-up-title")) }
             p { (w.t("sign-up-lead")) }
-            @if let Some(wrong) = &view.wrong { p.wrong role="alert" { (parts::said(wrong)) } }
+            @if let Some(wrong) = &view.wrong { (parts::wrong(w, wrong)) }
             form method="post" action="/account/sign-up" {
                 (parts::csrf(&view.csrf))
                 div.field {
@@ -205,7 +209,7 @@ pub fn sign_up_body(w: &Words, view: &SignUp) -> Markup {
                 }
                 div.field {
                     label for="domain" { (w.t("sign-up-domain")) }
-                    select #domain name="domain" translate="no" { @for domain in &view.domains { option value=(domain) { (domain) } } }
+                    select #domain name="domain" dir="ltr" translate="no" { @for domain in &view.domains { option value=(domain) { (domain) } } }
                 }
                 div.field {
                     label for="email" { (w.t("sign-up-email")) span.hint { (w.t("sign-up-email-hint")) } }
@@ -268,6 +272,7 @@ pub async fn sign_up_post(
 ) -> Response {
     answer(&ask, async {
         let (oauth, host) = (web.oauth().ok_or(Refused::NotFound)?, web.host().ok_or(Refused::NotFound)?);
+        browser.may_try(&web, Try::SignUp)?;
         let view = sign_up_view(&web, &ask)?;
         let domain = fields.text("domain");
         let domain = view.domains.iter().find(|known| **known == domain).or(view.domains.first());
@@ -289,7 +294,7 @@ pub async fn sign_up_post(
                 let view = SignUp {
                     handle: fields.text("handle"),
                     email: fields.text("email"),
-                    wrong: Some(error.message),
+                    wrong: Some(error.into()),
                     ..view
                 };
                 let page = Page::new(ask.w.t("sign-up-title"), sign_up_body(&ask.w, &view));
@@ -306,11 +311,11 @@ pub async fn sign_up_post(
 
 /// The page of a forgotten password: first the address, then the code.
 #[must_use]
-pub fn forgot_body(w: &Words, csrf: &str, wrong: Option<&str>, sent: bool) -> Markup {
+pub fn forgot_body(w: &Words, csrf: &str, wrong: Option<&Trouble>, sent: bool) -> Markup {
     html! {
         div.narrow {
             h1 { (w.t("forgot-title")) }
-            @if let Some(wrong) = wrong { p.wrong role="alert" { (parts::said(wrong)) } }
+            @if let Some(wrong) = wrong { (parts::wrong(w, wrong)) }
             @if sent { (parts::notice(Tone::Good, html! { p { (w.t("forgot-sent")) } })) }
             form method="post" action="/account/forgot" {
                 (parts::csrf(csrf))
@@ -348,30 +353,32 @@ pub async fn forgot(State(web): State<Web>, ask: Ask, RawQuery(asked): RawQuery)
     .await
 }
 
-fn still_forgot(ask: &Ask, wrong: &str) -> Response {
-    let body = forgot_body(&ask.w, &ask.frame.csrf, Some(wrong), true);
+fn still_forgot(ask: &Ask, wrong: impl Into<Trouble>) -> Response {
+    let body = forgot_body(&ask.w, &ask.frame.csrf, Some(&wrong.into()), true);
     ask.show_as(StatusCode::BAD_REQUEST, &Page::new(ask.w.t("forgot-title"), body))
 }
 
 /// `POST /account/forgot`. Whether there is such an account is told to nobody.
-pub async fn forgot_post(State(web): State<Web>, ask: Ask, fields: Fields) -> Response {
+pub async fn forgot_post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fields) -> Response {
     answer(&ask, async {
         let host = web.host().ok_or(Refused::NotFound)?;
+        browser.may_try(&web, Try::Mail)?;
         match host.request_password_reset(&fields.text("email")).await {
             Ok(()) => Ok(Ask::go("/account/forgot?sent=1")),
-            Err(error) => Ok(still_forgot(&ask, &error.message)),
+            Err(error) => Ok(still_forgot(&ask, error)),
         }
     })
     .await
 }
 
 /// `POST /account/reset`
-pub async fn reset_post(State(web): State<Web>, ask: Ask, fields: Fields) -> Response {
+pub async fn reset_post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fields) -> Response {
     answer(&ask, async {
         let host = web.host().ok_or(Refused::NotFound)?;
+        browser.may_try(&web, Try::Code)?;
         match host.reset_password(&fields.text("code"), fields.first("password").unwrap_or_default()).await {
             Ok(()) => Ok(Ask::go("/account?done=reset")),
-            Err(error) => Ok(still_forgot(&ask, &error.message)),
+            Err(error) => Ok(still_forgot(&ask, error)),
         }
     })
     .await
@@ -393,8 +400,11 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     let success = View { accounts: vec![account], done: Some("hosted-reset"), ..empty.clone() };
     let sign_up =
         SignUp { csrf: "t".into(), domains: vec![".example.com".into()], invite: true, ..SignUp::default() };
-    let refused =
-        SignUp { wrong: Some("Handle already taken".into()), handle: "alice".into(), ..sign_up.clone() };
+    let refused = SignUp {
+        wrong: Some(HostError::invalid("Handle already taken").because(Reason::HandleTaken).into()),
+        handle: "alice".into(),
+        ..sign_up.clone()
+    };
     vec![
         Sample { page: "hosted", state: "empty", body: body(w, &empty) },
         Sample { page: "hosted", state: "error", body: body(w, &error) },
@@ -402,7 +412,11 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         Sample { page: "sign-up", state: "success", body: sign_up_body(w, &sign_up) },
         Sample { page: "sign-up", state: "error", body: sign_up_body(w, &refused) },
         Sample { page: "forgot", state: "empty", body: forgot_body(w, "t", None, false) },
-        Sample { page: "forgot", state: "error", body: forgot_body(w, "t", Some("Token is invalid"), true) },
+        Sample {
+            page: "forgot",
+            state: "error",
+            body: forgot_body(w, "t", Some(&crate::pages::made_up_trouble()), true),
+        },
         Sample { page: "forgot", state: "success", body: forgot_body(w, "t", None, true) },
     ]
 }

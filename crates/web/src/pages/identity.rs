@@ -263,7 +263,7 @@ pub fn change(w: &Words, difference: &Difference) -> Markup {
         None => html! { (w.t("none")) },
     };
     let from_to = |words: &str, from: &Option<String>, to: &Option<String>| {
-        html! { (w.t(words)) " " (or_none(from)) " → " (or_none(to)) }
+        html! { (w.t(words)) " " (or_none(from)) " " span.arrow { "→" } " " (or_none(to)) }
     };
     match difference {
         Difference::Created => html! { (w.t("change-was-created")) },

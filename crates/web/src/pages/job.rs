@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use crate::args;
 use crate::ask::{Ask, Refused, answer};
-use crate::jobs::{End, Job, Kind};
+use crate::form::Fields;
+use crate::jobs::{End, Job, Kind, Stop};
 use crate::layout::Page;
 use crate::node_side::Trouble;
 use crate::pages::Sample;
@@ -47,12 +48,13 @@ pub fn brief(w: &Words, job: &Job) -> Markup {
 
 /// The page.
 #[must_use]
-pub fn body(w: &Words, job: &Job) -> Markup {
+pub fn body(w: &Words, csrf: &str, job: &Job) -> Markup {
     html! {
         h1 { (w.t(&format!("job-{}", job.kind.word()))) " " (name(&job.subject)) }
         @if job.end.is_none() {
             div data-live={ (path(job)) "/events" } aria-live="polite" { (piece(w, job)) }
             p.soft { (w.t("job-may-leave")) }
+            @if job.stop.is_some() { (parts::button(csrf, &format!("{}/stop", path(job)), "second", &w.t("job-stop"))) }
         } @else { (piece(w, job)) }
     }
 }
@@ -67,15 +69,21 @@ fn piece(w: &Words, job: &Job) -> Markup {
             details { summary { (w.t("job-notes")) } ul { @for note in &job.notes { li { (said(note)) } } } }
         }
         @match &job.end {
-            Some(End::Failed { words, hint }) => {
-                (parts::trouble(w, &Trouble { message: words.clone(), hint: hint.clone() }))
+            Some(End::Failed(trouble)) => {
+                (parts::trouble(w, trouble))
                 p { (w.t("job-nothing-lost")) }
             }
             Some(End::Done { next, words }) => {
                 (parts::notice(Tone::Good, html! {
                     p { strong { (w.t(&format!("job-{}-done", job.kind.word()))) } }
-                    @if !words.is_empty() { details { summary { (w.t("job-words")) } pre lang="en" translate="no" { (words) } } }
+                    @if !words.is_empty() { details { summary { (w.t("job-words")) } pre lang="en" dir="ltr" translate="no" { (words) } } }
                     p { a.button href=(next) { (w.t("job-next")) } }
+                }))
+            }
+            Some(End::Asks { next }) => {
+                (parts::notice(Tone::Warn, html! {
+                    p { strong { (w.t("job-asks")) } }
+                    p { a.button href=(next) { (w.t("job-asks-next")) } }
                 }))
             }
             None => {}
@@ -98,7 +106,7 @@ fn found_note(w: &Words, found: &p2pds_archive::Found) -> Markup {
 
 fn step(w: &Words, job: &Job, phase: &ProgressEvent) -> Markup {
     let finished = phase.stage == Stage::Finished;
-    let failed = !finished && matches!(job.end, Some(End::Failed { .. }));
+    let failed = !finished && matches!(job.end, Some(End::Failed(_)));
     let class = if finished || job.end.is_some() && !failed {
         "done"
     } else if failed {
@@ -129,8 +137,25 @@ pub async fn show(State(web): State<Web>, ask: Ask, Path(id): Path<String>) -> R
         ask.operator()?;
         let job = web.jobs().find(&id).ok_or(Refused::NotFound)?.borrow().clone();
         let title = format!("{} {}", ask.w.t(&format!("job-{}", job.kind.word())), job.subject);
+        // What was found out is shown on a page of its own.
+        if let (Kind::Plan, Some(End::Done { next, .. })) = (job.kind, &job.end) {
+            return Ok(Ask::go(next));
+        }
         let refresh = job.end.is_none().then_some(3);
-        Ok(ask.show(&Page { refresh, ..Page::new(title, body(&ask.w, &job)) }))
+        Ok(ask.show(&Page { refresh, ..Page::new(title, body(&ask.w, &ask.frame.csrf, &job)) }))
+    })
+    .await
+}
+
+/// `POST /jobs/{id}/stop`
+pub async fn stop(State(web): State<Web>, ask: Ask, Path(id): Path<String>, _: Fields) -> Response {
+    answer(&ask, async {
+        ask.operator()?;
+        let job = web.jobs().find(&id).ok_or(Refused::NotFound)?.borrow().clone();
+        if let Some(stop) = &job.stop {
+            stop.stop();
+        }
+        Ok(Ask::go(&path(&job)))
     })
     .await
 }
@@ -195,6 +220,7 @@ pub(crate) fn made_up(ended: bool) -> Job {
         ],
         notes: vec!["the host lists 321 blobs".to_owned()],
         found: None,
+        stop: None,
         end: ended.then(|| End::Done { next: "/".to_owned(), words: String::new() }),
     }
 }
@@ -203,16 +229,19 @@ pub(crate) fn made_up(ended: bool) -> Job {
 #[must_use]
 pub fn samples(w: &Words) -> Vec<Sample> {
     let empty = Job { phases: Vec::new(), notes: Vec::new(), ..made_up(false) };
-    let end =
-        End::Failed { words: "the host does not answer".to_owned(), hint: Some("try again".to_owned()) };
+    let end = End::Failed(Trouble::said("the host does not answer", Some("try again".to_owned())));
     let failed = Job { end: Some(end), ..made_up(false) };
+    let asks = Job { end: Some(End::Asks { next: "/add/plan/k5xw".to_owned() }), ..made_up(false) };
+    let many = Job { kind: Kind::TakeIn, stop: Some(Stop::default()), ..made_up(false) };
     [
         ("empty", empty.clone()),
         ("loading", empty),
         ("partial", made_up(false)),
+        ("partial", many),
         ("error", failed),
+        ("error", asks),
         ("success", made_up(true)),
     ]
-    .map(|(state, job)| Sample { page: "job", state, body: body(w, &job) })
+    .map(|(state, job)| Sample { page: "job", state, body: body(w, "t", &job) })
     .into()
 }

@@ -11,7 +11,7 @@ use crate::args;
 use crate::ask::{Ask, answer, refused};
 use crate::layout::Page;
 use crate::pages::Sample;
-use crate::parts::code;
+use crate::parts::{code, name};
 use crate::web::Web;
 use crate::words::Words;
 
@@ -76,7 +76,7 @@ fn line(w: &Words, row: &LexiconRow) -> Markup {
             td data-label=(w.t("lexicons-last")) { (w.time(micros(row.last))) }
             td data-label=(w.t("lexicons-authority")) {
                 @match &authority {
-                    Some(authority) => a href={ "https://" (authority) "/" } rel="noreferrer noopener" translate="no" { (authority) },
+                    Some(authority) => a href={ "https://" (authority) "/" } rel="noreferrer noopener" { (name(authority)) },
                     None => (w.t("none")),
                 }
             }

@@ -17,7 +17,7 @@ use crate::args;
 use crate::ask::{Ask, Refused, answer};
 use crate::layout::Page;
 use crate::pages::Sample;
-use crate::parts::{code, said};
+use crate::parts::{code, name, said};
 use crate::shown::{Blob, blob};
 use crate::web::Web;
 use crate::words::Words;
@@ -63,7 +63,7 @@ pub fn body(w: &Words, view: &View) -> Markup {
                 } }
                 tbody { @for note in &view.absent {
                     tr {
-                        th scope="row" { (code(&note.cid)) br; span.soft translate="no" { (note.mime) @if note.size > 0 { ", " (w.size(note.size)) } } }
+                        th scope="row" { (code(&note.cid)) br; span.soft { (name(&note.mime)) @if note.size > 0 { ", " (w.size(note.size)) } } }
                         td { (said(&note.reason)) }
                         td.number { (w.number(u64::from(note.tries))) }
                         td { @match note.next_try {

@@ -69,7 +69,7 @@ pub async fn car(State(web): State<Web>, ask: Ask, browser: Browser, Path(did): 
         let host = web.host().ok_or(Refused::NotFound)?;
         let reading = host.reading();
         let trouble = |refusal: p2pds_reading::Refusal| {
-            Refused::Trouble(crate::node_side::Trouble { message: refusal.to_string(), hint: None })
+            Refused::Trouble(crate::node_side::Trouble::said(refusal.to_string(), None))
         };
         let seen = reading.view(Viewer::Operator, &did).await.map_err(trouble)?;
         let name = format!("attachment; filename=\"{}.car\"", seen.head.rev);

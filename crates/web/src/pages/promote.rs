@@ -20,10 +20,12 @@ use crate::pages::act::{begin, failed};
 use crate::pages::job::brief;
 use crate::parts::{self, Tone, code, name, said};
 use crate::web::Web;
-use crate::words::Words;
+use crate::words::{Sentence, Words};
 
 /// Missing records that are named.
 const NAMED: usize = 20;
+/// Longest file with a key, bytes.
+const LONGEST_KEY: usize = 8 * 1024;
 
 /// What is shown.
 #[derive(Debug)]
@@ -191,7 +193,7 @@ fn go(w: &Words, view: &View, plan: &Plan) -> Markup {
     let goes_on = plan.under_way.is_some();
     html! {
         p { (w.t(if goes_on { "promote-go-on-words" } else { "promote-go-words" })) }
-        form method="post" action=(subject.path("/promote")) {
+        form method="post" action=(subject.path("/promote")) enctype="multipart/form-data" {
             (parts::csrf(&view.csrf))
             @if let Some(handle) = &options.handle { input type="hidden" name="handle" value=(handle); }
             @if let Some(email) = &options.email { input type="hidden" name="email" value=(email); }
@@ -200,7 +202,11 @@ fn go(w: &Words, view: &View, plan: &Plan) -> Markup {
             @if plan.log.is_some() {
                 div.field {
                     label for="key" { (w.t("promote-key")) span.hint { (w.t("promote-key-hint")) } }
-                    input #key name="key" type="password" autocomplete="off" spellcheck="false" dir="ltr" required[!goes_on];
+                    input #key name="key" type="password" autocomplete="off" spellcheck="false" dir="ltr";
+                }
+                div.field {
+                    label for="key-file" { (w.t("promote-key-file")) span.hint { (w.t("promote-key-file-hint")) } }
+                    input #key-file name="key-file" type="file";
                 }
             }
             div.field {
@@ -268,6 +274,20 @@ fn host(web: &Web) -> Result<Host, Refused> {
     web.host().cloned().ok_or(Refused::NotFound)
 }
 
+/// The key that a form brought: typed in, or in a file.
+fn given_key(fields: &Fields) -> Result<Option<RotationKey>, Sentence> {
+    let given = |name| fields.first(name).map(str::trim).filter(|key| !key.is_empty());
+    let key = match (given("key"), given("key-file")) {
+        (Some(_), Some(_)) => return Err(Sentence::of("refused-two-keys")),
+        (_, Some(file)) if file.len() > LONGEST_KEY => return Err(Sentence::of("refused-file-long")),
+        (typed, file) => typed.or(file),
+    };
+    let Some(key) = key else { return Ok(None) };
+    // Groups, as somebody wrote it down.
+    let key = zeroize::Zeroizing::new(key.split_whitespace().collect::<String>());
+    RotationKey::read(&key).map(Some).map_err(|_| Sentence::of("refused-key-unreadable"))
+}
+
 /// `POST /archive/{did}/promote`
 pub async fn post(State(web): State<Web>, ask: Ask, Path(did): Path<String>, fields: Fields) -> Response {
     answer(&ask, async {
@@ -282,18 +302,12 @@ pub async fn post(State(web): State<Web>, ask: Ask, Path(did): Path<String>, fie
         };
         let typed = fields.text("confirm");
         if !subject.is_typed(&typed) {
-            let trouble = Trouble { message: ask.w.t("erase-mistyped"), hint: None };
+            let trouble = Trouble::of(Sentence::of("erase-mistyped"));
             return page(&web, &ask, subject, options, Some(trouble)).await;
         }
-        let given = fields.first("key").map(str::trim).filter(|key| !key.is_empty());
-        // Groups, as somebody wrote it down.
-        let given = given.map(|key| zeroize::Zeroizing::new(key.split_whitespace().collect::<String>()));
-        let key = match given.map(|key| RotationKey::read(&key)).transpose() {
+        let key = match given_key(&fields) {
             Ok(key) => key,
-            Err(error) => {
-                let trouble = Trouble { message: error.to_string(), hint: None };
-                return page(&web, &ask, subject, options, Some(trouble)).await;
-            }
+            Err(sentence) => return page(&web, &ask, subject, options, Some(Trouble::of(sentence))).await,
         };
         let signers = key.as_ref().map(RotationKey::did_keys).unwrap_or_default();
         let options = PromoteOptions { signers, ..options };

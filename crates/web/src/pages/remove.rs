@@ -54,7 +54,7 @@ pub fn body(w: &Words, view: &View) -> Markup {
                     (w.t("erase-confirm")) " " (name(view.subject.name()))
                     span.hint { (w.t("erase-confirm-hint")) }
                 }
-                input #confirm name="confirm" required autocomplete="off" autocapitalize="none" spellcheck="false"
+                input #confirm name="confirm" dir="ltr" required autocomplete="off" autocapitalize="none" spellcheck="false"
                     aria-invalid=[view.mistyped.then_some("true")];
                 @if view.mistyped { p.wrong role="alert" { (w.t("erase-mistyped")) } }
             }

@@ -137,7 +137,7 @@ pub async fn show(State(web): State<Web>, Extension(seen): Extension<Arc<Seen>>,
 }
 
 fn trouble(error: p2pds_agent::SignInError) -> Refused {
-    Refused::Trouble(Trouble { message: error.to_string(), hint: None })
+    Refused::Trouble(Trouble::said(error.to_string(), None))
 }
 
 /// `POST /sessions/end`

@@ -223,7 +223,7 @@ async fn leave(
 pub(crate) async fn consent(web: &Web, seen: &Seen, did: &Did, need: Need, to: &str) -> Shown {
     match leave(web, seen, did.as_str(), need, Purpose::Consent(did.clone()), to).await {
         Ok(shown) => shown,
-        Err(error) => Err(Refused::Trouble(Trouble { message: error.to_string(), hint: None })),
+        Err(error) => Err(Refused::Trouble(Trouble::said(error.to_string(), None))),
     }
 }
 
@@ -332,7 +332,7 @@ async fn arrived(web: &Web, ask: &Ask, seen: &Seen, proved: Proved, to: &str) ->
 
 async fn keep(web: &Web, proved: Proved) -> Result<(), Refused> {
     let kept = web.door().agents().keep(proved).await;
-    kept.map_err(|error| Refused::Trouble(Trouble { message: error.to_string(), hint: None }))
+    kept.map_err(|error| Refused::Trouble(Trouble::said(error.to_string(), None)))
 }
 
 /// `POST /sign-out`

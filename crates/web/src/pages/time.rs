@@ -29,7 +29,7 @@ const REVISIONS: usize = 20;
 pub struct View {
     /// Whose page it is.
     pub subject: Subject,
-    /// The point in time as it was asked for; empty for now.
+    /// The point in time as it was asked for; empty for the present.
     pub at: String,
     /// The collections that were ever seen.
     pub collections: Vec<String>,
@@ -67,7 +67,7 @@ fn chooser(w: &Words, view: &View) -> Markup {
             }
             div {
                 label for="collection" { (w.t("collection")) }
-                select #collection name="collection" translate="no" {
+                select #collection name="collection" dir="ltr" translate="no" {
                     @for each in &view.collections { option value=(each) selected[view.collection.as_ref() == Some(each)] { (each) } }
                 }
             }

@@ -70,7 +70,7 @@ fn each_state_has_its_sentence_and_its_button() {
         ),
     ];
     for (line, drill, keys, own_key, expected) in table {
-        let facts = Facts { line, drill, keys, own_key, alarm: None, hosted: false, now: NOW };
+        let facts = Facts { line, drill, keys, own_key, alarm: None, taken: None, hosted: false, now: NOW };
         assert_eq!(facts.lights().map(|light| light.key), expected);
     }
     let facts = Facts {
@@ -79,6 +79,7 @@ fn each_state_has_its_sentence_and_its_button() {
         keys: None,
         own_key: false,
         alarm: None,
+        taken: None,
         hosted: false,
         now: NOW,
     };
@@ -100,7 +101,9 @@ fn whatever_is_not_good_can_be_mended_and_is_said_in_every_language() {
         ] {
             for (hosted, alarm) in [(false, None), (true, None), (false, Some(NOW + 10 * HOUR))] {
                 let line = AccountLine { verified: verified.into(), ..base.clone() };
-                let facts = Facts { line: &line, drill: None, keys, own_key: false, alarm, hosted, now: NOW };
+                let taken = alarm.map(|_| NOW - DAY);
+                let facts =
+                    Facts { line: &line, drill: None, keys, own_key: false, alarm, taken, hosted, now: NOW };
                 for light in facts.lights() {
                     assert!(light.tone == Tone::Good || light.mend.is_some(), "{light:?}");
                     for locale in [Locale::En, Locale::De] {
@@ -115,4 +118,37 @@ fn whatever_is_not_good_can_be_mended_and_is_said_in_every_language() {
         }
     }
     assert_eq!(seen, 4 * 6 * 3 * 3);
+}
+
+#[test]
+fn a_copy_that_was_taken_out_is_a_place_for_a_while() {
+    let fine = line("alice.test");
+    let gone = AccountLine { status: "deleted".into(), ..fine.clone() };
+    let nothing = AccountLine { verified: "nothing".into(), ..fine.clone() };
+    let (fresh, old) = (Some(NOW - 3 * DAY), Some(NOW - 91 * DAY));
+    for (line, hosted, taken, key, tone) in [
+        (&fine, false, None, "light-copies-two", Tone::Warn),
+        (&fine, false, fresh, "light-copies-taken", Tone::Good),
+        (&fine, false, old, "light-copies-taken-old", Tone::Warn),
+        (&gone, false, None, "light-copies-last", Tone::Bad),
+        (&gone, false, fresh, "light-copies-last-taken", Tone::Warn),
+        (&gone, false, old, "light-copies-last-taken", Tone::Warn),
+        (&nothing, false, fresh, "light-copies-none", Tone::Bad),
+        (&fine, true, None, "light-copies-hosted", Tone::Bad),
+        (&fine, true, fresh, "light-copies-hosted-taken", Tone::Warn),
+        (&fine, true, old, "light-copies-hosted", Tone::Bad),
+    ] {
+        let facts =
+            Facts { line, drill: None, keys: None, own_key: false, alarm: None, taken, hosted, now: NOW };
+        let [_, _, copies] = facts.lights();
+        assert_eq!((copies.key, copies.tone), (key, tone), "{taken:?}");
+        for locale in [Locale::En, Locale::De] {
+            let words = Words::new(locale, NOW);
+            let said = copies.sentence(&words);
+            assert!(words.has(key) && !said.contains('⟦'), "{key}: {said}");
+            let ago =
+                taken.map(|at| words.ago(at)).filter(|_| key.ends_with("taken") || key.ends_with("old"));
+            assert!(ago.is_none_or(|ago| said.contains(&ago)), "{key}: {said}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ impl Words {
         let grouped = p2pds_archive::count(n);
         match self.locale() {
             Locale::De => grouped.replace(',', "."),
-            Locale::En | Locale::Pseudo => grouped,
+            Locale::En | Locale::Pseudo | Locale::Mirrored => grouped,
         }
     }
 
@@ -26,7 +26,7 @@ impl Words {
         let text = p2pds_archive::size(bytes);
         match self.locale() {
             Locale::De => text.replace('.', ","),
-            Locale::En | Locale::Pseudo => text,
+            Locale::En | Locale::Pseudo | Locale::Mirrored => text,
         }
     }
 
@@ -36,7 +36,7 @@ impl Words {
         let hundredths = u128::from(part).saturating_mul(100).checked_div(u128::from(whole)).unwrap_or(0);
         match self.locale() {
             Locale::De => format!("{hundredths} %"),
-            Locale::En | Locale::Pseudo => format!("{hundredths}%"),
+            Locale::En | Locale::Pseudo | Locale::Mirrored => format!("{hundredths}%"),
         }
     }
 

@@ -20,18 +20,22 @@ pub enum Locale {
     De,
     /// English in disguise, for tests.
     Pseudo,
+    /// English from right to left, for tests.
+    Mirrored,
 }
 
 impl Locale {
     /// Those that are offered.
     pub const OFFERED: [Self; 2] = [Self::En, Self::De];
 
-    /// By its name: `de`, `de-AT`, `en-XA`.
+    /// By its name: `de`, `de-AT`, `en-XA`, `ar-XB`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_lowercase();
-        if text == "en-xa" {
-            return Some(Self::Pseudo);
+        match text.as_str() {
+            "en-xa" => return Some(Self::Pseudo),
+            "ar-xb" => return Some(Self::Mirrored),
+            _ => {}
         }
         match text.split(['-', '_']).next() {
             Some("en") => Some(Self::En),
@@ -47,6 +51,16 @@ impl Locale {
             Self::En => "en",
             Self::De => "de",
             Self::Pseudo => "en-XA",
+            Self::Mirrored => "ar-XB",
+        }
+    }
+
+    /// The value of `dir`: where its lines begin.
+    #[must_use]
+    pub fn direction(self) -> &'static str {
+        match self {
+            Self::En | Self::De | Self::Pseudo => "ltr",
+            Self::Mirrored => "rtl",
         }
     }
 
@@ -57,6 +71,7 @@ impl Locale {
             Self::En => "English",
             Self::De => "Deutsch",
             Self::Pseudo => "Éńǧlíśh",
+            Self::Mirrored => "\u{202e}English\u{202c}",
         }
     }
 

@@ -42,7 +42,7 @@ fn each_language_says_all_and_no_more() {
 
 #[test]
 fn every_sentence_can_be_said() {
-    for locale in [Locale::En, Locale::De, Locale::Pseudo] {
+    for locale in [Locale::En, Locale::De, Locale::Pseudo, Locale::Mirrored] {
         let w = Words::new(locale, NOW);
         for (key, variables) in keys(ENGLISH) {
             let args: Vec<(&str, Arg<'_>)> =
@@ -126,7 +126,7 @@ fn no_page_says_anything_that_is_not_in_the_files() {
 
 #[test]
 fn every_sample_is_whole_in_every_language() {
-    for locale in [Locale::En, Locale::De, Locale::Pseudo] {
+    for locale in [Locale::En, Locale::De, Locale::Pseudo, Locale::Mirrored] {
         let w = Words::new(locale, NOW);
         for sample in samples(&w) {
             let at = format!("{} ({}) in {}", sample.page, sample.state, locale.tag());

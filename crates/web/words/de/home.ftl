@@ -47,6 +47,10 @@ light-copies-two = Zwei Orte haben es: sein Server und dieser Knoten. Ein dritte
 light-copies-last = Sein Server gibt es nicht mehr heraus: Die Kopie dieses Knotens ist vielleicht die letzte.
 light-copies-none = Nur sein Server hat es.
 light-copies-hosted = Es liegt auf diesem Knoten und sonst nirgends.
+light-copies-taken = Sein Server und dieser Knoten haben es, und eine Kopie wurde { $ago } mitgenommen. Bewahren Sie sie an einem anderen Ort auf.
+light-copies-taken-old = Sein Server und dieser Knoten haben es. Die Kopie, die { $ago } mitgenommen wurde, ist alt.
+light-copies-last-taken = Sein Server gibt es nicht mehr heraus. Dieser Knoten hat es, und eine Kopie wurde { $ago } mitgenommen.
+light-copies-hosted-taken = Es liegt auf diesem Knoten, und eine Kopie wurde { $ago } mitgenommen.
 
 mend-sync = Jetzt holen
 mend-watch = Zusehen

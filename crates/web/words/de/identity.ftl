@@ -82,6 +82,7 @@ add-key-make = Einen Schlüssel erzeugen
 add-key-have-title = Oder einen nehmen, den Sie haben
 add-key-have = Die öffentliche Hälfte
 add-key-have-hint = Sie beginnt mit did:key. Die geheime Hälfte bleibt bei Ihnen.
+add-key-file = Oder eine Datei, in der die öffentliche Hälfte steht
 add-key-have-button = Diesen Schlüssel nehmen
 add-key-once = Schreiben Sie ihn jetzt auf. Er wird nicht noch einmal gezeigt.
 add-key-once-words = Auf Papier oder in einen Passwortspeicher, der diesen Rechner überlebt. Wer ihn hat, kann Ihr Konto umziehen.

@@ -47,6 +47,10 @@ light-copies-two = Two places have it: its server and this node. A third would s
 light-copies-last = Its server does not serve it any more: this node's copy may be the last.
 light-copies-none = Only its server has it.
 light-copies-hosted = It lives on this node and nowhere else.
+light-copies-taken = Its server and this node have it, and a copy was taken out { $ago }. Keep that one in another place.
+light-copies-taken-old = Its server and this node have it. The copy that was taken out { $ago } is old.
+light-copies-last-taken = Its server does not serve it any more. This node has it, and a copy was taken out { $ago }.
+light-copies-hosted-taken = It lives on this node, and a copy was taken out { $ago }.
 
 mend-sync = Fetch it now
 mend-watch = Watch

@@ -82,6 +82,7 @@ add-key-make = Make a key
 add-key-have-title = Or use one that you have
 add-key-have = The public half
 add-key-have-hint = It begins with did:key. The secret half stays with you.
+add-key-file = Or a file that holds the public half
 add-key-have-button = Use this key
 add-key-once = Write it down now. It is not shown again.
 add-key-once-words = On paper, or in a password manager that survives this machine. Whoever has it can move your account.

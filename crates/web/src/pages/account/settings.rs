@@ -133,6 +133,7 @@ pub(super) fn made_up(verified: &str, troubled: bool) -> View {
         keys: Some(KeyState::HostOnly),
         own_key: false,
         alarm: None,
+        taken: None,
         hosted: false,
         now: NOW,
     }

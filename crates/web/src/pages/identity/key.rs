@@ -32,7 +32,7 @@ use crate::node_side::Trouble;
 use crate::pages::Sample;
 use crate::parts::{self, Tone, code};
 use crate::web::Web;
-use crate::words::Words;
+use crate::words::{Sentence, Words};
 
 /// For how long the change is expected.
 const ANNOUNCED: Duration = Duration::from_secs(3_600);
@@ -118,8 +118,10 @@ fn steps(w: &Words, step: Option<&Step>) -> Markup {
 }
 
 fn form(view: &View, rest: &str, id: Option<&str>, content: &Markup) -> Markup {
+    // Only the first step takes a file.
+    let kind = rest.is_empty().then_some("multipart/form-data");
     html! {
-        form method="post" action=(view.subject.path(&format!("/identity/key{rest}"))) {
+        form method="post" action=(view.subject.path(&format!("/identity/key{rest}"))) enctype=[kind] {
             (parts::csrf(&view.csrf))
             @if let Some(id) = id { input type="hidden" name="flow" value=(id); }
             (content)
@@ -137,7 +139,11 @@ fn choose(w: &Words, view: &View) -> Markup {
         (form(view, "", None, &html! {
             div.field {
                 label for="key" { (w.t("add-key-have")) span.hint { (w.t("add-key-have-hint")) } }
-                input #key name="key" required translate="no" placeholder="did:key:z…" dir="ltr" autocapitalize="none" spellcheck="false" autocomplete="off";
+                input #key name="key" translate="no" placeholder="did:key:z…" dir="ltr" autocapitalize="none" spellcheck="false" autocomplete="off";
+            }
+            div.field {
+                label for="key-file" { (w.t("add-key-file")) }
+                input #key-file name="key-file" type="file";
             }
             button.second type="submit" { (w.t("add-key-have-button")) }
         }))
@@ -196,7 +202,7 @@ fn ask(w: &Words, view: &View, id: &str) -> Markup {
             @else {
                 div.field {
                     label for="password" { (w.t("add-key-password")) span.hint { (w.t("add-key-password-hint")) } }
-                    input #password name="password" type="password" autocomplete="off" required;
+                    input #password name="password" type="password" autocomplete="off" dir="ltr" required;
                 }
             }
             button type="submit" { (w.t("add-key-ask")) }
@@ -255,7 +261,7 @@ async fn page(web: &Web, ask: &Ask, subject: Subject, id: Option<String>, troubl
 }
 
 fn said(message: impl ToString) -> Trouble {
-    Trouble { message: message.to_string(), hint: None }
+    Trouble::said(message.to_string(), None)
 }
 
 fn to(subject: &Subject, id: &str) -> Response {
@@ -271,9 +277,13 @@ pub async fn post(State(web): State<Web>, ask: Ask, Path(did): Path<String>, fie
             let (key, secret) = make().map_err(|words| Refused::Trouble(said(words)))?;
             (key, Stage::Made(secret))
         } else {
-            match PublicKey::from_did_key(&fields.text("key")) {
+            let (typed, file) = (fields.text("key"), fields.text("key-file"));
+            match PublicKey::from_did_key(if typed.is_empty() { &file } else { &typed }) {
                 Ok(key) => (key.to_did_key(), Stage::Chosen),
-                Err(error) => return page(&web, &ask, subject, None, Some(said(error))).await,
+                Err(_) => {
+                    let trouble = Trouble::of(Sentence::of("refused-public-key"));
+                    return page(&web, &ask, subject, None, Some(trouble)).await;
+                }
             }
         };
         let flow = Flow { did: subject.did.clone(), key, stage, agent: None, begun: web.now() };

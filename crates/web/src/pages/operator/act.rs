@@ -60,7 +60,7 @@ async fn act(web: &Web, fields: &Fields) -> Result<Vec<String>, Trouble> {
 }
 
 fn nobody() -> Trouble {
-    Trouble { message: "this node hosts no accounts".to_owned(), hint: None }
+    Trouble::said("this node hosts no accounts", None)
 }
 
 async fn hosting(host: &Host, what: &str, fields: &Fields) -> Result<Vec<String>, HostError> {

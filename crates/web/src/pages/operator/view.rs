@@ -183,7 +183,9 @@ fn hidden(name: &str, value: &str) -> Markup {
 }
 
 fn field(w: &Words, id: &str, name: &str, key: &str, needed: bool) -> Markup {
-    html! { div.field { label for=(id) { (w.t(key)) } input id=(id) name=(name) required[needed] autocapitalize="none" spellcheck="false" autocomplete="off"; } }
+    // A case is a text; the rest are names.
+    let dir = if name == "reference" { "auto" } else { "ltr" };
+    html! { div.field { label for=(id) { (w.t(key)) } input id=(id) name=(name) required[needed] dir=(dir) autocapitalize="none" spellcheck="false" autocomplete="off"; } }
 }
 
 fn heads(w: &Words, keys: &[&str]) -> Markup {
@@ -337,7 +339,7 @@ fn audit(w: &Words, rows: &[AuditRow]) -> Markup {
 fn mail(w: &Words, rows: &[MailRow], letter: Option<&(String, String)>) -> Markup {
     html! {
         p { (w.t("operator-mail-lead")) }
-        @if let Some((subject, text)) = letter { div.card { h2 { (name(subject)) } pre translate="no" { (text) } } }
+        @if let Some((subject, text)) = letter { div.card { h2 { (name(subject)) } pre dir="auto" translate="no" { (text) } } }
         @if rows.is_empty() { div.empty { p { (w.t("operator-mail-none")) } } } @else {
             div.scroll tabindex="0" { table.stack {
                 (heads(w, &["operator-to", "operator-what", "own-since", "operator-state"]))

@@ -12,6 +12,7 @@ use super::view::{Secret, View};
 use super::{gather, with};
 use crate::ask::{Ask, Refused, answer};
 use crate::browser::Browser;
+use crate::door::Try;
 use crate::form::Fields;
 use crate::node_side::Trouble;
 use crate::pages::hosted::own_path;
@@ -38,6 +39,12 @@ pub async fn post(
     answer(&ask, async {
         let (did, account) = browser.account(&web, &did).await?;
         let (host, oauth) = (web.host().ok_or(Refused::NotFound)?, web.oauth().ok_or(Refused::NotFound)?);
+        let word = fields.text("do");
+        if word.ends_with("-send") || word == "factor-email-on" {
+            browser.may_try(&web, Try::Mail)?;
+        } else if matches!(word.as_str(), "email-confirm" | "email-change" | "password-change" | "delete") {
+            browser.may_try(&web, Try::Code)?;
+        }
         let email = account.email.unwrap_or_default();
         let act = Act { host, oauth, did: &did, email: &email, fields: &fields, address: browser.address() };
         let path = own_path(&did);
@@ -50,7 +57,7 @@ pub async fn post(
             }
             Err(error) => {
                 let view = gather(&web, &ask, &browser, did.as_str()).await?;
-                let trouble = Some(Trouble { message: error.message, hint: None });
+                let trouble = Some(Trouble::from(error));
                 Ok(with(&ask, &View { trouble, ..view }))
             }
         }

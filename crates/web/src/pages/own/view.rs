@@ -152,7 +152,7 @@ fn once(f: &Form<'_>, secret: &Secret) -> Markup {
             },
             Secret::Codes(codes) => html! {
                 p { (w.t("own-codes-made")) }
-                ul translate="no" { @for code in codes { li.mono { (code) } } }
+                ul.codes { @for each in codes { li { (code(each)) } } }
                 p { (w.t("own-once")) }
             },
             Secret::Totp { secret, uri, state } => html! {

@@ -20,7 +20,7 @@ use crate::pages::act::{begin, failed};
 use crate::pages::time::record_path;
 use crate::parts::{self, code};
 use crate::web::Web;
-use crate::words::Words;
+use crate::words::{Sentence, Words};
 
 /// How a record can be put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) fn form(w: &Words, view: &View, old: &OldRecord, restore: &Restore) -
                 @else {
                     div.field {
                         label for="password" { (w.t("restore-password")) span.hint { (w.t("restore-password-hint")) } }
-                        input #password name="password" type="password" autocomplete="off" required;
+                        input #password name="password" type="password" autocomplete="off" dir="ltr" required;
                     }
                 }
                 button type="submit" data-confirm=(w.t("restore-sure")) { (w.t("restore-button")) }
@@ -119,7 +119,7 @@ pub async fn post(State(web): State<Web>, ask: Ask, Path(did): Path<String>, fie
         };
         if agent.is_none() && password.is_none() {
             let mut view = view(&web, &ask, subject, path, rev).await?;
-            view.trouble = Some(Trouble { message: ask.w.t("restore-needs"), hint: None });
+            view.trouble = Some(Trouble::of(Sentence::of("restore-needs")));
             let page = Page::new(ask.w.t("record-title"), super::body(&ask.w, &view));
             return Ok(ask.show_as(axum::http::StatusCode::BAD_REQUEST, &page));
         }
@@ -129,7 +129,7 @@ pub async fn post(State(web): State<Web>, ask: Ask, Path(did): Path<String>, fie
             let done = match (agent, password) {
                 (Some(agent), _) => archive.put_back_as(&address, Some(at), agent, &progress).await,
                 (None, Some(password)) => archive.put_back(&address, Some(at), &password, &progress).await,
-                (None, None) => return End::Failed { words: String::new(), hint: None },
+                (None, None) => return End::Failed(Trouble::of(Sentence::of("restore-needs"))),
             };
             let old = match done {
                 Ok(old) => old,
@@ -147,5 +147,5 @@ pub async fn post(State(web): State<Web>, ask: Ask, Path(did): Path<String>, fie
 }
 
 fn trouble(error: &p2pds_agent::SignInError) -> Trouble {
-    Trouble { message: error.to_string(), hint: None }
+    Trouble::said(error.to_string(), None)
 }
