@@ -26,6 +26,12 @@ pub enum ArchiveError {
     /// The address names an account or a collection and no record.
     #[error("{0} is not the address of one record; that has three parts: at://HANDLE-OR-DID/COLLECTION/KEY")]
     NotOneRecord(String),
+    /// The address names no list of accounts.
+    #[error(
+        "{0} is not the address of a list of accounts; that is at://HANDLE-OR-DID/app.bsky.graph.list/KEY, or \
+         https://bsky.app/profile/HANDLE-OR-DID/lists/KEY"
+    )]
+    NotAList(String),
     /// The account is not in the archive.
     #[error("{0} is not in this archive; add it with `p2pds archive add {0}`")]
     NotArchived(String),
@@ -232,9 +238,11 @@ impl ArchiveError {
             Self::NotWritable(_) => ErrorKind::Invalid,
             Self::BlobLost { .. } => ErrorKind::NotFound,
             Self::Agent(error) => error.kind(),
-            Self::BadName(_) | Self::NotOneRecord(_) | Self::BadFile { .. } | Self::Rejected { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::BadName(_)
+            | Self::NotOneRecord(_)
+            | Self::NotAList(_)
+            | Self::BadFile { .. }
+            | Self::Rejected { .. } => ErrorKind::Invalid,
             Self::NotArchived(_) | Self::NoOperation { .. } | Self::NoRecord(_) | Self::NoHost { .. } => {
                 ErrorKind::NotFound
             }

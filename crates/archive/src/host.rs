@@ -95,7 +95,12 @@ impl Host<'_> {
 
     /// How many blobs the host lists, up to a bound; the flag says that there are more.
     pub(crate) async fn count_blobs(&self) -> Result<(u64, bool), NetError> {
-        let mut count = 0_u64;
+        self.some_blobs(0).await.map(|(count, more, _)| (count, more))
+    }
+
+    /// As [`Self::count_blobs`], with the CIDs of the first `most`.
+    pub(crate) async fn some_blobs(&self, most: usize) -> Result<(u64, bool, Vec<String>), NetError> {
+        let (mut count, mut some) = (0_u64, Vec::new());
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_BLOB_PAGES {
             let mut more = vec![("limit", "1000")];
@@ -104,12 +109,14 @@ impl Host<'_> {
             }
             let page: BlobPage = self.ask("com.atproto.sync.listBlobs", &more).await?;
             count = count.saturating_add(u64::try_from(page.cids.len()).unwrap_or(0));
+            let empty = page.cids.is_empty();
+            some.extend(page.cids.into_iter().take(most.saturating_sub(some.len())));
             match page.cursor.filter(|next| !next.is_empty() && Some(next) != cursor.as_ref()) {
-                Some(next) if !page.cids.is_empty() => cursor = Some(next),
-                _ => return Ok((count, false)),
+                Some(next) if !empty => cursor = Some(next),
+                _ => return Ok((count, false, some)),
             }
         }
-        Ok((count, true))
+        Ok((count, true, some))
     }
 
     /// The repo, whole or what changed since a revision.

@@ -139,7 +139,7 @@ impl Inner {
         Ok(rows.into_iter().map(line).collect())
     }
 
-    async fn line(&self, account: Account) -> ArchiveResult<AccountLine> {
+    pub(crate) async fn line(&self, account: Account) -> ArchiveResult<AccountLine> {
         // What an interrupted run noted is not being done.
         let busy = self.locks().busy(&account.did);
         let doing = match busy {

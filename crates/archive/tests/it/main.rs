@@ -13,6 +13,7 @@ mod fake;
 mod follow;
 mod history;
 mod import;
+mod intake;
 mod quota;
 mod reading;
 mod remove;

@@ -116,6 +116,23 @@ impl Person {
         );
     }
 
+    /// Follows somebody.
+    pub fn follow(&mut self, rkey: &str, did: &Did) {
+        self.names("app.bsky.graph.follow", rkey, [("subject", did.as_str())]);
+    }
+
+    /// Puts somebody on a list of theirs.
+    pub fn list(&mut self, list: &str, rkey: &str, did: &Did) {
+        let list = format!("at://{}/app.bsky.graph.list/{list}", self.did);
+        self.names("app.bsky.graph.listitem", rkey, [("subject", did.as_str()), ("list", &list)]);
+    }
+
+    fn names<const N: usize>(&mut self, collection: &str, rkey: &str, fields: [(&str, &str); N]) {
+        let fields = fields.into_iter().chain([("$type", collection)]);
+        let fields = fields.map(|(name, value)| (name.to_owned(), Value::Text(value.into())));
+        self.put(&format!("{collection}/{rkey}"), Value::map(fields));
+    }
+
     pub fn put(&mut self, path: &str, value: Value) {
         self.records.insert(path.to_owned(), encode(&value));
     }

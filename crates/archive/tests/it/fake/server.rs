@@ -10,6 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures::StreamExt as _;
+use p2pds_ipld::cbor::{Limits, decode};
+use p2pds_ipld::json::to_json;
 use p2pds_ipld::{Cid, car};
 use serde_json::{Value, json};
 
@@ -230,8 +232,34 @@ fn answer(served: &Served, method: &str, did: &str, params: &[(String, String)])
             out.into_response()
         }
         "getRepo" => get_repo(served, newest, param("since")),
+        "listRecords" => list_records(newest, did, params),
         _ => fail(501, "MethodNotImplemented"),
     }
+}
+
+/// Records of a collection by key, the smallest first.
+fn list_records(newest: &State, did: &str, params: &[(String, String)]) -> Response {
+    let param = |name: &str| params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    let beyond =
+        format!("{}/{}", param("collection").unwrap_or_default(), param("cursor").unwrap_or_default());
+    let limit = param("limit").and_then(|limit| limit.parse().ok()).unwrap_or(50);
+    let collection = format!("{}/", param("collection").unwrap_or_default());
+    let page: Vec<(&String, &Vec<u8>)> = newest
+        .records
+        .iter()
+        .filter(|(path, _)| path.starts_with(&collection) && **path > beyond)
+        .take(limit)
+        .collect();
+    let cursor =
+        page.last().filter(|_| page.len() == limit).map(|(path, _)| path[collection.len()..].to_owned());
+    let records: Vec<Value> = page
+        .iter()
+        .map(|(path, bytes)| {
+            let value = decode(bytes, &Limits::RECORD).unwrap();
+            json!({"uri": format!("at://{did}/{path}"), "cid": Cid::of_cbor(bytes).to_string(), "value": to_json(&value)})
+        })
+        .collect();
+    json_ok(json!({"records": records, "cursor": cursor}))
 }
 
 fn get_repo(served: &Served, newest: &State, since: Option<&str>) -> Response {
