@@ -10,6 +10,7 @@ mod listing;
 mod login;
 mod oauth;
 mod owner;
+mod reports;
 mod reserved;
 mod served;
 mod spent;

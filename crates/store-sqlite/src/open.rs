@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0014_owner.sql"),
     include_str!("../migrations/0013_factors.sql"),
     include_str!("../migrations/0015_own_key.sql"),
+    include_str!("../migrations/0016_report.sql"),
 ];
 
 /// How long a statement waits for a lock that the checkpoint thread holds, in milliseconds.

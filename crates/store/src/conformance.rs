@@ -27,6 +27,7 @@ mod oauth;
 mod owner;
 mod purge;
 mod random;
+mod reports;
 mod reserved;
 mod spent;
 mod staging;
@@ -68,6 +69,7 @@ pub fn run(factory: impl Fn() -> Arc<dyn Store>) {
     oauth::run(&factory);
     factors::run(&factory);
     owner::run(&factory);
+    reports::run(&factory);
     purge::run(&factory);
     random::run(&factory, 20, 60);
 }

@@ -10,6 +10,7 @@ mod listing;
 mod login;
 mod oauth;
 mod owner;
+mod reports;
 mod reserved;
 mod served;
 mod spent;
@@ -30,6 +31,11 @@ pub use oauth::{
 };
 pub use owner::{
     AgentSessionRow, ClaimRow, DropSessions, OwnerApplied, OwnerRow, OwnerStore, OwnerUnit, WebSessionRow,
+};
+pub use reports::{
+    CLOSED_KEPT, CONTACT_BYTES, MOST_OPEN, NOTE_BYTES, ReportClosed, ReportCounts, ReportRow, ReportsApplied,
+    ReportsStore, ReportsUnit, WORDS_BYTES, WORDS_GRAPHEMES, close_report, forget_reports, keep_report,
+    words_fit,
 };
 pub use reserved::{ReservedKey, ReservedStore, ReservedUnit};
 pub use served::{Newest, ServedStore};
@@ -59,6 +65,8 @@ pub enum HostingUnit {
     Factors(FactorsUnit),
     /// Whose node this is, and its own sessions elsewhere.
     Owner(OwnerUnit),
+    /// What people told the operator.
+    Reports(ReportsUnit),
 }
 
 impl HostingUnit {
@@ -74,6 +82,7 @@ impl HostingUnit {
             Self::Spent(_) => None,
             Self::Factors(unit) => unit.did(),
             Self::Owner(unit) => unit.did(),
+            Self::Reports(unit) => unit.did(),
         }
     }
 
@@ -90,6 +99,7 @@ impl HostingUnit {
             Self::Spent(_) => true,
             Self::Factors(unit) => unit.frees(),
             Self::Owner(unit) => unit.frees(),
+            Self::Reports(unit) => unit.frees(),
         }
     }
 
@@ -107,6 +117,7 @@ impl HostingUnit {
             | Self::Factors(_)
             | Self::Owner(_) => Ok(()),
             Self::Links(unit) => unit.check(),
+            Self::Reports(unit) => unit.check(),
         }
     }
 }
@@ -126,6 +137,7 @@ pub trait HostingStore:
     + OAuthStore
     + FactorsStore
     + OwnerStore
+    + ReportsStore
 {
 }
 
@@ -142,7 +154,8 @@ impl<
         + SpentStore
         + OAuthStore
         + FactorsStore
-        + OwnerStore,
+        + OwnerStore
+        + ReportsStore,
 > HostingStore for T
 {
 }

@@ -470,6 +470,8 @@ pub enum Applied {
     Blobs(crate::hosting::BlobsApplied),
     /// What a unit of the node's ownership has to say.
     Owner(crate::hosting::OwnerApplied),
+    /// What a unit of reports has to say.
+    Reports(crate::hosting::ReportsApplied),
     /// What a unit of factors has to say.
     Factors(crate::hosting::FactorsApplied),
     /// What a unit of the authorization server has to say.

@@ -37,6 +37,8 @@ pub struct XrpcConfig {
     pub bypass_key: Option<Secret>,
     /// This node's own requests to itself.
     pub own_calls: OwnCalls,
+    /// How often limits turned somebody away.
+    pub hits: crate::meter::Hits,
     /// Addresses that are not counted.
     pub bypass: Vec<Net>,
     /// Requests that are passed on.
@@ -58,6 +60,7 @@ impl Default for XrpcConfig {
             moderation_service: None,
             bypass_key: None,
             own_calls: OwnCalls::default(),
+            hits: Default::default(),
             bypass: Vec::new(),
             proxy: Default::default(),
         }

@@ -42,6 +42,7 @@ pub use config::{Net, OwnCall, OwnCalls, XrpcConfig};
 pub use door::{Xrpc, router};
 pub use error::XrpcError;
 pub use input::Input;
+pub use limits::{InForce, in_force};
 pub use output::Output;
 pub use reply::MIRROR;
 pub use table::{

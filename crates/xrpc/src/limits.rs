@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::asked::Asked;
 use crate::config::XrpcConfig;
 use crate::error::XrpcError;
+use crate::meter::Hits;
 
 /// Counters begin anew after this long.
 pub const WINDOW: Duration = Duration::from_secs(300);
@@ -47,6 +48,7 @@ type Callers = Arc<Mutex<HashMap<IpAddr, Caller>>>;
 /// The limits and who has used them up how far.
 #[derive(Debug)]
 pub struct Limits {
+    hits: Hits,
     counted: bool,
     requests: u32,
     unknown: u32,
@@ -54,6 +56,23 @@ pub struct Limits {
     repos: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
     usual: Arc<Semaphore>,
+}
+
+/// A limit of this file, for the operator's page: its name in metrics, how much, and in how many seconds; `None`: at a time.
+pub type InForce = (&'static str, u32, Option<u64>);
+
+/// The limits that hold for all methods together.
+#[must_use]
+pub fn in_force(config: &XrpcConfig) -> Vec<InForce> {
+    let most = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut all = Vec::new();
+    if config.rate_limits {
+        all.push(("requests", config.requests.max(1), Some(WINDOW.as_secs())));
+        all.push(("unknown", config.unknown_cids.max(1), Some(WINDOW.as_secs())));
+    }
+    // What is done at a time is bounded whatever the settings say.
+    all.extend([("repos", most(REPOS), None), ("heavy", most(HEAVY), None), ("usual", most(USUAL), None)]);
+    all
 }
 
 /// How much is left for a caller.
@@ -115,6 +134,7 @@ impl Limits {
     #[must_use]
     pub fn new(config: &XrpcConfig) -> Self {
         Self {
+            hits: config.hits.clone(),
             counted: config.rate_limits,
             requests: config.requests.max(1),
             unknown: config.unknown_cids.max(1),
@@ -157,7 +177,7 @@ impl Limits {
         });
         let reset = reset(since, now);
         if used > self.requests {
-            metrics::counter!("p2pds_serving_limited_total", "limit" => "requests").increment(1);
+            self.hits.note("requests");
             return Err(XrpcError::too_many(reset, "Rate Limit Exceeded"));
         }
         Ok(Some(Left {
@@ -186,7 +206,7 @@ impl Limits {
         let now = Instant::now();
         let (unknown, since) = self.with(asked.from, now, |caller| (caller.unknown, caller.since));
         if unknown >= self.unknown {
-            metrics::counter!("p2pds_serving_limited_total", "limit" => "unknown").increment(1);
+            self.hits.note("unknown");
             return Err(XrpcError::too_many(reset(since, now), "too many CIDs that are not served here"));
         }
         Ok(())
@@ -198,7 +218,7 @@ impl Limits {
     /// All of them, or all of this caller's, are taken.
     pub fn repo(&self, asked: &Asked) -> Result<Held, XrpcError> {
         let busy = || {
-            metrics::counter!("p2pds_serving_limited_total", "limit" => "repos").increment(1);
+            self.hits.note("repos");
             XrpcError::too_many(10, "too many repos are being sent; try again later")
         };
         let place = Arc::clone(&self.repos).try_acquire_owned().map_err(|_| busy())?;
@@ -211,7 +231,7 @@ impl Limits {
     /// None came free, or all of this caller's are taken.
     pub async fn heavy(&self, asked: &Asked) -> Result<Held, XrpcError> {
         let busy = || {
-            metrics::counter!("p2pds_serving_limited_total", "limit" => "heavy").increment(1);
+            self.hits.note("heavy");
             XrpcError::too_many(1, "too many such requests at a time; try again later")
         };
         // One caller's share is judged first, so that nobody fills the queue.
@@ -231,7 +251,7 @@ impl Limits {
     pub async fn usual(&self) -> Result<OwnedSemaphorePermit, XrpcError> {
         let place = tokio::time::timeout(TURN, Arc::clone(&self.usual).acquire_owned()).await;
         place.ok().and_then(Result::ok).ok_or_else(|| {
-            metrics::counter!("p2pds_serving_limited_total", "limit" => "usual").increment(1);
+            self.hits.note("usual");
             XrpcError::too_many(1, "too many such requests at a time; try again later")
         })
     }

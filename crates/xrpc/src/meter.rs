@@ -1,9 +1,10 @@
 //! How often: the rules of single methods, and who has used them up how far.
 //!
 //! The rule for all requests together is in `limits.rs`. A window begins with the first request of it. The table of
-//! windows is bounded; keys are remembered as hashes, so that it holds no address and no name.
+//! windows is bounded; keys are remembered as hashes, so that it holds no address and no name. [`Hits`] counts who was
+//! turned away, for the operator's page as for the metrics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -91,14 +92,45 @@ rules! {
     OAUTH_PUSH = "oauth-push", 500 in MINUTES_5, Address;
     /// Tokens of applications.
     OAUTH_TOKEN = "oauth-token", 1_500 in MINUTES_5, Address;
+    /// Reports.
+    REPORT = "report", 30 in HOUR, Account;
+    /// The same in a day.
+    REPORT_DAY = "report-day", 100 in DAY, Account;
     /// Keys made for accounts that are to come.
     RESERVED_KEY = "reserved-key", 30 in HOUR, Address;
+}
+
+/// How often each limit turned somebody away since the start. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Hits(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Hits {
+    /// Counts one more, in the metrics as well.
+    pub(crate) fn note(&self, limit: &'static str) {
+        metrics::counter!("p2pds_serving_limited_total", "limit" => limit).increment(1);
+        self.count(limit);
+    }
+
+    /// Counts one more, for a limit that has a metric of its own.
+    pub fn count(&self, limit: &'static str) {
+        let mut hits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = hits.entry(limit).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// How often a limit turned somebody away.
+    #[must_use]
+    pub fn of(&self, limit: &str) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(limit).copied().unwrap_or_default()
+    }
 }
 
 /// E-mails that an account asks for.
 pub(crate) const MAILS: &[&Rule] = &[&MAIL, &MAIL_DAY];
 /// Changes of the handle.
 pub(crate) const HANDLES: &[&Rule] = &[&HANDLE, &HANDLE_DAY];
+/// Reports.
+pub(crate) const REPORTS: &[&Rule] = &[&REPORT, &REPORT_DAY];
 /// E-mails for forgotten passwords.
 pub(crate) const FORGETTING: &[&Rule] = &[&FORGOTTEN, &FORGOTTEN_DAY];
 
@@ -209,7 +241,7 @@ impl Meter {
             }
         }
         taken.map(|_| ()).map_err(|left| {
-            metrics::counter!("p2pds_serving_limited_total", "limit" => rule.name).increment(1);
+            self.0.door.config.hits.note(rule.name);
             XrpcError::too_many(left.reset, "Rate Limit Exceeded")
         })
     }
@@ -283,6 +315,15 @@ mod tests {
             let _ = meters.take(&SIGN_UP, &n.to_string(), 1, now);
         }
         assert!(meters.windows.lock().unwrap().len() <= MOST_WINDOWS);
+    }
+
+    #[test]
+    fn hits_are_counted_together() {
+        let (one, none) = (Hits::default(), Hits::default());
+        let other = one.clone();
+        other.note("login");
+        other.note("login");
+        assert_eq!((one.of("login"), one.of("mail"), none.of("login")), (2, 0, 0));
     }
 
     #[test]

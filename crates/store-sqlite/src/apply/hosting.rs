@@ -9,6 +9,7 @@ mod links;
 pub(super) mod login;
 mod oauth;
 mod owner;
+mod reports;
 mod reserved;
 mod spent;
 
@@ -48,6 +49,8 @@ pub(super) const PURGED_BY_DID: &[(&str, &str)] = &[
     ("backup_code", "did = ?1 AND hash IN (SELECT hash FROM backup_code WHERE did = ?1 LIMIT ?2)"),
     ("agent_session", "did = ?1 AND ?2 > 0"),
     ("own_key", "did = ?1 AND ?2 > 0"),
+    // Those about it; what it sent itself is blanked.
+    ("report", "id IN (SELECT id FROM report WHERE did = ?1 LIMIT ?2)"),
 ];
 
 impl Apply {
@@ -61,6 +64,7 @@ impl Apply {
             HostingUnit::Spent(unit) => self.spent(unit).map(|()| Applied::Done),
             HostingUnit::Factors(unit) => self.factors(unit).map(Applied::Factors),
             HostingUnit::Owner(unit) => self.owner_unit(unit).map(Applied::Owner),
+            HostingUnit::Reports(unit) => self.reports_unit(unit).map(Applied::Reports),
         }
     }
 }

@@ -107,6 +107,7 @@ impl Apply {
         }
         left = left.saturating_sub(self.forget_invite_uses(did, left)?);
         left = left.saturating_sub(self.blank_audit(did, left)?);
+        left = left.saturating_sub(self.blank_reports(did, left)?);
         let done = left > 0 && erased;
         if done {
             self.conn.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([account])?;

@@ -7,5 +7,6 @@ pub(crate) mod listing;
 pub(crate) mod login;
 pub(crate) mod oauth;
 pub(crate) mod owner;
+pub(crate) mod reports;
 pub(crate) mod reserved;
 pub(crate) mod spent;

@@ -50,7 +50,7 @@ impl Named {
 }
 
 /// Which service a caller wants.
-pub(super) const PROXY: &str = "atproto-proxy";
+pub(crate) const PROXY: &str = "atproto-proxy";
 
 /// The service that a call is for, as scopes name it: `did:web:api.example.com#bsky_appview`. Where the caller names none
 /// and none is set here, `*`, so that nothing less than any service covers it.

@@ -21,6 +21,7 @@ mod matrix;
 mod methods;
 mod own;
 mod passed_on;
+mod reports;
 mod scopes;
 mod service;
 mod table;

@@ -37,7 +37,8 @@ fn collect(dir: &Path, catalog: &mut Catalog) {
     }
 }
 
-fn catalog() -> Option<Catalog> {
+/// The published schemas, where they are.
+pub fn catalog() -> Option<Catalog> {
     let mut catalog = Catalog::new();
     collect(&p2pds_testkit::shared("lexicons")?, &mut catalog);
     Some(catalog)

@@ -349,7 +349,7 @@ impl Apply {
         Ok(())
     }
 
-    fn put_audit(&self, row: &AuditRow) -> Outcome<()> {
+    pub(super) fn put_audit(&self, row: &AuditRow) -> Outcome<()> {
         self.run_with(
             "INSERT INTO audit (at, who, what, did, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![row.at, row.who, row.what, row.did.as_ref().map(Did::as_str), row.subject, row.detail],

@@ -1,0 +1,3 @@
+//! The methods under `com.atproto.moderation`.
+
+pub mod create_report;
