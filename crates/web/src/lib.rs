@@ -29,6 +29,7 @@ mod layout;
 mod node_side;
 pub mod pages;
 mod parts;
+mod plans;
 mod query;
 mod router;
 mod refused;

@@ -4,6 +4,7 @@
 
 pub mod about;
 pub mod account;
+pub mod accounts;
 pub mod act;
 pub mod add;
 pub mod authorize;
@@ -47,7 +48,9 @@ pub struct Sample {
 pub fn samples(w: &Words) -> Vec<Sample> {
     [
         home::samples(w),
+        accounts::samples(w),
         add::samples(w),
+        add::plan::samples(w),
         job::samples(w),
         about::samples(w),
         authorize::samples(w),

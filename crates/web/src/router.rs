@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use crate::assets;
 use crate::door::guard;
 use crate::pages::{
-    about, account, act, add, authorize, claim, consent, drills, export, home, hosted, identity, job,
-    lexicons, media, operator, own, promote, public, record, remove, sessions, sign_in, time,
+    about, account, accounts, act, add, authorize, claim, consent, drills, export, home, hosted, identity,
+    job, lexicons, media, operator, own, promote, public, record, remove, sessions, sign_in, time,
 };
 use crate::web::Web;
 
@@ -23,7 +23,9 @@ pub const PATHS: &[&str] = &[
     "/account/sign-up",
     "/account/{did}",
     "/account/{did}/repo.car",
+    "/accounts",
     "/add",
+    "/add/plan/{id}",
     "/archive/{did}",
     "/archive/{did}/blob/{cid}",
     "/archive/{did}/compare",
@@ -76,11 +78,15 @@ pub fn router(web: Web) -> Router {
         .route("/operator/{tab}", get(operator::show).post(operator::post))
         .route("/privacy", get(public::privacy))
         .route("/remove-me", get(public::remove))
+        .route("/accounts", get(accounts::show).post(accounts::act::post))
         .route("/add", get(add::show).post(add::post))
+        .route("/add/plan", post(add::plan::post))
+        .route("/add/plan/{id}", get(add::plan::show).post(add::plan::start))
         .route("/assets/{name}", get(assets::serve))
         .route("/claim", get(claim::show).post(claim::post))
         .route("/jobs/{id}", get(job::show))
         .route("/jobs/{id}/events", get(job::events))
+        .route("/jobs/{id}/stop", post(job::stop))
         .route("/oauth-client-metadata.json", get(sign_in::metadata))
         .route("/oauth/callback", get(sign_in::callback))
         .route("/sessions", get(sessions::show))

@@ -13,6 +13,7 @@ use crate::identities::Identities;
 use crate::jobs::Jobs;
 use crate::node_side::NodeSide;
 use crate::pages::identity::key::Pending;
+use crate::plans::Plans;
 
 /// What the pages stand on.
 pub struct WebDeps {
@@ -58,6 +59,7 @@ struct Inner {
     identities: Identities,
     reading: Reading,
     keys: Pending,
+    plans: Plans,
 }
 
 impl std::fmt::Debug for Web {
@@ -72,7 +74,8 @@ impl Web {
     pub fn new(deps: WebDeps) -> Self {
         let reading = Reading::new(Arc::clone(deps.archive.store()), deps.archive.blobs().clone());
         let identities = Identities::default();
-        Self(Arc::new(Inner { deps, jobs: Jobs::default(), identities, reading, keys: Pending::default() }))
+        let (jobs, keys, plans) = (Jobs::default(), Pending::default(), Plans::default());
+        Self(Arc::new(Inner { deps, jobs, identities, reading, keys, plans }))
     }
 
     /// Archiving.
@@ -139,6 +142,12 @@ impl Web {
     #[must_use]
     pub(crate) fn keys(&self) -> &Pending {
         &self.0.keys
+    }
+
+    /// Accounts that somebody wants to add, until he decides.
+    #[must_use]
+    pub(crate) fn plans(&self) -> &Plans {
+        &self.0.plans
     }
 
     /// The time, microseconds since 1970.

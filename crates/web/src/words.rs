@@ -26,8 +26,8 @@ macro_rules! files {
     };
 }
 
-const ENGLISH: &[&str] = files!("en": "shell", "operator", "public", "hosted", "refused", "home", "start", "archive", "identity", "takeaway", "door");
-const GERMAN: &[&str] = files!("de": "shell", "operator", "public", "hosted", "refused", "home", "start", "archive", "identity", "takeaway", "door");
+const ENGLISH: &[&str] = files!("en": "shell", "operator", "public", "hosted", "refused", "home", "start", "accounts", "archive", "identity", "takeaway", "door");
+const GERMAN: &[&str] = files!("de": "shell", "operator", "public", "hosted", "refused", "home", "start", "accounts", "archive", "identity", "takeaway", "door");
 
 static EN: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::En, ENGLISH));
 static DE: LazyLock<Bundle> = LazyLock::new(|| bundle(Locale::De, GERMAN));

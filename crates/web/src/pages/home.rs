@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use p2pds_archive::AccountLine;
+use p2pds_archive::{AccountLine, ListQuery};
 
 use crate::args;
 use crate::ask::{Ask, answer};
@@ -70,7 +70,7 @@ pub fn body(w: &Words, view: &View) -> Markup {
                 p { a.button href="/add" { (w.t("home-empty-button")) } }
             }
         } @else {
-            p.soft { (w.f("home-count", args!(count = view.total))) }
+            p.soft { (w.f("home-count", args!(count = view.total))) " " a href="/accounts" { (w.t("home-list")) } }
             ul.cards {
                 @for shown in &view.accounts { li.card { (account(w, view, shown)) } }
             }
@@ -159,16 +159,16 @@ async fn view(web: &Web, ask: &Ask, page: usize) -> View {
         Ok(alerts) => view.alerts = alerts,
         Err(trouble) => view.trouble = Some(trouble),
     }
-    let lines = match web.archive().list().await {
-        Ok(lines) => lines,
+    let skip = page.saturating_sub(1).saturating_mul(PAGE);
+    let list = match web.archive().page(&ListQuery { skip, most: PAGE, ..ListQuery::default() }).await {
+        Ok(list) => list,
         Err(error) => {
             view.trouble = Some(error.into());
             return view;
         }
     };
-    view.total = lines.len();
-    let skip = page.saturating_sub(1).saturating_mul(PAGE);
-    for line in lines.into_iter().skip(skip).take(PAGE) {
+    view.total = list.all;
+    for line in list.lines {
         let lights = lights(web, &line).await;
         view.accounts.push(Shown { line, lights });
     }
