@@ -101,13 +101,13 @@ impl Place {
         self.local || !self.address
     }
 
-    /// The same page where sign-ins come back to. Pages of hosted accounts stay where they are: a passkey belongs to a
-    /// name, and browsers take none for an address.
+    /// The same page where sign-ins come back to. Pages of hosted accounts stay where they are, with their style and script:
+    /// a passkey belongs to a name, and browsers take none for an address.
     pub(super) fn in_one_form(&self, uri: &Uri) -> Option<String> {
         let stays = |begin: &&str| {
             uri.path().strip_prefix(*begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if ["/account", "/oauth/authorize"].iter().any(stays) {
+        if ["/account", "/assets", "/oauth/authorize"].iter().any(stays) {
             return None;
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -226,9 +226,13 @@ mod tests {
         let one = place("localhost:3000").unwrap().in_one_form(&uri);
         assert_eq!(one.as_deref(), Some("http://127.0.0.1:3000/x?y"));
         assert_eq!(place("127.0.0.1:3000").unwrap().in_one_form(&uri), None);
-        for (path, stays) in
-            [("/account", true), ("/account/did:x", true), ("/oauth/authorize?a", true), ("/accounts", false)]
-        {
+        for (path, stays) in [
+            ("/account", true),
+            ("/account/did:x", true),
+            ("/assets/p2pds.css", true),
+            ("/oauth/authorize?a", true),
+            ("/accounts", false),
+        ] {
             let there = place("localhost:3000").unwrap().in_one_form(&path.parse().unwrap());
             assert_eq!(there.is_none(), stays, "{path}");
         }

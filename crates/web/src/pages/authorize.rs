@@ -8,11 +8,11 @@ mod view;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect as Send, Response};
-use p2pds_oauth::scope::Scopes;
+use p2pds_oauth::scope::{PermissionSet, Scope, Scopes};
 use p2pds_oauth::{
     Authorization, Begun, Factor, FactorAsked, LogIn, LoginRefused, Mode, OAuth, Prompt, Prove, Redirect,
 };
-use p2pds_syntax::Did;
+use p2pds_syntax::{Did, Nsid};
 use zeroize::Zeroizing;
 
 use crate::ask::{Ask, Refused, answer};
@@ -101,30 +101,35 @@ fn view(ask: &Ask, authorization: &Authorization, step: Step) -> View {
 
 /// The scopes, each with its sentences.
 fn asked(w: &Words, authorization: &Authorization) -> Vec<Asked> {
-    let sentences = |text: &str, scope: &p2pds_oauth::scope::Scope| {
-        let set = authorization.sets.iter().find(|(nsid, _)| text.contains(nsid.as_str()));
-        let mut lines: Vec<Line> = match set {
-            Some((_, set)) => {
-                let (title, detail) = set.words(w.locale().tag());
-                title.into_iter().chain(detail).map(|text| Line::Theirs(text.to_owned())).collect()
-            }
-            None => Vec::new(),
-        };
-        if lines.is_empty() {
-            lines = scope.words().into_iter().map(Line::of).collect();
-        }
-        lines
-    };
     authorization
         .scopes
         .iter()
         .map(|(text, scope)| Asked {
             scope: text.to_owned(),
-            lines: sentences(text, scope),
+            lines: sentences(w, scope, &authorization.sets),
             grave: scope.is_grave(),
             needed: text == "atproto",
         })
         .collect()
+}
+
+/// What a scope means: in the words of its permission set where it includes one, which nothing else does, and in ours.
+fn sentences(w: &Words, scope: &Scope, sets: &[(Nsid, PermissionSet)]) -> Vec<Line> {
+    let set = match scope {
+        Scope::Include(include) => sets.iter().find(|(nsid, _)| *nsid == include.nsid),
+        _ => None,
+    };
+    let mut lines: Vec<Line> = match set {
+        Some((_, set)) => {
+            let (title, detail) = set.words(w.locale().tag());
+            title.into_iter().chain(detail).map(|text| Line::Theirs(text.to_owned())).collect()
+        }
+        None => Vec::new(),
+    };
+    if lines.is_empty() {
+        lines = scope.words().into_iter().map(Line::of).collect();
+    }
+    lines
 }
 
 /// The page; its forms may lead on to the application, which the policy has to allow.
@@ -136,11 +141,7 @@ fn page(ask: &Ask, authorization: &Authorization, step: Step) -> Response {
 }
 
 fn leading_to(mut response: Response, uri: &str) -> Response {
-    let target = url::Url::parse(uri).ok().map(|url| {
-        let origin = url.origin();
-        if origin.is_tuple() { origin.ascii_serialization() } else { format!("{}:", url.scheme()) }
-    });
-    if let Some(target) = target {
+    if let Some(target) = target(uri) {
         let policy =
             crate::router::POLICY.replace("form-action 'self'", &format!("form-action 'self' {target}"));
         if let Ok(value) = HeaderValue::try_from(policy) {
@@ -148,6 +149,15 @@ fn leading_to(mut response: Response, uri: &str) -> Response {
         }
     }
     response
+}
+
+/// Where a form may lead on to, as a policy names it: the origin of the address, or its scheme where policies have no
+/// name for the origin (apps of phones, and numbers of IPv6).
+fn target(uri: &str) -> Option<String> {
+    let url = url::Url::parse(uri).ok()?;
+    let origin = url.origin();
+    let named = origin.is_tuple() && !matches!(url.host(), Some(url::Host::Ipv6(_)));
+    Some(if named { origin.ascii_serialization() } else { format!("{}:", url.scheme()) })
 }
 
 /// Back to the application.
@@ -291,5 +301,52 @@ pub(crate) fn refusal(w: &Words, refused: &LoginRefused) -> String {
         LoginRefused::Takendown => w.t("log-in-takendown"),
         LoginRefused::TooMany { seconds } => w.f("log-in-too-many", crate::args!(seconds = *seconds)),
         LoginRefused::Unavailable(_) => w.t("log-in-unavailable"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Locale;
+    use serde_json::json;
+
+    /// A scope whose text has the name of a set in it is not what that set says that it is.
+    #[test]
+    fn the_words_of_a_set_stand_with_the_scope_that_includes_it_and_nowhere_else() {
+        let w = Words::new(Locale::En, 0);
+        let set = |title: &str| {
+            let main = json!({ "type": "permission-set", "title": title, "permissions": [] });
+            PermissionSet::from_json(&main).unwrap()
+        };
+        let nsid = |name: &str| Nsid::parse(name).unwrap();
+        let sets =
+            [(nsid("com.example.auth"), set("See your name")), (nsid("com.example.authFull"), set("All"))];
+        let said = |scope: &str| sentences(&w, &Scope::parse(scope).unwrap(), &sets);
+        let theirs = |text: &str| vec![Line::Theirs(text.to_owned())];
+        assert_eq!(said("include:com.example.auth"), theirs("See your name"));
+        assert_eq!(said("include:com.example.authFull"), theirs("All"));
+        assert_eq!(said("include:com.example.auth?aud=did:web:x.example%23svc"), theirs("See your name"));
+        for other in [
+            "repo:com.example.auth",
+            "repo?collection=*&collection=com.example.auth",
+            "rpc:com.example.auth?aud=*",
+            "include:com.example.authOther",
+        ] {
+            let lines = said(other);
+            assert!(!lines.is_empty() && lines.iter().all(|line| matches!(line, Line::Ours(..))), "{other}");
+        }
+    }
+
+    #[test]
+    fn where_forms_lead_on_to() {
+        for (uri, expected) in [
+            ("https://app.example.com/callback?a=b", "https://app.example.com"),
+            ("http://127.0.0.1:5000/callback", "http://127.0.0.1:5000"),
+            // A policy has no way to write this number.
+            ("http://[::1]:5000/callback", "http:"),
+            ("com.example.app:/callback", "com.example.app:"),
+        ] {
+            assert_eq!(target(uri).as_deref(), Some(expected));
+        }
     }
 }
