@@ -16,6 +16,7 @@ use p2pds_crypto::jwk::Jwk;
 
 pub(crate) use assertion::{Check, Proven};
 pub(crate) use fetch::Clients;
+pub(crate) use keys::NONE as NO_KEYS;
 
 /// A client, as its document describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

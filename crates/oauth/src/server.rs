@@ -9,7 +9,7 @@ use p2pds_syntax::Did;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::client::Clients;
+use crate::client::{Clients, NO_KEYS};
 use crate::error::OAuthError;
 use crate::nonce::{MOST_REMEMBERED, Nonces, Used};
 use crate::port::AccountPort;
@@ -214,21 +214,32 @@ impl OAuth {
         }
     }
 
-    /// A client. When its document was fetched just now, sessions that began with keys which it no longer has end.
+    /// A client. When its document was fetched just now, sessions that began with keys which it no longer has end; with
+    /// the last of its keys all of them.
     pub(crate) async fn client(&self, id: &str) -> Result<Arc<crate::client::Client>, OAuthError> {
-        let (client, fetched) = self.0.clients.get(id, self.now()).await?;
+        let got = self.0.clients.get(id, self.now()).await;
+        if let Err(OAuthError::ClientKeys(NO_KEYS)) = &got {
+            self.drop_keys(id, Vec::new()).await?;
+        }
+        let (client, fetched) = got?;
         if fetched {
-            let keep = client.keys.iter().map(p2pds_crypto::jwk::Jwk::thumbprint).collect();
-            let unit = OAuthUnit::DropKeys { client: id.to_owned(), keep };
-            if let OAuthApplied::Gone(1..) = self.apply(unit).await? {
-                tracing::info!(
-                    event = "oauth.keys-gone",
-                    client = id,
-                    "a client withdrew a key: its sessions were ended"
-                );
-            }
+            self.drop_keys(id, client.keys.iter().map(p2pds_crypto::jwk::Jwk::thumbprint).collect()).await?;
         }
         Ok(client)
+    }
+
+    /// Ends the sessions of a client that began with other keys than these.
+    async fn drop_keys(&self, id: &str, keep: Vec<String>) -> Result<(), OAuthError> {
+        if let OAuthApplied::Gone(1..) =
+            self.apply(OAuthUnit::DropKeys { client: id.to_owned(), keep }).await?
+        {
+            tracing::info!(
+                event = "oauth.keys-gone",
+                client = id,
+                "a client withdrew a key: its sessions were ended"
+            );
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use p2pds_host::jobs::Job as _;
 use p2pds_oauth::scope::Scopes;
 use p2pds_oauth::{Begun, LogIn, LoginRefused, Mode, OAuthError};
 use p2pds_store::{LoginPatch, Unit};
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::app::{App, Ask, DAY, ISSUER, MINUTE, PASSWORD, Proof, World, told};
@@ -216,19 +216,39 @@ async fn a_new_password_ends_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_a_client_withdraws_ends_its_sessions() {
-    let world = World::new().await;
-    let app = App::confidential(&world);
-    let tokens = world.tokens(&app).await;
-    assert!(world.works(&app, &tokens.access_token).await);
-    let document = App::with_keys(App::document(&world, "/confidential.json"), &[(10, "two")]);
-    world.site.put("/confidential.json", Page::json(&document));
-    world.oauth.tidy().await.unwrap();
-    assert!(world.works(&app, &tokens.access_token).await, "its document is a few minutes old and believed");
-    world.pass(6 * MINUTE);
-    world.oauth.tidy().await.unwrap();
-    assert!(!world.works(&app, &tokens.access_token).await);
-    let refreshed = app.refresh(&world, &tokens.refresh_token.unwrap()).send().await;
-    assert!(matches!(refreshed, Err(OAuthError::ClientAuth(_))), "{refreshed:?}");
+    let document =
+        |world: &World, keys: &[(u8, &str)]| App::with_keys(App::document(world, "/confidential.json"), keys);
+    type Withdraw<'d> = &'d dyn Fn(&World) -> Value;
+    let ways: [(&str, Withdraw<'_>, &str); 4] = [
+        ("it is not there any more", &|world| document(world, &[(10, "two")]), "invalid_client"),
+        ("another key has its name", &|world| document(world, &[(10, "one")]), "invalid_client"),
+        (
+            "it is marked as revoked",
+            &|world| {
+                let mut document = document(world, &[(9, "one"), (10, "two")]);
+                document["jwks"]["keys"][0]["revoked"] = json!({ "revoked_at": 1 });
+                document
+            },
+            "invalid_client",
+        ),
+        ("no key is left", &|world| document(world, &[]), "invalid_client_metadata"),
+    ];
+    for (way, withdraw, refusal) in ways {
+        let world = World::new().await;
+        let app = App::confidential(&world);
+        let tokens = world.tokens(&app).await;
+        assert!(world.works(&app, &tokens.access_token).await);
+        world.site.put("/confidential.json", Page::json(&withdraw(&world)));
+        world.oauth.tidy().await.unwrap();
+        let works = async || world.works(&app, &tokens.access_token).await;
+        assert!(works().await, "{way}: its document is a few minutes old and believed");
+        world.pass(6 * MINUTE);
+        world.oauth.tidy().await.unwrap();
+        assert!(!works().await, "{way}");
+        let refreshed = app.refresh(&world, &tokens.refresh_token.unwrap()).send().await;
+        assert_eq!(refreshed.unwrap_err().error(), refusal, "{way}");
+        assert_eq!(world.oauth.grants(&world.alice()).await.unwrap(), [], "{way}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use p2pds_oauth::{Begun, OAuthError, Redirect, Tokens};
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, Ask, DAY, DECLARED, ISSUER, MINUTE, Proof, SECOND, World, key};
+use crate::site::Page;
 
 /// Specification, what is wrong, the error that it is told with, and how a right request is spoiled.
 type Row = (&'static str, &'static str, &'static str, fn(Ask<'_>) -> Ask<'_>);
@@ -79,6 +80,10 @@ const PAR: &[Row] = &[
     ("atproto OAuth, Scopes", "no scope", "invalid_scope", |ask| ask.without("scope")),
     ("atproto OAuth, Scopes", "no atproto", "invalid_scope", |ask| ask.with("scope", "transition:generic")),
     ("atproto OAuth, Scopes", "OpenID Connect", "invalid_scope", |ask| ask.with("scope", "atproto openid")),
+    ("atproto OAuth, Scopes", "OpenID Connect, which is declared", "invalid_scope", |ask| {
+        let id = format!("{}%20openid", ask.app.id);
+        ask.with("client_id", &id).with("scope", "atproto openid")
+    }),
     ("atproto OAuth, Client Metadata", "more than is declared", "invalid_scope", |ask| {
         ask.with("scope", "atproto transition:chat.bsky")
     }),
@@ -276,6 +281,10 @@ async fn assertions() {
         ("RFC 7523 3 (4)", "expired", |c, w| c["exp"] = json!(w.seconds() - 60)),
         ("RFC 7519 4.1.4", "exp as text", |c, w| c["exp"] = json!((w.seconds() + 60).to_string())),
         ("RFC 7523 3 (5)", "not valid yet", |c, w| c["nbf"] = json!(w.seconds() + 60)),
+        ("RFC 7523 3 (5)", "not valid yet, and without an end", |c, w| {
+            c.as_object_mut().unwrap().remove("exp");
+            c["nbf"] = json!(w.seconds() + 60);
+        }),
         ("RFC 7523 3 (6)", "no iat", |c, _| drop(c.as_object_mut().unwrap().remove("iat"))),
         ("RFC 7523 3 (6)", "made five minutes ago", |c, w| c["iat"] = json!(w.seconds() - 300)),
         ("RFC 7523 3 (6)", "made in the future", |c, w| c["iat"] = json!(w.seconds() + 300)),
@@ -388,6 +397,15 @@ async fn request_objects() {
     );
     // An assertion is no request object.
     assert_eq!(send(app.signed(&app.claims(&world))).await, Err("invalid_request_object"), "10.8");
+    // RFC 9101 10.5: a client that declares how it signs its request objects is held to that.
+    let mut document = App::document(&world, "/other.json");
+    document["request_object_signing_alg"] = json!("ES256K");
+    world.site.put("/other.json", Page::json(&App::with_keys(document, &[(9, "one")])));
+    let other = App { own: Some((key(9), "one".to_owned())), ..App::web(&world, "/other.json") };
+    let mut claims = claims();
+    (claims["iss"], claims["client_id"]) = (json!(other.id), json!(other.id));
+    let refused = other.ask(&world).with("request", &other.signed(&claims)).push().await.unwrap_err();
+    assert_eq!(refused.error(), "invalid_request_object", "declared ES256K, signed with ES256");
     // A public client has no keys that could sign one.
     let public = App::local();
     let refused = public.ask(&world).with("request", "a.b.c").push().await.unwrap_err();
@@ -457,6 +475,43 @@ async fn codes() {
     assert_eq!(thief.redeem(&world, &code, &verifier).send().await.unwrap_err(), OAuthError::CodeKey);
     // And it was tried once: RFC 6749 4.1.2.
     assert_eq!(app.redeem(&world, &code, &verifier).send().await.unwrap_err(), OAuthError::Code);
+}
+
+/// atproto OAuth, "Confidential Client Authentication": all of a session is proved with the key that it began with, and that
+/// one is no key of proofs.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_confidential_clients() {
+    let world = World::new().await;
+    let app = App::confidential(&world);
+    let (code, verifier) = granted(&world, &app).await;
+    let second = App { own: Some((key(10), "two".to_owned())), ..App::confidential(&world) };
+    let refused = second.redeem(&world, &code, &verifier).send().await.unwrap_err();
+    assert_eq!(refused, OAuthError::CodeClient, "it was pushed with another of its keys");
+    let tokens = world.tokens(&app).await;
+    let refresh = tokens.refresh_token.as_ref().unwrap();
+    let refused = second.refresh(&world, refresh).send().await.unwrap_err();
+    assert_eq!(refused, OAuthError::RefreshClient, "it began with another of its keys");
+    assert!(!world.works(&app, &tokens.access_token).await, "and is over");
+    // RFC 9449 10.1: named only, without a proof, when the request was pushed.
+    let same = App { key: key(9), ..App::confidential(&world) };
+    let (verifier, own) = (world.verifier(), Jwk::from_public(key(9).public_key()).thumbprint());
+    let ask = same.ask(&world).with("code_challenge", &pkce::challenge_s256(&verifier));
+    let code = world.code(&same, ask.with("dpop_jkt", &own).proofs(&[]), &world.alice()).await;
+    let refused = same.redeem(&world, &code, &verifier).send().await.unwrap_err();
+    assert_eq!(refused, OAuthError::DpopClientKey);
+}
+
+/// RFC 6749 10.2: a public client proves nothing, so nobody is let through who agreed to somebody of its name before.
+#[tokio::test(flavor = "multi_thread")]
+async fn public_clients_ask_each_time() {
+    let world = World::new().await;
+    let (app, alice) = (App::local(), world.alice());
+    world.tokens(&app).await;
+    let device = world.browser(&alice).await;
+    let pushed = app.ask(&world).with("login_hint", alice.as_str()).push().await.unwrap();
+    let asked = world.open(&app, &pushed, &device).await;
+    assert_eq!(asked.selected, Some(alice));
+    assert!(asked.accounts.iter().all(|found| found.consent_required));
 }
 
 /// RFC 6749 4.1.2 and 10.5, RFC 9700 4.5: shown again, a code ends what it began.

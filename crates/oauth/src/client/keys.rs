@@ -7,9 +7,12 @@ use crate::error::OAuthError;
 
 /// Most keys of a client that are read.
 const MOST: usize = 32;
+/// Why a set without a key that can be used is refused: who publishes it withdrew those that there were.
+pub(crate) const NONE: &str = "none is an elliptic key of P-256 or secp256k1 that is not revoked";
 
-/// Reads a key set (RFC 7517 5). Keys of other kinds are passed over; a set without any that can be used is refused, and
-/// so is one that shows a private key.
+/// Reads a key set (RFC 7517 5). Keys of other kinds are passed over, and those that are marked as revoked (OpenID
+/// Federation, Historical Keys Response). A set without any that can be used is refused, and so is one that shows a
+/// private key.
 pub(super) fn read(set: &Value) -> Result<Vec<Jwk>, OAuthError> {
     let refused = |why| Err(OAuthError::ClientKeys(why));
     let Some(listed) = set.get("keys").and_then(Value::as_array) else {
@@ -20,6 +23,9 @@ pub(super) fn read(set: &Value) -> Result<Vec<Jwk>, OAuthError> {
     }
     let mut keys: Vec<Jwk> = Vec::new();
     for value in listed {
+        if value.get("revoked").is_some_and(|revoked| !revoked.is_null()) {
+            continue;
+        }
         match Jwk::parse(value) {
             Ok(key) => {
                 let Some(kid) = key.kid() else { return refused("a key has no \"kid\"") };
@@ -33,7 +39,7 @@ pub(super) fn read(set: &Value) -> Result<Vec<Jwk>, OAuthError> {
         }
     }
     if keys.is_empty() {
-        return refused("none is an elliptic key of P-256 or secp256k1");
+        return refused(NONE);
     }
     Ok(keys)
 }
@@ -51,6 +57,10 @@ mod tests {
         };
         let rsa = json!({ "kty": "RSA", "kid": "r", "n": "AA", "e": "AQAB" });
         assert_eq!(read(&json!({ "keys": [key(1, "a"), rsa, key(2, "b")] })).unwrap().len(), 2);
+        let mut revoked = key(1, "a");
+        revoked["revoked"] = json!({ "revoked_at": 1 });
+        let left = read(&json!({ "keys": [revoked, key(2, "b")] })).unwrap();
+        assert_eq!(left.iter().map(Jwk::kid).collect::<Vec<_>>(), [Some("b")]);
         let mut private = key(1, "a");
         private["d"] = "AA".into();
         let mut unnamed = key(1, "a");
@@ -61,6 +71,7 @@ mod tests {
             json!({ "keys": {} }),
             json!({ "keys": [] }),
             json!({ "keys": [rsa] }),
+            json!({ "keys": [revoked] }),
             json!({ "keys": [private, key(2, "b")] }),
             json!({ "keys": [unnamed] }),
             json!({ "keys": [key(1, "a"), key(2, "a")] }),
