@@ -3,8 +3,9 @@
 //! Signing in goes the same way as for other sessions: the same limits for guesses, the same patience, the same second
 //! factors. App passwords open nothing here: they are for applications that know no better.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod sets;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use p2pds_oauth::{
     Account, AccountPort, AccountStatus, Factor, FactorAsked, LogIn, LoginRefused, OAuth, OAuthConfig,
     OAuthDeps, Prove,
 };
-use p2pds_store::Login;
+use p2pds_store::{Login, Unit};
 use p2pds_syntax::{AtIdentifier, Did, ErrorKind, Nsid};
 use zeroize::Zeroizing;
 
@@ -22,17 +23,10 @@ use crate::accounts::factors::{self, SignIn, SignedIn};
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::jobs::Job;
+use sets::{Found, SETTING, Sets};
 
-/// After this a permission set is asked for again, microseconds; until the answer the old one is used.
-const SET_FRESH: i64 = 24 * 3_600 * 1_000_000;
-/// The longest that a set is used which cannot be had again, microseconds.
-const SET_USABLE: i64 = 90 * SET_FRESH;
-/// Most permission sets that are remembered.
-const MOST_SETS: usize = 500;
-/// The longest that one may take to be had.
+/// The longest that a permission set may take to be had.
 const SET_PATIENCE: Duration = Duration::from_secs(10);
-/// One that was not found is not asked for again for this long, microseconds.
-const SET_ABSENT: i64 = 60 * 1_000_000;
 /// How often the server tidies up.
 const TIDY_EVERY: Duration = Duration::from_secs(300);
 
@@ -50,11 +44,7 @@ impl Host {
         let deps = OAuthDeps {
             store: self.store_handle(),
             net: self.net().clone(),
-            accounts: Arc::new(Accounts {
-                host: self.clone(),
-                sets: Mutex::default(),
-                absent: Mutex::default(),
-            }),
+            accounts: Arc::new(Accounts { host: self.clone(), sets: Sets::default() }),
             clock: Arc::new(move || clock.now()),
             token_key: Zeroizing::new(self.keys().jwt().to_vec()),
             nonce_secret,
@@ -90,10 +80,8 @@ impl Job for Tidy {
 /// The accounts of a host.
 struct Accounts {
     host: Host,
-    /// Permission sets with the time at which they were had.
-    sets: Mutex<HashMap<Nsid, (PermissionSet, i64)>>,
-    /// Those that were not found, and when.
-    absent: Mutex<HashMap<Nsid, i64>>,
+    /// Permission sets.
+    sets: Sets,
 }
 
 fn unavailable(error: &HostError) -> String {
@@ -143,32 +131,32 @@ impl Accounts {
         }
     }
 
-    fn remembered(&self, nsid: &Nsid) -> Option<(PermissionSet, i64)> {
-        self.sets.lock().unwrap_or_else(PoisonError::into_inner).get(nsid).cloned()
-    }
-
-    /// Whether it was asked for a moment ago and not found.
-    fn is_absent(&self, nsid: &Nsid, now: i64) -> bool {
-        let absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
-        absent.get(nsid).is_some_and(|at| now.saturating_sub(*at) < SET_ABSENT)
-    }
-
-    fn note_absent(&self, nsid: &Nsid, now: i64) {
-        let mut absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
-        if absent.len() >= MOST_SETS {
-            absent.clear();
+    /// Reads the permission sets that the store keeps, once.
+    async fn load_sets(&self) {
+        if self.sets.is_loaded() {
+            return;
         }
-        absent.insert(nsid.clone(), now);
+        match self.host.store().setting(SETTING).await {
+            Ok(text) => self.sets.load(text.as_deref()),
+            Err(error) => {
+                tracing::warn!(event = "oauth.permission-sets", %error, "those of the store could not be read");
+            }
+        }
     }
 
-    fn remember(&self, nsid: &Nsid, set: &PermissionSet, now: i64) {
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        if sets.len() >= MOST_SETS
-            && let Some(oldest) = sets.iter().min_by_key(|(_, (_, at))| *at).map(|(nsid, _)| nsid.clone())
-        {
-            sets.remove(&oldest);
+    /// Has the store keep what there is now. Another may do so at the same time: the last one to end wrote everything.
+    async fn keep_sets(&self) {
+        loop {
+            let (puts, text) = (self.sets.puts(), self.sets.text());
+            let unit = Unit::PutSetting { name: SETTING.to_owned(), value: Some(text) };
+            if let Err(error) = self.host.store().apply(unit).await {
+                tracing::warn!(event = "oauth.permission-sets", %error, "the store could not keep them");
+                return;
+            }
+            if self.sets.puts() == puts {
+                return;
+            }
         }
-        sets.insert(nsid.clone(), (set.clone(), now));
     }
 }
 
@@ -231,30 +219,26 @@ impl AccountPort for Accounts {
     }
 
     async fn permission_set(&self, nsid: &Nsid) -> Result<PermissionSet, String> {
+        self.load_sets().await;
         let now = self.host.now();
-        let known = self.remembered(nsid);
-        if let Some((set, at)) = &known
-            && now.saturating_sub(*at) < SET_FRESH
-        {
-            return Ok(set.clone());
-        }
-        if self.is_absent(nsid, now) {
-            let usable = known.filter(|(_, at)| now.saturating_sub(*at) < SET_USABLE);
-            return usable.map(|(set, _)| set).ok_or_else(|| "it was not found a moment ago".to_owned());
-        }
+        let old = match self.sets.look(nsid, now) {
+            Found::Set(set) => return Ok(set),
+            Found::Nothing => return Err("it was not found a moment ago".to_owned()),
+            Found::Ask(old) => old,
+        };
         let found = tokio::time::timeout(SET_PATIENCE, crate::lexicons::published(&self.host, nsid)).await;
         let found = found.unwrap_or_else(|_| Err("it took too long".to_owned()));
-        let found = found.and_then(|(_, json)| {
-            PermissionSet::from_json(&json).ok_or_else(|| "it is no permission set".to_owned())
+        let found = found.and_then(|(_, document)| {
+            self.sets.put(nsid, &document, now).ok_or_else(|| "it is no permission set".to_owned())
         });
-        match (found, known) {
-            (Ok(set), _) => {
-                self.remember(nsid, &set, now);
+        match found {
+            Ok(set) => {
+                self.keep_sets().await;
                 Ok(set)
             }
-            (Err(why), known) => {
-                self.note_absent(nsid, now);
-                known.filter(|(_, at)| now.saturating_sub(*at) < SET_USABLE).map(|(set, _)| set).ok_or(why)
+            Err(why) => {
+                self.sets.not_found(nsid, now);
+                old.ok_or(why)
             }
         }
     }
