@@ -14,13 +14,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::http;
 use crate::need;
 use crate::oracle::{Network, dying_with_parent};
+use crate::secure::certified;
 
 /// Where goat looks identities up.
 const DIRECTORY: &str = "plc.directory";
@@ -212,21 +211,10 @@ fn ports() -> Result<(Ipv4Addr, TcpListener, UdpSocket)> {
 
 /// An authority that lives for one test, written to `path`, and what the directory shows of it.
 fn certificates(path: &Path) -> Result<ServerConfig> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key)?;
-    let text = data_encoding::BASE64_MIME.encode(authority.der());
+    let (authority, config) = certified(DIRECTORY)?;
+    let text = data_encoding::BASE64_MIME.encode(&authority);
     std::fs::write(path, format!("-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"))?;
-    let own = KeyPair::generate()?;
-    let issuer = Issuer::from_params(&params, &key);
-    let leaf = CertificateParams::new([DIRECTORY.to_owned()])?.signed_by(&own, &issuer)?;
-    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone(), authority.der().clone()], secret)?)
+    Ok(config)
 }
 
 /// Hands questions for names to the network's own server.

@@ -32,6 +32,8 @@ pub mod oracle;
 pub mod postgres;
 pub mod program;
 pub mod random;
+pub mod script;
+pub mod secure;
 pub mod smtp;
 pub mod source;
 pub mod stream;

@@ -64,6 +64,20 @@ pub fn npm() -> Option<PathBuf> {
     None
 }
 
+/// The name of the Chromium that is installed.
+///
+/// # Panics
+/// See [`skip`].
+#[must_use]
+pub fn chromium() -> Option<&'static str> {
+    let found =
+        ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| have(name, "--version"));
+    if found.is_none() {
+        skip("no Chromium is installed", true);
+    }
+    found
+}
+
 /// Whether a program answers to a flag such as `-V`.
 #[must_use]
 pub fn have(program: &str, flag: &str) -> bool {

@@ -1,4 +1,5 @@
-//! Our client signs in at the reference server's own OAuth provider, and at ours.
+//! Our client signs in at the reference server's own OAuth provider, and at ours; the network's client for web pages signs
+//! in at ours, in a browser.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +9,8 @@
 )]
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,8 +21,8 @@ use p2pds_store::Store;
 use p2pds_store_sqlite::{Options, SqliteStore};
 use p2pds_syntax::{ErrorKind, RecordPath};
 use p2pds_testkit::hosted::{Hosted, PASSWORD};
-use p2pds_testkit::oracle::{self, Network, consent};
-use p2pds_testkit::visit;
+use p2pds_testkit::oracle::{self, Network, consent, dying_with_parent, node};
+use p2pds_testkit::{need, visit};
 use serde_json::json;
 
 const BROWSER: [u8; 32] = [1; 32];
@@ -176,4 +179,36 @@ async fn at_our_own_server() {
     let mut stale = agents.agent(&did).await.unwrap().unwrap();
     agents.sign_out(&did).await.unwrap();
     assert!(stale.get("com.atproto.server.getSession", &[]).await.is_err(), "its token ended with it");
+}
+
+/// `@atproto/oauth-client-browser`, as it comes, in a page of a real browser: `oauth/browser.mjs` says what is done.
+#[test]
+fn a_web_application_in_a_browser() {
+    let (Some(npm), Some(chromium)) = (need::npm(), need::chromium()) else { return };
+    let Some(network) = Network::start(&oracle::Options { pdses: 0, ..oracle::Options::default() }).unwrap()
+    else {
+        return;
+    };
+    let data = tempfile::tempdir().unwrap();
+    let host = Hosted::start(&network, &data.path().join("node"), &[]).unwrap();
+    let account = host.sign_up(&network, "carol").unwrap();
+    let world = json!({
+        "host": host.url, "directory": network.plc, "handle": account.handle, "did": account.did, "password": PASSWORD,
+    });
+    let oracle = std::env::var_os("P2PDS_ORACLE").map(PathBuf::from).unwrap_or_default();
+    let output = dying_with_parent(&node(&oracle))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oauth/browser.mjs"))
+        .env("P2PDS_NPM", &npm)
+        .env("P2PDS_WORLD", world.to_string())
+        .env("P2PDS_SCREENS_DIR", data.path().join("screens"))
+        .env("P2PDS_CHROMIUM", chromium)
+        .env("HOME", data.path())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    let steps = said.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(output.status.success() && steps == 10, "{steps} steps went well:\n{said}");
 }

@@ -11,9 +11,10 @@
 use p2pds_crypto::PublicKey;
 use p2pds_host::lexicons::proved;
 use p2pds_syntax::{Did, Nsid};
-use p2pds_testkit::hosted::Hosted;
-use p2pds_testkit::http;
+use p2pds_testkit::hosted::{Hosted, PASSWORD};
 use p2pds_testkit::oracle::{Account, Network, Options};
+use p2pds_testkit::script::Script;
+use p2pds_testkit::{http, visit};
 use serde_json::{Value, json};
 
 const BOOK: &str = "com.example.book";
@@ -120,4 +121,41 @@ fn published_types_are_found_and_hold() {
     }
     assert!(read(&car, &Did::parse(&alice.did).unwrap(), &nsid).is_err(), "of another account");
     assert!(read(&car, &did, &Nsid::parse("com.example.defs").unwrap()).is_err(), "of another schema");
+}
+
+/// What a permission set gives is known after a restart too, when nobody can say any more where the set is.
+#[test]
+fn permission_sets_outlive_a_restart() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut hosted = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
+    let authority = hosted.sign_up(&network, "authority").unwrap();
+    let alice = hosted.sign_up(&network, "alice-sets").unwrap();
+    let set = json!({
+        "$type": "com.atproto.lexicon.schema", "lexicon": 1, "id": "com.example.authBooks",
+        "defs": { "main": {
+            "type": "permission-set", "title": "Books", "detail": "Write books",
+            "permissions": [
+                { "type": "permission", "resource": "repo", "collection": [BOOK] },
+                { "type": "permission", "resource": "repo", "collection": ["org.other.thing"] },
+            ],
+        } },
+    });
+    authority.put("com.atproto.lexicon.schema", "com.example.authBooks", &set).unwrap();
+    network.names.set_txt("_lexicon.example.com", &[&format!("did={}", authority.did)]);
+
+    let arguments = [hosted.url.as_str(), &alice.did, "atproto include:com.example.authBooks"];
+    let Some(mut script) = Script::start(include_str!("oauth/sets.mjs"), &arguments).unwrap() else { return };
+    let said = script.hear().unwrap();
+    let back = visit::consent(said["url"].as_str().unwrap(), &alice.handle, PASSWORD).unwrap();
+    script.say(back.split_once('?').unwrap().1).unwrap();
+    let granted = format!("atproto repo:{BOOK}");
+    assert_eq!(script.hear().unwrap(), json!({ "scope": granted, "inside": 200, "outside": 403 }));
+
+    network.names.remove("_lexicon.example.com");
+    hosted.stop().unwrap();
+    hosted.begin().unwrap();
+    script.say("started again").unwrap();
+    assert_eq!(script.hear().unwrap(), json!({ "scope": granted, "inside": 200, "anew": "accepted" }));
+    script.end().unwrap();
 }

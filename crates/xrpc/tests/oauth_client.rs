@@ -1,5 +1,5 @@
 //! The network's own OAuth client, unmodified, signs in to this host, writes within its scope, is refused outside of it,
-//! refreshes and signs out; and what the endpoints say on the wire.
+//! refreshes and signs out, as a public and as a confidential client; and what the endpoints say on the wire.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,20 +12,20 @@
 #[path = "../../host/tests/shared/mod.rs"]
 mod shared;
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Extension;
 use p2pds_host::accounts::By;
+use p2pds_net::NetConfig;
 use p2pds_oauth::{Begun, LogIn, OAuth};
 use p2pds_store_sqlite::{Options, SqliteStore};
 use p2pds_syntax::Did;
-use p2pds_testkit::need;
-use p2pds_testkit::oracle::node as node_program;
+use p2pds_testkit::dns;
+use p2pds_testkit::script::Script;
+use p2pds_testkit::secure::SecureSite;
 use p2pds_xrpc::{PeerAddress, Xrpc, XrpcConfig, router};
 use serde_json::{Value, json};
 use shared::{Node, config, did};
@@ -35,23 +35,25 @@ const SCOPE: &str = "atproto repo:com.example.thing";
 
 /// A host on a port of this machine, with one account.
 struct World {
-    /// Keeps its directory.
-    _node: Node,
+    node: Node,
     oauth: OAuth,
     url: String,
 }
 
 impl World {
     async fn new() -> Self {
+        Self::reaching(NetConfig { allow_loopback: true, ..NetConfig::default() }).await
+    }
+
+    /// Its requests go out so.
+    async fn reaching(net: NetConfig) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(dir.path(), Options::default()).unwrap());
         let config = p2pds_host::HostConfig { public_url: url.clone(), ..config() };
-        let node = Node::with(dir, store, config);
-        // The client has a clock of its own.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-        node.clock.store(i64::try_from(now).unwrap(), Ordering::Relaxed);
+        let node = Node::reaching(dir, store, config, net);
+        set_clock(&node, 0);
         node.account(&did(1)).await;
         node.host.admin_set_password(&By::Operator, &did(1), PASSWORD).await.unwrap();
         let oauth = node.host.authorization_server().unwrap();
@@ -61,7 +63,20 @@ impl World {
         let peer = PeerAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let routes = router(Arc::new(door)).layer(Extension(peer));
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        Self { _node: node, oauth, url }
+        Self { node, oauth, url }
+    }
+
+    /// The next thing that a script says; a `url` is where it sends somebody, who agrees.
+    async fn hear(&self, script: &mut Script) -> Value {
+        loop {
+            // The client has a clock of its own.
+            set_clock(&self.node, 0);
+            let said = tokio::task::block_in_place(|| script.hear()).unwrap();
+            let Some(address) = said["url"].as_str() else { return said };
+            let answer = self.agree(address, &did(1)).await;
+            set_clock(&self.node, 0);
+            script.say(&answer).unwrap();
+        }
     }
 
     /// What the page does when somebody signs in and agrees: the answer that his browser brings to the application.
@@ -80,46 +95,30 @@ impl World {
         let signed_in = self.oauth.sign_in(&device, ask, true).await.unwrap();
         let device = self.oauth.device(&signed_in.cookie, "127.0.0.1").await.unwrap().unwrap();
         let begun = self.oauth.begin(&param("client_id"), &param("request_uri"), &device).await.unwrap();
-        let Begun::Show(asked) = begun else { panic!("{begun:?}") };
-        let redirect = self.oauth.accept(&asked, &device, who, &asked.scopes).await.unwrap();
+        let redirect = match begun {
+            Begun::Show(asked) => self.oauth.accept(&asked, &device, who, &asked.scopes).await.unwrap(),
+            // A confidential client to which he said yes before.
+            Begun::Redirect(redirect) => redirect,
+        };
         redirect.location().split_once('?').unwrap().1.to_owned()
     }
 }
 
+/// To what it is now, and so many seconds later.
+fn set_clock(node: &Node, later: u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(later);
+    node.clock.store(i64::try_from(now.as_micros()).unwrap(), Ordering::Relaxed);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_of_the_network() {
-    let (Some(npm), Some(oracle)) = (need::npm(), need::oracle()) else { return };
     let world = World::new().await;
-    let dir = tempfile::tempdir().unwrap();
-    let script = dir.path().join("client.mjs");
-    std::fs::write(&script, include_str!("../../testkit/tests/oauth/client.mjs")).unwrap();
-    std::os::unix::fs::symlink(npm.join("node_modules"), dir.path().join("node_modules")).unwrap();
-    let mut child = Command::new(node_program(&oracle))
-        .arg(&script)
-        .args([world.url.as_str(), did(1).as_str(), SCOPE])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (lines, said) = tokio::task::spawn_blocking(move || {
-        let said = lines.next();
-        (lines, said)
-    })
-    .await
-    .unwrap();
-    let said: Value = serde_json::from_str(&said.expect("the client says where to go").unwrap()).unwrap();
-    let answer = world.agree(said["url"].as_str().unwrap(), &did(1)).await;
-    writeln!(input, "{answer}").unwrap();
-    let said = tokio::task::spawn_blocking(move || {
-        let mut lines = lines;
-        let said = lines.next();
-        (child.wait().unwrap(), said)
-    });
-    let (status, said) = said.await.unwrap();
-    assert!(status.success(), "{status}");
-    let said: Value = serde_json::from_str(&said.expect("the client says what came of it").unwrap()).unwrap();
+    let text = include_str!("../../testkit/tests/oauth/client.mjs");
+    let Some(mut script) = Script::start(text, &[&world.url, did(1).as_str(), SCOPE]).unwrap() else {
+        return;
+    };
+    let said = world.hear(&mut script).await;
+    script.end().unwrap();
     assert_eq!(said["told"], json!({ "did": did(1), "state": "a state of the application", "scope": SCOPE }));
     assert_eq!(said["first"]["status"], 200, "{said}");
     assert_eq!(said["outside"]["status"], 403, "{said}");
@@ -129,6 +128,60 @@ async fn the_client_of_the_network() {
     assert_eq!(said["replayed"], "refused");
     assert_ne!(said["after"], 200, "{said}");
     assert_eq!(world.oauth.grants(&did(1)).await.unwrap(), []);
+}
+
+/// Its documents stand at its own address, which is fetched over https as the network's are: from a name, with a
+/// certificate that is checked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confidential_client() {
+    let site = SecureSite::start("app.example.com").unwrap();
+    let names = dns::Server::start().unwrap();
+    names.set_addresses("app.example.com", &[Ipv4Addr::LOCALHOST.into()]);
+    let net = NetConfig {
+        nameservers: vec![names.addr()],
+        extra_roots: vec![site.root.clone()],
+        ..NetConfig::development()
+    };
+    let world = World::reaching(net).await;
+    let text = include_str!("../../testkit/tests/oauth/confidential.mjs");
+    let who = did(1);
+    let arguments = [world.url.as_str(), who.as_str(), SCOPE, &site.url];
+    let Some(mut script) = Script::start(text, &arguments).unwrap() else { return };
+
+    let said = world.hear(&mut script).await;
+    assert_eq!(said["jwks"]["keys"].as_array().map(Vec::len), Some(2), "{said}");
+    site.put("/client.json", &said["metadata"]);
+    site.put("/jwks.json", &said["jwks"]);
+    script.say("published").unwrap();
+
+    let said = world.hear(&mut script).await;
+    let grants = world.oauth.grants(&did(1)).await.unwrap();
+    let known = |client: &str| grants.iter().filter(|grant| grant.client_id == client).count();
+    assert_eq!(known(&format!("{}/client.json", site.url)), 2);
+    assert!(grants.iter().all(|grant| grant.client_name == "A service"));
+    assert_eq!((site.asked("/client.json"), site.asked("/jwks.json")), (1, 1), "remembered for a while");
+    assert!(said["withdraw"].is_string(), "{said}");
+    site.put("/jwks.json", &said["jwks"]);
+    set_clock(&world.node, 301);
+    world.oauth.tidy().await.unwrap();
+    set_clock(&world.node, 0);
+    assert_eq!(world.oauth.grants(&did(1)).await.unwrap(), [], "they began with the key that is gone");
+    script.say("withdrawn").unwrap();
+
+    let said = world.hear(&mut script).await;
+    script.end().unwrap();
+    let answer = |status: u16, error: Value| json!({ "status": status, "error": error });
+    assert_eq!(said["first"], answer(200, Value::Null), "{said}");
+    assert_eq!(said["outside"], answer(403, json!("ScopeMissingError")), "{said}");
+    assert_eq!(said["renewed"], true, "{said}");
+    assert_eq!(said["second"], answer(200, Value::Null), "{said}");
+    // RFC 9101: what was asked for in the signed object, which another key cannot sign.
+    assert_eq!(said["granted"], "atproto", "{said}");
+    assert_eq!(said["forged"], "invalid_request_object", "{said}");
+    assert_eq!(said["withdrawn"]["status"], 401, "{said}");
+    assert_ne!(said["refreshed"], "accepted", "{said}");
+    assert_eq!(said["again"], "invalid_client", "{said}");
+    assert_eq!(said["next"], "accepted", "with the key that is still published: {said}");
 }
 
 /// One request, as it goes over the wire; status, headers in lower case, body.

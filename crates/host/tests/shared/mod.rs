@@ -48,7 +48,12 @@ impl Node {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), Options::default()).unwrap());
         let directory =
             DirectoryConfig { plc_url: plc_url.to_owned(), refresh_pause, ..DirectoryConfig::default() };
-        Self::asking(dir, store, config(), directory, Keys::in_memory().unwrap())
+        Self::asking(dir, store, config(), directory, Keys::in_memory().unwrap(), alone())
+    }
+
+    /// A host over a store, with these settings, whose requests go out so.
+    pub fn reaching(dir: TempDir, store: Arc<dyn Store>, config: HostConfig, net: NetConfig) -> Self {
+        Self::asking(dir, store, config, DirectoryConfig::default(), Keys::in_memory().unwrap(), net)
     }
 
     /// A host over a store, with these settings.
@@ -59,7 +64,7 @@ impl Node {
     /// A host over a store, with these settings and keys.
     pub fn with_keys(dir: TempDir, store: Arc<dyn Store>, config: HostConfig, keys: Keys) -> Self {
         let directory = DirectoryConfig { plc_url: config.plc_url.clone(), ..DirectoryConfig::default() };
-        Self::asking(dir, store, config, directory, keys)
+        Self::asking(dir, store, config, directory, keys, alone())
     }
 
     fn asking(
@@ -68,9 +73,10 @@ impl Node {
         config: HostConfig,
         directory: DirectoryConfig,
         keys: Keys,
+        net: NetConfig,
     ) -> Self {
         let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
-        let net = Client::new(NetConfig { allow_loopback: true, ..NetConfig::default() }).unwrap();
+        let net = Client::new(net).unwrap();
         let directory = Directory::new(net.clone(), Arc::clone(&store), directory);
         let clock = Arc::new(AtomicI64::new(START));
         let time = Arc::clone(&clock);
@@ -113,6 +119,11 @@ impl Node {
         self.store.apply(Unit::Batch { did: did.clone(), units }).await.unwrap();
         key.public_key()
     }
+}
+
+/// Requests reach this machine.
+fn alone() -> NetConfig {
+    NetConfig { allow_loopback: true, ..NetConfig::default() }
 }
 
 /// Settings of a host in development.
