@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
+import { manySteps } from './many.mjs'
+
 /** Somebody who lives in the demo, by the first label of the handle. */
 function person(demo, name) {
   return demo.people.find((one) => one.handle.startsWith(`${name}.`))
@@ -327,6 +329,8 @@ export const steps = [
     if (!JSON.stringify(document).includes('erin.home.test')) throw new Error(JSON.stringify(document))
     await stranger.press('form[action="/hosts/south/back"] button')
   }],
+
+  ...manySteps,
 
   ['sign up, a passkey, sign in with it, deactivate', async ({ demo, visitor, fail }) => {
     const member = await visitor('member')

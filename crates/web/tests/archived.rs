@@ -10,6 +10,8 @@
 
 #[path = "../../archive/tests/it/fake/mod.rs"]
 mod fake;
+#[path = "archived/many.rs"]
+mod many;
 mod shared;
 
 use std::sync::{Arc, Mutex};
