@@ -134,6 +134,8 @@ impl Refused {
     #[must_use]
     pub fn page(self, ask: &Ask) -> Response {
         match self {
+            // Accounts that live here sign in at their own page, and not as the owner of the node.
+            Self::SignIn(path) if path == "/account" || path.starts_with("/account/") => Ask::go("/account"),
             Self::SignIn(path) => {
                 let to: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
                 Ask::go(&format!("/sign-in?to={to}"))

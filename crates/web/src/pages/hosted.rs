@@ -99,9 +99,10 @@ pub async fn show(State(web): State<Web>, ask: Ask, browser: Browser, RawQuery(a
         let accounts = browser.accounts(&web).await?;
         let step = Step::SignIn { hint: query::text(asked.as_deref(), "hint"), wrong: None };
         let done = query::text(asked.as_deref(), "done").and_then(|word| {
-            ["deleted", "reset", "signed-out", "sent"].into_iter().find(|known| *known == word)
+            ["address", "deleted", "reset", "signed-out", "sent"].into_iter().find(|known| *known == word)
         });
         let done = done.map(|word| match word {
+            "address" => "hosted-address",
             "deleted" => "hosted-deleted",
             "reset" => "hosted-reset",
             "sent" => "hosted-sent",

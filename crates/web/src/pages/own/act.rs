@@ -24,7 +24,7 @@ enum Outcome {
     Done(&'static str),
     /// Done, and something is shown once.
     Once(Secret),
-    /// Done, and the account is not here any more.
+    /// Done, and nobody is signed in to the account here any more.
     Gone(&'static str),
 }
 
@@ -111,7 +111,8 @@ impl Act<'_> {
             "email-change" => {
                 let token = Some(self.text("code")).filter(|code| !code.is_empty());
                 host.update_email(did, &self.text("email"), token.as_deref(), None, "").await?;
-                Ok(Outcome::Done("email-changed"))
+                // All sessions have ended, this one too.
+                Ok(Outcome::Gone("address"))
             }
             "password-send" => host.request_password_reset(self.email).await.map(|()| Outcome::Done("sent")),
             "password-change" => {

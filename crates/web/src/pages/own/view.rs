@@ -19,7 +19,6 @@ pub const DONE: &[&str] = &[
     "app-removed",
     "deactivated",
     "device-removed",
-    "email-changed",
     "email-confirmed",
     "factor-added",
     "factor-removed",
@@ -353,7 +352,10 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     };
     let grant = Grant {
         session: "x".into(),
-        client_id: "https://app.example/client.json".into(),
+        client_id: format!(
+            "http://localhost?redirect_uri=http%3A%2F%2F127.0.0.1%3A5000%2F{}",
+            "x".repeat(90)
+        ),
         client_name: String::new(),
         scope: "atproto".into(),
         since: NOW,
