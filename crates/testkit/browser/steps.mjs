@@ -1,29 +1,18 @@
 // The steps, in order. Each is a name and what is done; all share one demo, and what one step found out is in `state`.
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { manySteps } from './many.mjs'
-
-/** Somebody who lives in the demo, by the first label of the handle. */
-function person(demo, name) {
-  return demo.people.find((one) => one.handle.startsWith(`${name}.`))
-}
+import { memberSteps } from './member.mjs'
+import { operatorSteps } from './operator.mjs'
+import { FORM, ask, button, person } from './tools.mjs'
 
 /** A command of the demo's node. */
 function p2pds(demo, ...args) {
   const env = { ...process.env, P2PDS_DATA_DIR: demo.data, NO_COLOR: '1' }
   return execFileSync(process.env.P2PDS_PROGRAM, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-}
-
-/** Asks a method of a host. Not every resolver knows names under `.localhost`, as browsers do. */
-async function ask(host, nsid, token, body) {
-  const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) }
-  const reply = await fetch(`http://127.0.0.1:${new URL(host).port}/xrpc/${nsid}`, { method: 'POST', headers, body: JSON.stringify(body) })
-  if (!reply.ok) throw new Error(`${nsid}: ${reply.status} ${await reply.text()}`)
-  return reply.json()
 }
 
 /** Waits until a command of the demo's node says this. */
@@ -59,13 +48,9 @@ async function consents(visitor, from, who, name, then) {
   await visitor.sees(then)
 }
 
-const FORM = 'form[action="/oauth/authorize"] button[type=submit]:not(.quiet)'
-
 function origin(url) {
   return new URL(url).origin
 }
-
-const button = (action) => `form[action="${action}"] button[type=submit]`
 
 export const steps = [
   ['the desk of the demo', async ({ demo, visitor }) => {
@@ -235,6 +220,14 @@ export const steps = [
     const text = await owner.text()
     for (const words of ['the first words', 'words that go away']) if (!text.includes(words)) fail(`no ${words} in:\n${text}`)
     await owner.look('compare')
+    // Two points in the past: between them nothing happened.
+    await owner.go(`/archive/${did}/time`)
+    const second = new Date(Date.parse(state.before) + 1_000).toISOString()
+    await owner.write('#from', state.before)
+    await owner.write('#to', second)
+    await owner.press(`form[action="/archive/${did}/compare"] button[type=submit]`)
+    await owner.says('Nothing differs.')
+    await owner.look('compare-two-dates')
   }],
 
   ['a deleted record as it was, and back at its host with consent', async ({ demo, visitor, state, fail }) => {
@@ -320,7 +313,7 @@ export const steps = [
     await owner.write('#handle', 'erin.home.test')
     await owner.press('form[method=get] button[type=submit]')
     await owner.says('erin.home.test')
-    await owner.write('#key', readFileSync(erin.rotationKeyFile, 'utf8').trim())
+    await owner.choose('#key-file', erin.rotationKeyFile)
     await owner.write('#confirm', erin.handle)
     await owner.press(button(`/archive/${erin.did}/promote`))
     await worked(owner)
@@ -331,6 +324,8 @@ export const steps = [
   }],
 
   ...manySteps,
+
+  ...operatorSteps,
 
   ['sign up, a passkey, sign in with it, deactivate', async ({ demo, visitor, fail }) => {
     const member = await visitor('member')
@@ -381,6 +376,8 @@ export const steps = [
     await press('activate')
     await member.sees('form:has(input[name=do][value=deactivate])')
   }],
+
+  ...memberSteps,
 
   ['the offline archive opens from disk, without a network', async ({ demo, visitor, fail }) => {
     const out = join(demo.dir, 'offline')

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Instant;
 
 use p2pds_testkit::demo::Demo;
@@ -35,6 +37,55 @@ fn post(url: &str, nsid: &str, token: Option<&str>, body: &Value) -> (u16, Value
     (reply.status, reply.json().unwrap_or(Value::Null))
 }
 
+/// What somebody gets who asks this port for a page under a name: status, where it leads, the page.
+fn under(port: &str, host: &str, path: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    let host = format!("{host}:{port}");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let to = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default();
+    (status, to.to_owned(), body.to_owned())
+}
+
+/// Passkeys belong to a name: pages of hosted accounts stay at the one of the public address, under which browsers take
+/// them; the owner's pages lead to the address where his sign-in comes back to. A handle is the name of no page.
+fn pages_stay_at_their_names(demo: &Demo) {
+    let port_of = |url: &str| url.rsplit(':').next().unwrap().to_owned();
+    let (node, alice) = (port_of(demo.node()), handle(demo, "alice"));
+    let own = ["/account", "/account/sign-up", "/account/forgot"];
+    for path in own {
+        assert_eq!(under(&node, "localhost", path).0, 200, "{path}");
+    }
+    let unfinished = under(&node, "localhost", "/oauth/authorize?client_id=x");
+    assert_eq!((unfinished.0, unfinished.1.as_str()), (400, ""), "{}", unfinished.2);
+    let did = demo.person("alice")["did"].as_str().unwrap();
+    for path in ["/", "/sign-in", "/operator", "/sessions", &format!("/archive/{did}/promote")] {
+        let (status, to, _) = under(&node, "localhost", path);
+        assert_eq!((status, to), (307, format!("http://127.0.0.1:{node}{path}")), "{path}");
+    }
+    // The question that a passkey answers names the host of the public address, under whichever name the page is shown.
+    let host = demo.person("alice")["host"].as_str().unwrap();
+    let (north, name) = (port_of(host), host.strip_prefix("http://").unwrap().split(':').next().unwrap());
+    for (port, shown, wanted) in
+        [(&node, "localhost", "localhost"), (&north, name, name), (&north, "127.0.0.1", name)]
+    {
+        let (status, _, page) = under(port, shown, "/account");
+        assert_eq!(status, 200, "{shown}");
+        let asked = page.replace("&quot;", "\"");
+        assert!(asked.contains(&format!("\"rpId\":\"{wanted}\"")), "{shown}: {asked}");
+    }
+    // Under the account's handle there is its identity, and no page: nobody signs in at a name that an account chose.
+    let (status, _, said) = under(&north, &alice, "/.well-known/atproto-did");
+    assert_eq!((status, said.trim()), (200, did));
+    for path in own.into_iter().chain(["/", "/oauth/authorize", "/sign-in"]) {
+        assert_eq!(under(&north, &alice, path).0, 421, "{path}");
+    }
+}
+
 #[test]
 fn everything_can_be_tried_and_nothing_is_left() {
     let scratch = tempfile::tempdir().unwrap();
@@ -42,6 +93,7 @@ fn everything_can_be_tried_and_nothing_is_left() {
     println!("the demo answered after {:.1} s", demo.took.as_secs_f64());
     let data = std::path::PathBuf::from(demo.said["data"].as_str().unwrap());
     assert!(data.starts_with(scratch.path()), "{}", data.display());
+    pages_stay_at_their_names(&demo);
 
     // An account of the one host, first copy to verified.
     let begun = Instant::now();
