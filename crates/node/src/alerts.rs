@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use p2pds_store::hosting::forget_reports;
 use p2pds_store::{AlertRow, Unit};
 
 use crate::config::Config;
@@ -26,6 +27,7 @@ use crate::node::engine::Engine;
 use crate::node::supervise::Stop;
 use crate::words::now_micros;
 use book::{Book, Change};
+pub(crate) use derive::is_urgent;
 use facts::Gatherer;
 pub use payload::{Account as AlertAccount, Event, Payload};
 pub use sign::{HEADER, signature};
@@ -124,6 +126,7 @@ impl Watch {
         if now.saturating_sub(self.forgot_at) > KEPT / 90 {
             self.forgot_at = now;
             self.engine.store.apply(Unit::ForgetAlerts { before: now.saturating_sub(KEPT) }).await?;
+            forget_reports(self.engine.store.as_ref(), now).await?;
         }
         Ok(())
     }

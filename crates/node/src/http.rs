@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use p2pds_xrpc::Xrpc;
 
-pub use listener::serve;
+pub use listener::{CONNECTIONS, serve};
 
 use crate::node::health::Health;
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use p2pds_archive::live::Live;
 use p2pds_host::Host;
+use p2pds_xrpc::meter::Hits;
 use tokio::net::TcpListener;
 
 use crate::alerts::{self, heartbeat};
@@ -80,13 +81,22 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
     let routes = http::router(door, public, pages);
     supervisor.spawn(
         "http",
-        http::serve(listener, routes, config.serving.trusted_proxies.clone(), supervisor.stop_handle()),
+        http::serve(
+            listener,
+            routes,
+            config.serving.trusted_proxies.clone(),
+            engine.hits.clone(),
+            supervisor.stop_handle(),
+        ),
     );
     supervisor.spawn("serving-index", serving::index(Arc::clone(&engine), supervisor.stop_handle()));
     let sampler = Arc::new(Sampler::new(Arc::clone(&engine.store), engine.dir.clone()));
     if let Some(listener) = metrics_listener {
         let page = metrics_page(Arc::clone(&sampler));
-        supervisor.spawn("metrics", http::serve(listener, page, Vec::new(), supervisor.stop_handle()));
+        supervisor.spawn(
+            "metrics",
+            http::serve(listener, page, Vec::new(), Hits::default(), supervisor.stop_handle()),
+        );
     }
     supervisor.spawn("metrics-tidy", metrics::door::tidy(supervisor.stop_handle()));
     supervisor

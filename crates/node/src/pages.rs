@@ -5,17 +5,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use p2pds_web::{
-    AlertNote, CapacityNote, CheckNote, NodeSide, SettingNote, Trouble, Web, WebConfig, WebDeps, WorkerNote,
+    AlertNote, CapacityNote, CheckNote, LimitNote, LimitsNote, NodeSide, SettingNote, Trouble, Web,
+    WebConfig, WebDeps, WorkerNote,
 };
 
+use p2pds_xrpc::in_force;
+use p2pds_xrpc::meter::{GET_REPO, RULES};
+
+use crate::alerts;
 use crate::config::layers::Resolved;
 use crate::doctor::{self, Check, Verdict};
+use crate::http::CONNECTIONS;
 use crate::node::engine::Engine;
 use crate::operator::{Failure, upkeep};
 use crate::{capacity, words};
-
-/// Alerts of these kinds are for now; the others can wait until tomorrow.
-const CRITICAL: [&str; 5] = ["disk-full", "disk-low", "unexpected", "damage", "database"];
 
 /// The pages of a node.
 pub fn router(engine: &Arc<Engine>, settings: Vec<Resolved>) -> Router {
@@ -39,6 +42,24 @@ pub fn router(engine: &Arc<Engine>, settings: Vec<Resolved>) -> Router {
     crate::door::addressed(p2pds_web::router(web), config.serving.trusted_proxies.clone())
 }
 
+/// Settings that bound how large something may be, or how much of it there may be.
+const BOUNDS: &[&str] = &[
+    "archive.blob_quota",
+    "archive.keep_free",
+    "archive.quota_per_account",
+    "archive.quota_total",
+    "blobstore.account_bytes",
+    "blobstore.account_count",
+    "blobstore.upload_limit",
+    "firehose.max_buffer",
+    "hosting.import_limit",
+    "live.max_streams",
+    "services.fetch_limit",
+    "services.max_response",
+    "serving.requests",
+    "serving.unknown_cids",
+];
+
 struct Beside {
     engine: Arc<Engine>,
     settings: Vec<Resolved>,
@@ -57,8 +78,7 @@ impl NodeSide for Beside {
         let mut notes: Vec<AlertNote> = lines
             .into_iter()
             .map(|line| AlertNote {
-                severity: if CRITICAL.contains(&line.kind.as_str()) { "critical" } else { "warning" }
-                    .to_owned(),
+                severity: if alerts::is_urgent(&line.kind) { "critical" } else { "warning" }.to_owned(),
                 kind: line.kind,
                 did: line.did,
                 words: line.detail,
@@ -106,6 +126,34 @@ impl NodeSide for Beside {
         self.settings.iter().map(note).collect()
     }
 
+    fn limits(&self) -> LimitsNote {
+        let bounds = |setting: &SettingNote| BOUNDS.contains(&setting.name.as_str());
+        let settings = self.settings().into_iter().filter(bounds).collect();
+        // Settings that do not go together let no node start.
+        let Ok(door) = crate::serving::settings(&self.engine.config) else {
+            return LimitsNote { settings, ..LimitsNote::default() };
+        };
+        let hits = &self.engine.hits;
+        let note = |name: &str, most, seconds| LimitNote {
+            name: name.to_owned(),
+            most,
+            seconds,
+            hits: hits.of(name),
+        };
+        let bounded =
+            CONNECTIONS.into_iter().map(|(name, most)| (name, u32::try_from(most).unwrap_or(u32::MAX), None));
+        let whole = bounded.chain(in_force(&door));
+        let mut rules: Vec<LimitNote> =
+            whole.map(|(name, most, seconds)| note(name, most, seconds)).collect();
+        if door.rate_limits {
+            let hosting = self.engine.host.is_some();
+            let held = RULES.iter().filter(|rule| hosting || rule.name == GET_REPO.name);
+            rules.extend(held.map(|rule| note(rule.name, rule.points, Some(rule.seconds))));
+        }
+        rules.extend(self.engine.door.limits());
+        LimitsNote { counted: door.rate_limits, rules, settings }
+    }
+
     async fn doctor(&self, network: bool) -> Result<Vec<CheckNote>, Trouble> {
         let (config, dir) = (&self.engine.config, &self.engine.dir);
         let mut checks = doctor::local(config, dir);
@@ -133,4 +181,30 @@ fn note_of(check: Check) -> CheckNote {
         None => check.what,
     };
     CheckNote { name: check.name.into_owned(), result: result.to_owned(), words, fix: check.fix }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2pds_web::{Locale, Words, limit_key};
+    use p2pds_xrpc::XrpcConfig;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn every_limit_has_a_sentence_and_every_bound_is_a_setting() {
+        for locale in [Locale::En, Locale::De] {
+            let w = Words::new(locale, 0);
+            let whole = in_force(&XrpcConfig::default());
+            let names = whole.iter().map(|(name, ..)| *name).chain(RULES.iter().map(|rule| rule.name));
+            let names = names.chain(CONNECTIONS.map(|(name, _)| name));
+            for name in names {
+                assert!(w.has(&limit_key(name)), "{name}");
+            }
+        }
+        let known: Vec<String> = Config::settings().map(|setting| setting.name()).collect();
+        for bound in BOUNDS {
+            assert!(known.iter().any(|name| name == bound), "{bound}");
+        }
+    }
 }

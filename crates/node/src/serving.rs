@@ -25,6 +25,7 @@ pub fn door(engine: &Engine) -> Result<Arc<Xrpc>, Failure> {
     let settings = XrpcConfig {
         archive_only: engine.host.is_none(),
         own_calls: engine.own_calls.clone(),
+        hits: engine.hits.clone(),
         ..settings(&engine.config)?
     };
     let door = Xrpc::new(engine.reading.clone(), settings);
@@ -43,7 +44,11 @@ pub fn raise_file_limit() {
     }
 }
 
-fn settings(config: &Config) -> Result<XrpcConfig, Failure> {
+/// The door's settings, but for what the engine shares with it.
+///
+/// # Errors
+/// Settings that do not go together.
+pub fn settings(config: &Config) -> Result<XrpcConfig, Failure> {
     let (serving, limits) = (&config.serving, &config.limits);
     let secret = |text: &crate::config::setting::Secret| Secret::new(text.expose());
     let proxy = passing::proxy(config)?;
@@ -60,6 +65,7 @@ fn settings(config: &Config) -> Result<XrpcConfig, Failure> {
         moderation_service: proxy.moderation.as_ref().map(|service| service.did.clone()),
         bypass_key: limits.bypass_key.as_ref().map(secret),
         own_calls: OwnCalls::default(),
+        hits: Default::default(),
         bypass: limits.bypass_ips.clone(),
         proxy,
     })

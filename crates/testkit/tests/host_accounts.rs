@@ -179,6 +179,45 @@ fn mail_is_read_by_the_operator_and_a_deleted_account_leaves_nothing() {
         json!({ "preferences": [{ "$type": "app.bsky.actor.defs#x", "canary": "canary-of-a-preference" }] });
     account.call("app.bsky.actor.putPreferences", &preferences).unwrap();
 
+    // What it reports is the operator's to read, who is told that it waits; what is about it is too.
+    let report = |by: &str, about: &str, words: &str| {
+        let body = json!({
+            "reasonType": "com.atproto.moderation.defs#reasonRude", "reason": words,
+            "subject": { "$type": "com.atproto.admin.defs#repoRef", "did": about },
+        });
+        let bearer = format!("Bearer {by}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let url = format!("{}/xrpc/com.atproto.moderation.createReport", hosted.url);
+        let reply = request("POST", &url, &headers, Some(body.to_string().as_bytes())).unwrap();
+        assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    };
+    report(account.token(), &stays.did, "canary-of-a-report-it-sent");
+    report(stays.token(), &account.did, "canary-of-a-report-about-it");
+    let reports = hosted.program.json(&["admin", "reports"]).unwrap();
+    assert_eq!(
+        (&reports[0]["id"], &reports[0]["by"], &reports[0]["subject"], &reports[0]["words"]),
+        (&json!(1), &json!(account.did), &json!(stays.did), &json!("canary-of-a-report-it-sent"))
+    );
+    let read = hosted.program.ok(&["admin", "reports"]).unwrap();
+    assert!(String::from_utf8_lossy(&read.stdout).contains("| canary-of-a-report-about-it"));
+    let told = Instant::now() + Duration::from_secs(60);
+    let waits = || {
+        let alerts = hosted.program.run(&["alerts", "--json"]).unwrap();
+        String::from_utf8_lossy(&alerts.stdout).contains("2 reports wait; the oldest since")
+    };
+    while !waits() {
+        assert!(Instant::now() < told, "no alert says that reports wait");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    hosted.program.ok(&["admin", "report", "close", "1", "--note", "canary-of-a-note"]).unwrap();
+    let gone = hosted.program.run(&["admin", "report", "close", "1", "--note", "again"]).unwrap();
+    assert!(gone.code != Some(0) && gone.stderr.contains("no open report 1"), "{gone}");
+    assert_eq!(hosted.program.json(&["admin", "reports"]).unwrap().as_array().unwrap().len(), 1);
+    let all = hosted.program.json(&["admin", "reports", "--closed"]).unwrap();
+    assert_eq!(all[1]["note"], "canary-of-a-note");
+    let acts = hosted.program.json(&["admin", "audit"]).unwrap();
+    assert_eq!((&acts[0]["what"], &acts[0]["subject"]), (&json!("closeReport"), &json!("report 1")));
+
     let token = Some(account.token());
     assert_eq!(call(&hosted, "requestEmailConfirmation", token, None).0, 200);
     let confirm = json!({ "email": "leaving@mail.test", "token": code(&hosted, "confirm-email") });
@@ -217,7 +256,10 @@ fn mail_is_read_by_the_operator_and_a_deleted_account_leaves_nothing() {
 
     // It is erased in the background; what was stored of it is in no file then.
     let deadline = Instant::now() + Duration::from_secs(120);
-    let canaries: [&[u8]; 6] = [
+    let canaries: [&[u8]; 9] = [
+        b"canary-of-a-report-it-sent",
+        b"canary-of-a-report-about-it",
+        b"canary-of-a-note",
         canary.as_bytes(),
         b"canary-of-a-preference",
         b"canary-address@mail.test",

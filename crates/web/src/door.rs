@@ -214,6 +214,12 @@ impl Door {
         &self.0.leaving
     }
 
+    /// How often strangers may try what, and how often one was turned away.
+    #[must_use]
+    pub fn limits(&self) -> Vec<crate::node_side::LimitNote> {
+        self.0.limits.notes()
+    }
+
     /// Whether one more try may be made from an address; it is counted.
     pub(crate) fn may_try(&self, what: Try, address: IpAddr) -> Result<(), u64> {
         self.0.limits.take(what, address, self.now())

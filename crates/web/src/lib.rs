@@ -42,7 +42,10 @@ mod words;
 
 pub use door::{Door, DoorConfig, DoorDeps, VisitorAddress, claim_address};
 pub use gallery::gallery;
-pub use node_side::{AlertNote, CapacityNote, CheckNote, NodeSide, SettingNote, Trouble, WorkerNote};
+pub use node_side::{
+    AlertNote, CapacityNote, CheckNote, LimitNote, LimitsNote, NodeSide, SettingNote, Trouble, WorkerNote,
+};
+pub use pages::operator::limit_key;
 pub use router::{PATHS, router};
 pub use web::{Web, WebConfig, WebDeps};
 pub use words::{Arg, Figure, Locale, Sentence, Words};

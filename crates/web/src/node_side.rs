@@ -17,6 +17,8 @@ pub trait NodeSide: Send + Sync {
     async fn pause_worker(&self, name: &str, paused: bool) -> Result<(), Trouble>;
     /// All settings: name, value (secrets hidden), where it came from.
     fn settings(&self) -> Vec<SettingNote>;
+    /// What may be asked how often, and what may be how large.
+    fn limits(&self) -> LimitsNote;
     /// Looks at everything that a node needs; `network` also at what lies outside.
     async fn doctor(&self, network: bool) -> Result<Vec<CheckNote>, Trouble>;
 }
@@ -29,8 +31,6 @@ pub struct Trouble {
     pub message: String,
     /// What to do about it, likewise.
     pub hint: Option<String>,
-}
-
     /// The same in a sentence of the pages, where there is one: it is what people read then.
     pub sentence: Option<Sentence>,
 }
@@ -47,6 +47,8 @@ impl Trouble {
     pub fn of(sentence: Sentence) -> Self {
         Self { message: String::new(), hint: None, sentence: Some(sentence) }
     }
+}
+
 /// Something that is wrong, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertNote {
@@ -103,6 +105,30 @@ pub struct SettingNote {
     pub value: String,
     /// Where it came from.
     pub origin: String,
+}
+
+/// The limits in force.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitsNote {
+    /// Whether requests are counted at all.
+    pub counted: bool,
+    /// What is counted.
+    pub rules: Vec<LimitNote>,
+    /// What settings bound: bodies, connections, disk, quotas.
+    pub settings: Vec<SettingNote>,
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitNote {
+    /// Its name in metrics.
+    pub name: String,
+    /// So many, or so many points.
+    pub most: u32,
+    /// In so many seconds; `None`: at a time.
+    pub seconds: Option<u64>,
+    /// How often it turned somebody away since the node started.
+    pub hits: u64,
 }
 
 /// A check of `doctor`.

@@ -23,6 +23,7 @@ pub mod own;
 pub mod promote;
 pub mod public;
 pub mod record;
+pub mod removal;
 pub mod remove;
 pub mod sessions;
 pub mod sign_in;
@@ -58,6 +59,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         own::samples(w),
         operator::samples(w),
         public::samples(w),
+        removal::samples(w),
         claim::samples(w),
         sign_in::samples(w),
         sessions::samples(w),

@@ -10,7 +10,7 @@ use crate::assets;
 use crate::door::guard;
 use crate::pages::{
     about, account, accounts, act, add, authorize, claim, consent, drills, export, home, hosted, identity,
-    job, lexicons, media, operator, own, promote, public, record, remove, sessions, sign_in, time,
+    job, lexicons, media, operator, own, promote, public, record, removal, remove, sessions, sign_in, time,
 };
 use crate::web::Web;
 
@@ -77,7 +77,7 @@ pub fn router(web: Web) -> Router {
         .route("/operator", get(operator::first))
         .route("/operator/{tab}", get(operator::show).post(operator::post))
         .route("/privacy", get(public::privacy))
-        .route("/remove-me", get(public::remove))
+        .route("/remove-me", get(removal::show).post(removal::post))
         .route("/accounts", get(accounts::show).post(accounts::act::post))
         .route("/add", get(add::show).post(add::post))
         .route("/add/plan", post(add::plan::post))

@@ -564,7 +564,10 @@ async fn a_request_for_removal_is_read_hidden_and_closed() {
     let (mut operator, mut stranger) = (world.operator().await, world.stranger());
     let store = &world.node.store;
     let did = &world.person.did;
-    let handle = world.node.archive.line(did).await.unwrap().handle.unwrap();
+    let handle = "person.example.com".to_owned();
+    let patch = p2pds_store::AccountPatch { handle: Some(Some(handle.clone())), ..Default::default() };
+    let unit = p2pds_store::Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) };
+    store.apply(unit).await.unwrap();
 
     let page = stranger.get("/remove-me").await;
     assert!(page.status == 200 && page.text().contains("action=\"/remove-me\""), "{}", page.text());
@@ -575,8 +578,12 @@ async fn a_request_for_removal_is_read_hidden_and_closed() {
         let (csrf, mut browser) = (token.clone(), visitor.clone());
         let (account, words) = (account.to_owned(), words.to_owned());
         async move {
-            let fields =
-                [("account", account.as_str()), ("about", "removal"), ("words", &words), ("answer", "me@mail.example")];
+            let fields = [
+                ("account", account.as_str()),
+                ("about", "removal"),
+                ("words", &words),
+                ("answer", "me@mail.example"),
+            ];
             browser.post("/remove-me", &csrf, &fields).await
         }
     };
@@ -595,17 +602,25 @@ async fn a_request_for_removal_is_read_hidden_and_closed() {
 
     let open = store.open_reports(0, 9).await.unwrap();
     let [known, unknown] = open.as_slice() else { panic!("{open:?}") };
-    assert_eq!((known.did.as_ref(), known.subject.as_str(), known.kind.as_str()), (Some(did), handle.as_str(), "removal"));
+    assert_eq!(
+        (known.did.as_ref(), known.subject.as_str(), known.kind.as_str()),
+        (Some(did), handle.as_str(), "removal")
+    );
     assert_eq!((&known.by, known.contact.as_str()), (&None, "me@mail.example"));
     assert_eq!(known.words, "<b>This is mine.</b>\nPlease remove it.");
     assert_eq!((&unknown.did, unknown.subject.as_str()), (&None, "nobody.example.com"));
 
     assert!(stranger.get("/operator/reports").await.location().starts_with("/sign-in"));
-    let refused = stranger.clone().post("/operator/reports", &csrf, &[("do", "report-close"), ("id", "1"), ("note", "x")]).await;
+    let refused = stranger
+        .clone()
+        .post("/operator/reports", &csrf, &[("do", "report-close"), ("id", "1"), ("note", "x")])
+        .await;
     assert!(refused.location().starts_with("/sign-in"), "{}", refused.text());
     let listed = operator.get("/operator/reports").await.text();
     assert!(listed.contains("2 reports wait") && !listed.contains("<b>"), "{listed}");
-    for said in ["&lt;b&gt;This is mine.&lt;/b&gt;", "me@mail.example", &world.path("/remove"), "nobody.example.com"] {
+    for said in
+        ["&lt;b&gt;This is mine.&lt;/b&gt;", "me@mail.example", &world.path("/remove"), "nobody.example.com"]
+    {
         assert!(listed.contains(said), "{said}: {listed}");
     }
     assert!(!listed.contains("report-hide"), "it is shown to nobody already");
@@ -622,9 +637,13 @@ async fn a_request_for_removal_is_read_hidden_and_closed() {
     let listed = operator.get("/operator/reports").await.text();
     assert!(listed.contains("One report waits") && listed.contains("told them"), "{listed}");
     let acts = store.audits(None, None, 9).await.unwrap();
-    let acts: Vec<_> = acts.iter().map(|act| (act.what.as_str(), act.subject.as_str(), act.did.as_ref())).collect();
+    let acts: Vec<_> =
+        acts.iter().map(|act| (act.what.as_str(), act.subject.as_str(), act.did.as_ref())).collect();
     assert_eq!(acts, [("closeReport", "report 1", Some(did)), ("stopServing", "report 1", Some(did))]);
-    assert!(operator.get("/operator/audit").await.text().contains("closeReport"), "also where nobody is hosted");
+    assert!(
+        operator.get("/operator/audit").await.text().contains("closeReport"),
+        "also where nobody is hosted"
+    );
     assert_eq!(operator.get("/operator/limits").await.status, 200);
 
     // So many from one place, and no more.

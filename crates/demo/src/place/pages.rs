@@ -10,8 +10,8 @@ use p2pds_host::{Host, HostDeps};
 use p2pds_oauth::OAuth;
 use p2pds_recovery::Recovery;
 use p2pds_web::{
-    AlertNote, CapacityNote, CheckNote, Door, DoorConfig, DoorDeps, NodeSide, SettingNote, Trouble, Web,
-    WebConfig, WebDeps, WorkerNote,
+    AlertNote, CapacityNote, CheckNote, Door, DoorConfig, DoorDeps, LimitsNote, NodeSide, SettingNote,
+    Trouble, Web, WebConfig, WebDeps, WorkerNote,
 };
 
 use crate::error::DemoError;
@@ -85,6 +85,10 @@ impl NodeSide for Alone {
 
     fn settings(&self) -> Vec<SettingNote> {
         Vec::new()
+    }
+
+    fn limits(&self) -> LimitsNote {
+        LimitsNote::default()
     }
 
     async fn doctor(&self, _: bool) -> Result<Vec<CheckNote>, Trouble> {

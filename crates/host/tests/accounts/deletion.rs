@@ -4,7 +4,9 @@ use p2pds_host::accounts::{By, EraseJob, Subject};
 use p2pds_host::jobs::Job as _;
 use p2pds_host::write::{Write, WriteOptions};
 use p2pds_store::events::EventKind;
+use p2pds_store::hosting::{ReportClosed, ReportRow, close_report, keep_report};
 use p2pds_store_sqlite::{Options, SqliteStore};
+use p2pds_syntax::Did;
 use serde_json::json;
 
 use crate::shared::{Node, did, nsid, post, rkey};
@@ -20,6 +22,22 @@ fn holding(dir: &Path, text: &str, found: &mut Vec<String>) {
             found.push(format!("{text} in {}", path.display()));
         }
     }
+}
+
+async fn report(node: &Node, by: Option<&Did>, about: &Did, words: &str) {
+    let row = ReportRow {
+        id: 0,
+        at: node.host.now(),
+        by: by.cloned(),
+        contact: "canary-contact@mail.example".to_owned(),
+        did: Some(about.clone()),
+        subject: about.to_string(),
+        cid: None,
+        kind: "other".to_owned(),
+        words: words.to_owned(),
+        closed: None,
+    };
+    assert!(keep_report(&*node.store, row).await.unwrap().is_some());
 }
 
 async fn write(node: &Node, did: &p2pds_syntax::Did, text: &str) {
@@ -44,6 +62,10 @@ async fn nothing_is_left_of_a_deleted_account() {
     node.host.put_preferences(&gone, "app.bsky", true, &[preference]).await.unwrap();
     let subject = Subject::Record(gone.clone(), "app.bsky.feed.post/3jzfcijpj2z2a".parse().unwrap());
     node.host.take_down(&By::Admin, &subject, Some("canary-reference")).await.unwrap();
+    report(&node, Some(&gone), &stays, "canary-report-sent").await;
+    report(&node, Some(&stays), &gone, "canary-report-about").await;
+    let closed = ReportClosed { at: node.host.now(), note: "canary-report-note".to_owned() };
+    assert!(close_report(&*node.store, 1, "operator", closed).await.unwrap());
     node.host.request_account_delete(&gone).await.unwrap();
     let token = code(&node, "delete-account").await;
 
@@ -72,6 +94,10 @@ async fn nothing_is_left_of_a_deleted_account() {
         "canary-app-password",
         "canary-preference",
         "canary-reference",
+        "canary-report-sent",
+        "canary-report-about",
+        "canary-report-note",
+        "canary-contact",
         "confirm that this address",
     ] {
         holding(node.dir.path(), canary, &mut found);
@@ -80,6 +106,9 @@ async fn nothing_is_left_of_a_deleted_account() {
     let store = SqliteStore::open(node.dir.path(), Options::default()).unwrap();
     let other = Node::over(tempfile::TempDir::new().unwrap(), std::sync::Arc::new(store));
     assert!(other.store.live_repo(&stays).await.unwrap().is_some());
+    let left = other.store.closed_reports(9).await.unwrap();
+    assert_eq!((left.len(), &left[0].by, left[0].subject.as_str()), (1, &None, stays.as_str()), "without who sent it");
+    assert!(other.store.open_reports(0, 9).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -13,12 +13,19 @@ use crate::words;
 const QUIET: &[&str] = &["odd-record", "record-missing", "earlier-key"];
 /// Findings of which each subject is a fault of its own.
 const SINGLY: &[&str] = &["plc-unexpected", "plc-tombstone", "web-changed"];
+/// Faults that cannot wait until tomorrow: nothing more is archived, or an identity is being taken.
+const URGENT: &[&str] = &["disk-full", "store-stopped", "plc-unexpected", "plc-tombstone"];
 /// Faults that usually mend themselves within minutes: they are told when they last.
 const PASSING: &[&str] = &["desynchronized", "live-source", "omitted"];
 /// Faults of one kind that are told one by one; the rest is one more.
 const MOST_OF_A_KIND: usize = 100;
 /// A log of changes that is larger than this is not folded into the database as it should be.
 const LARGE_WAL: u64 = 1 << 30;
+
+/// Whether a fault of this kind cannot wait until tomorrow.
+pub(crate) fn is_urgent(kind: &str) -> bool {
+    URGENT.contains(&kind)
+}
 
 /// What identifies a fault: while it lasts, this does not change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +78,8 @@ pub(super) struct Facts {
     pub(super) clock_jump: Option<i64>,
     /// Workers whose last run failed, and why.
     pub(super) failing: Vec<(String, String)>,
+    /// Reports that wait for the operator, and since when the oldest.
+    pub(super) reports: (u64, Option<i64>),
     /// Archived accounts that are being moved here, and since when.
     pub(super) moving: Vec<(Did, i64)>,
     /// Faults that are open now: what is near a limit stays as it is.
@@ -245,6 +254,14 @@ fn of_node(facts: &Facts, limits: &Limits) -> Vec<Fault> {
             if jump < 0 { "back" } else { "ahead" }
         );
         all.push(fault("clock", None, "", detail));
+    }
+    if let (count @ 1.., Some(oldest)) = facts.reports {
+        let detail = format!(
+            "{}; the oldest since {}. `p2pds admin reports` and the page Reports show what people wrote",
+            words::plural(count, "report waits", "reports wait"),
+            words::when(oldest)
+        );
+        all.push(fault("report", None, "", detail));
     }
     for (worker, why) in &facts.failing {
         all.push(fault("worker-failing", None, worker, format!("the worker `{worker}` fails: {why}")));

@@ -98,6 +98,10 @@ impl Gatherer {
             clock_jump: self.clock.look(now_micros()),
             failing,
             moving,
+            reports: {
+                let waiting = store.report_counts().await?;
+                (waiting.open, waiting.oldest)
+            },
             open: store.alerts(true, MOST).await?.iter().map(key_of).collect(),
         };
         let faults = derive::faults(&facts, &self.limits);
@@ -172,8 +176,16 @@ impl Gatherer {
 }
 
 /// Faults of the node that are derived from what can be read at any time.
-const DERIVED: &[&str] =
-    &["sync-failing", "store-stopped", "disk-full", "disk-low", "wal-large", "clock", "worker-failing"];
+const DERIVED: &[&str] = &[
+    "sync-failing",
+    "store-stopped",
+    "disk-full",
+    "disk-low",
+    "wal-large",
+    "clock",
+    "worker-failing",
+    "report",
+];
 
 /// The machine's clock beside the time that really passes.
 struct Clock {

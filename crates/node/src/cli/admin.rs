@@ -1,4 +1,4 @@
-//! `p2pds admin`: moderation, and what was done.
+//! `p2pds admin`: moderation, reports, and what was done.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
 use crate::cli::output;
 use crate::operator::answer::Answer;
-use crate::operator::hosting::{Ask, AuditLine};
+use crate::operator::hosting::{Ask, AuditLine, ReportLine};
 use crate::words;
 
 const EXAMPLES: &str = "\
@@ -23,6 +23,8 @@ Examples:
   p2pds admin takedown at://alice.pds.example.com/app.bsky.feed.post/3jzfcijpj2z2a
   p2pds admin takedown alice.pds.example.com --blob bafkrei...
   p2pds admin restore alice.pds.example.com
+  p2pds admin reports
+  p2pds admin report close 12 --note \"removed, told them\"
   p2pds admin audit --limit 20";
 
 /// Arguments of `admin`.
@@ -69,6 +71,20 @@ pub enum Action {
         #[arg(long, value_name = "CID")]
         blob: Option<String>,
     },
+    /// List what people told you: reports of accounts that live here, and requests that data be removed. Those that wait
+    /// longest come first.
+    #[command(after_help = "Examples:\n  p2pds admin reports\n  p2pds admin reports --closed --json")]
+    Reports {
+        /// Also those that were closed in the last 90 days.
+        #[arg(long)]
+        closed: bool,
+    },
+    /// Settle a report.
+    Report {
+        /// What becomes of it.
+        #[command(subcommand)]
+        action: ReportAction,
+    },
     /// List what operators and moderators did, newest first.
     #[command(after_help = "Examples:\n  p2pds admin audit alice.pds.example.com --json")]
     Audit {
@@ -94,6 +110,20 @@ pub enum Action {
     },
 }
 
+/// What becomes of a report.
+#[derive(Debug, Subcommand)]
+pub enum ReportAction {
+    /// Close it: you have done what there was to do, or nothing. Who sent it is not told.
+    #[command(after_help = "Examples:\n  p2pds admin report close 12 --note \"removed, told them\"")]
+    Close {
+        /// Its number, as `p2pds admin reports` shows it.
+        id: i64,
+        /// How it was settled, for your own record.
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+    },
+}
+
 /// Runs `admin`.
 ///
 /// # Errors
@@ -107,6 +137,14 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
             finish(context, Ask::Moderate { subject, blob, down: false, reference: None }).await?;
         }
         Action::Status { subject, blob } => finish(context, Ask::Status { subject, blob }).await?,
+        Action::Reports { closed } => {
+            let answer = hosting(context, Need::Existing, Ask::Reports { closed }).await?;
+            let Answer::Reports(lines) = &answer else { return Err(unexpected()) };
+            context.print(&answer, || reports(lines))?;
+        }
+        Action::Report { action: ReportAction::Close { id, note } } => {
+            finish(context, Ask::CloseReport { id, note }).await?;
+        }
         Action::Audit { account, limit } => {
             let answer = hosting(context, Need::Existing, Ask::Audit { account, limit }).await?;
             let Answer::Audit(lines) = &answer else { return Err(unexpected()) };
@@ -122,6 +160,32 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// A paragraph for each: what people write is no cell of a table.
+fn reports(lines: &[ReportLine]) -> String {
+    if lines.is_empty() {
+        return "no reports wait".to_owned();
+    }
+    let paragraph = |line: &ReportLine| {
+        let mut out = vec![format!("{}  {}  {}  {}", line.id, words::ago(line.at), line.kind, line.subject)];
+        let who = match (&line.by, &line.contact) {
+            (Some(by), _) => Some(by.clone()),
+            (None, Some(contact)) => Some(format!("a stranger, answer to {contact}")),
+            (None, None) => None,
+        };
+        out.extend(
+            line.did.as_ref().filter(|did| **did != line.subject).map(|did| format!("account: {did}")),
+        );
+        out.extend(line.cid.as_ref().map(|cid| format!("version: {cid}")));
+        out.extend(who.map(|who| format!("from: {who}")));
+        out.extend(line.words.lines().map(|words| format!("| {words}")));
+        if let Some(at) = line.closed_at {
+            out.push(format!("closed {}: {}", words::ago(at), line.note.as_deref().unwrap_or_default()));
+        }
+        out.join("\n    ")
+    };
+    lines.iter().map(paragraph).collect::<Vec<_>>().join("\n\n")
 }
 
 fn list(lines: &[AuditLine]) -> String {

@@ -37,6 +37,11 @@ fn command_lines() {
         ),
         ("archive unblock bafy", r#"Some(Archive(Args { action: Unblock { cid: "bafy" } }))"#),
         ("archive blocked", "Some(Archive(Args { action: Blocked }))"),
+        ("admin reports --closed", "Some(Admin(Args { action: Reports { closed: true } }))"),
+        (
+            "admin report close 12 --note done",
+            r#"Some(Admin(Args { action: Report { action: Close { id: 12, note: "done" } } }))"#,
+        ),
         ("verify", "Some(Verify(Args { account: None, read_data: false, no_repair: false }))"),
         (
             "verify a.test --read-data --no-repair",

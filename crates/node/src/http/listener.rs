@@ -21,6 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use p2pds_xrpc::meter::Hits;
 use p2pds_xrpc::{Net, PeerAddress};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -36,7 +37,12 @@ const OWN: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::
 /// Largest head of a request.
 pub const MAX_HEAD: usize = 16 * 1024;
 
-/// Serves until told to stop, then lets open requests finish. `proxies` may have as many connections as there are.
+/// How many connections there may be, by the names of the limits.
+pub const CONNECTIONS: [(&str, usize); 2] =
+    [(places::OF_ALL, places::MAX_CONNECTIONS), (places::OF_ONE, places::MAX_OF_ONE)];
+
+/// Serves until told to stop, then lets open requests finish. `proxies` may have as many connections as there are;
+/// `hits` counts who was turned away.
 ///
 /// # Errors
 /// None at present; accept errors are logged and retried.
@@ -44,6 +50,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     proxies: Vec<Net>,
+    hits: Hits,
     mut stop: Stop,
 ) -> anyhow::Result<()> {
     let places = Arc::new(Places::default());
@@ -64,9 +71,13 @@ pub async fn serve(
         };
         // What runs on this machine is the operator's own: a proxy, a relay, a measurement.
         let proxy = OWN.contains(&address) || proxies.iter().any(|net| net.contains(address));
-        let Some(place) = Places::take(&places, address, proxy) else {
-            metrics::counter!("p2pds_http_turned_away_total").increment(1);
-            continue;
+        let place = match Places::take(&places, address, proxy) {
+            Ok(place) => place,
+            Err(limit) => {
+                metrics::counter!("p2pds_http_turned_away_total").increment(1);
+                hits.count(limit);
+                continue;
+            }
         };
         connections.spawn(one(stream, address, router.clone(), place, stop.clone()));
     }

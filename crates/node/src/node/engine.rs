@@ -17,6 +17,7 @@ use p2pds_store::{Store, StoreError, StoreResult};
 use p2pds_store_sqlite::{FILE_NAME, Options, SqliteStore, Synchronous, salvage};
 use p2pds_web::Door;
 use p2pds_xrpc::OwnCalls;
+use p2pds_xrpc::meter::Hits;
 
 use crate::config::Config;
 use crate::config::setting::AlarmFor;
@@ -53,6 +54,8 @@ pub struct Engine {
     pub door: Door,
     /// What its own requests to its public name show.
     pub own_calls: OwnCalls,
+    /// How often limits turned somebody away.
+    pub hits: Hits,
 }
 
 impl std::fmt::Debug for Engine {
@@ -131,6 +134,7 @@ impl Engine {
             door,
             oauth,
             own_calls: OwnCalls::default(),
+            hits: Hits::default(),
         })
     }
 

@@ -16,6 +16,10 @@ use crate::operator::{Failure, hosting, memory, upkeep};
 pub enum Answer {
     /// Of `archive add`.
     Added(Box<Summary>),
+    /// Of `archive add --dry-run`, and before several accounts are noted.
+    Intake(Box<p2pds_archive::Intake>),
+    /// Of `archive add` for several accounts.
+    TakenIn(p2pds_archive::TakenIn),
     /// Of `archive list`.
     Accounts(Vec<AccountLine>),
     /// Of `archive show`.
@@ -102,6 +106,8 @@ pub enum Answer {
     Mails(Vec<hosting::MailLine>),
     /// Of `mail show`.
     Mail(Box<hosting::MailText>),
+    /// Of `admin reports`.
+    Reports(Vec<hosting::ReportLine>),
     /// Of `admin audit`.
     Audit(Vec<hosting::AuditLine>),
     /// Of commands that change something of hosted accounts.

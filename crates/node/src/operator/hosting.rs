@@ -1,6 +1,7 @@
 //! Commands about hosted accounts, invites, mail and moderation.
 
 mod lines;
+mod reports;
 mod secret;
 mod subject;
 
@@ -16,7 +17,9 @@ use crate::node::engine::Engine;
 use crate::operator::Failure;
 use crate::operator::answer::Answer;
 
-pub use lines::{AuditLine, Done, HostedDetails, HostedLine, InviteLine, Made, MailLine, MailText};
+pub use lines::{
+    AuditLine, Done, HostedDetails, HostedLine, InviteLine, Made, MailLine, MailText, ReportLine,
+};
 pub use secret::Secret;
 
 /// Lines of a list.
@@ -121,6 +124,18 @@ pub enum Ask {
         /// Most lines.
         limit: usize,
     },
+    /// What people told the operator.
+    Reports {
+        /// Also what was settled.
+        closed: bool,
+    },
+    /// Settle a report.
+    CloseReport {
+        /// Its number.
+        id: i64,
+        /// How.
+        note: String,
+    },
     /// Send a message to an account's owner.
     Message {
         /// Handle, DID or address.
@@ -164,6 +179,16 @@ impl From<HostError> for Failure {
 /// # Errors
 /// What the host says; or this node hosts nobody.
 pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
+    let store = engine.store.as_ref();
+    match ask {
+        Ask::Reports { closed } => reports::list(store, closed).await,
+        Ask::CloseReport { id, note } => reports::close(store, id, &note).await,
+        Ask::Audit { account, limit } => audit(engine, account, limit).await,
+        ask => of_hosting(engine, ask).await,
+    }
+}
+
+async fn of_hosting(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
     let host = engine.host.as_ref().ok_or_else(|| {
         Failure::new("denied", "this node hosts no accounts").hint(
             "set http.hostname (PDS_HOSTNAME) and hosting.enabled = on, or for development PDS_DEV_MODE=true; see docs/hosting.md",
@@ -227,22 +252,6 @@ pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
             }))
         }
         ask @ (Ask::Moderate { .. } | Ask::Status { .. }) => moderation(host, ask).await,
-        Ask::Audit { account, limit } => {
-            let did = match account {
-                Some(account) => Some(of_anybody(host, &account).await?),
-                None => None,
-            };
-            let rows = host.audits(did.as_ref(), None, limit.min(MOST)).await?;
-            let lines = rows.into_iter().map(|row| AuditLine {
-                at: row.at,
-                who: row.who,
-                what: row.what,
-                did: row.did.map(|did| did.to_string()),
-                subject: row.subject,
-                detail: row.detail,
-            });
-            Ok(Answer::Audit(lines.collect()))
-        }
         Ask::Message { account, subject, text } => {
             let did = host.hosted_account(&account).await?;
             host.admin_send_email(&by, &did, &subject, &text).await?;
@@ -251,7 +260,29 @@ pub async fn answer(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
         ask @ (Ask::Mails | Ask::Mail { .. } | Ask::SendMail { .. } | Ask::TestMail { .. }) => {
             mail(host, ask).await
         }
+        Ask::Reports { .. } | Ask::CloseReport { .. } | Ask::Audit { .. } => {
+            Err(Failure::new("bug", "a command went the wrong way"))
+        }
     }
+}
+
+/// What operators and moderators did; on a node that hosts nobody, what was done about reports.
+async fn audit(engine: &Engine, account: Option<String>, limit: usize) -> Result<Answer, Failure> {
+    let did = match (account, &engine.host) {
+        (None, _) => None,
+        (Some(account), Some(host)) => Some(of_anybody(host, &account).await?),
+        (Some(account), None) => Some(engine.archive.find(&account).await?),
+    };
+    let rows = engine.store.audits(did.as_ref(), None, limit.min(MOST)).await?;
+    let lines = rows.into_iter().map(|row| AuditLine {
+        at: row.at,
+        who: row.who,
+        what: row.what,
+        did: row.did.map(|did| did.to_string()),
+        subject: row.subject,
+        detail: row.detail,
+    });
+    Ok(Answer::Audit(lines.collect()))
 }
 
 fn done(did: &Did, words: &str) -> Result<Answer, Failure> {

@@ -53,15 +53,8 @@ impl Try {
         }
     }
 
-    const ALL: [Self; 7] = [
-        Self::Claim,
-        Self::SignIn,
-        Self::Password,
-        Self::SignUp,
-        Self::Mail,
-        Self::Code,
-        Self::Report,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Claim, Self::SignIn, Self::Password, Self::SignUp, Self::Mail, Self::Code, Self::Report];
 
     /// Its name on the operator's page.
     const fn name(self) -> &'static str {

@@ -1,6 +1,8 @@
 //! For whoever runs the node: what runs and how it is set, who lives here, invites, moderation, mail, the doctor.
 
 mod act;
+mod limits;
+mod reports;
 mod view;
 
 use axum::extract::{Path, RawQuery, State};
@@ -13,7 +15,14 @@ use crate::query;
 use crate::web::Web;
 
 pub use act::post;
+pub use reports::{Here, Report, Reports};
 pub use view::{Content, HostedRow, Tab, View, body, samples};
+
+/// The key of the sentence about a limit, by the limit's name in metrics.
+#[must_use]
+pub fn limit_key(limit: &str) -> String {
+    limits::key(limit)
+}
 
 /// Lines on a page.
 const MOST: usize = 100;
@@ -65,7 +74,11 @@ async fn content(web: &Web, tab: Tab, asked: Option<&str>) -> Result<Content, Re
         Tab::Accounts => {
             let email = query::text(asked, "email");
             let after = query::text(asked, "after").and_then(|text| p2pds_syntax::Did::parse(&text).ok());
-            let found = host()?.accounts_page(email.as_deref(), after.as_ref(), MOST).await?;
+            let only = query::text(asked, "did").and_then(|text| p2pds_syntax::Did::parse(&text).ok());
+            let found = match &only {
+                Some(did) => vec![host()?.account_info(did).await?],
+                None => host()?.accounts_page(email.as_deref(), after.as_ref(), MOST).await?,
+            };
             let next =
                 (found.len() == MOST).then(|| found.last().map(|info| info.login.did.to_string())).flatten();
             let rows = found.into_iter().map(|info| HostedRow {
@@ -79,7 +92,9 @@ async fn content(web: &Web, tab: Tab, asked: Option<&str>) -> Result<Content, Re
             Content::Accounts { rows: rows.collect(), email: email.unwrap_or_default(), next }
         }
         Tab::Invites => Content::Invites { rows: host()?.invites(InviteOrder::Recent, None, MOST).await? },
-        Tab::Audit => Content::Audit { rows: host()?.audits(None, None, MOST).await? },
+        Tab::Reports => Content::Reports(reports::read(web).await?),
+        Tab::Limits => Content::Limits(web.node().limits()),
+        Tab::Audit => Content::Audit { rows: web.archive().store().audits(None, None, MOST).await? },
         Tab::Mail => {
             let rows = host()?.mail_list(MOST).await?;
             let read = query::number(asked, "read").and_then(|id| i64::try_from(id).ok());

@@ -1,4 +1,4 @@
-//! For everybody: whose data is here by which right, how to have it removed, and what is kept of visitors.
+//! For everybody: whose data is here by which right, and what is kept of visitors.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -7,34 +7,16 @@ use maud::{Markup, html};
 use crate::ask::{Ask, answer};
 use crate::layout::Page;
 use crate::pages::Sample;
-use crate::parts::name;
 use crate::web::Web;
 use crate::words::Words;
 
 /// What is shown.
 #[derive(Debug, Default, Clone)]
 pub struct View {
-    /// How the operator is reached.
-    pub contact: Option<String>,
     /// The operator's own privacy policy.
     pub policy: Option<String>,
     /// Accounts are hosted here.
     pub hosting: bool,
-}
-
-/// The page about removal.
-#[must_use]
-pub fn remove_body(w: &Words, view: &View) -> Markup {
-    html! {
-        h1 { (w.t("remove-title")) }
-        p { (w.t("remove-lead")) }
-        ol {
-            li { (w.t("remove-delete")) }
-            li { (w.t("remove-declare")) " " (crate::parts::code("org.user-intents.declaration")) }
-            li { (w.t("remove-ask")) " " @match &view.contact { Some(contact) => (name(contact)), None => (w.t("remove-no-contact")) } }
-        }
-        p { (w.t("remove-soon")) }
-    }
 }
 
 /// The page about privacy.
@@ -54,19 +36,7 @@ pub fn privacy_body(w: &Words, view: &View) -> Markup {
 
 fn view(web: &Web) -> View {
     let config = web.config();
-    View {
-        contact: config.contact.clone(),
-        policy: config.privacy_policy_url.clone(),
-        hosting: web.host().is_some(),
-    }
-}
-
-/// `GET /remove-me`
-pub async fn remove(State(web): State<Web>, ask: Ask) -> Response {
-    answer(&ask, async {
-        Ok(ask.show(&Page::new(ask.w.t("remove-title"), remove_body(&ask.w, &view(&web)))))
-    })
-    .await
+    View { policy: config.privacy_policy_url.clone(), hosting: web.host().is_some() }
 }
 
 /// `GET /privacy`
@@ -80,14 +50,8 @@ pub async fn privacy(State(web): State<Web>, ask: Ask) -> Response {
 /// One of each state.
 #[must_use]
 pub fn samples(w: &Words) -> Vec<Sample> {
-    let full = View {
-        contact: Some("op@example.com".into()),
-        policy: Some("https://example.com/p".into()),
-        hosting: true,
-    };
+    let full = View { policy: Some("https://example.com/p".into()), hosting: true };
     vec![
-        Sample { page: "remove-me", state: "empty", body: remove_body(w, &View::default()) },
-        Sample { page: "remove-me", state: "success", body: remove_body(w, &full) },
         Sample { page: "privacy", state: "empty", body: privacy_body(w, &View::default()) },
         Sample { page: "privacy", state: "success", body: privacy_body(w, &full) },
     ]

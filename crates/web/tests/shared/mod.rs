@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use p2pds_web::{AlertNote, CapacityNote, CheckNote, NodeSide, SettingNote, Trouble, WorkerNote};
+use p2pds_web::{AlertNote, CapacityNote, CheckNote, LimitsNote, NodeSide, SettingNote, Trouble, WorkerNote};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -27,6 +27,9 @@ impl NodeSide for Quiet {
     }
     fn settings(&self) -> Vec<SettingNote> {
         Vec::new()
+    }
+    fn limits(&self) -> LimitsNote {
+        LimitsNote::default()
     }
     async fn doctor(&self, _: bool) -> Result<Vec<CheckNote>, Trouble> {
         Ok(Vec::new())

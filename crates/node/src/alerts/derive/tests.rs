@@ -63,6 +63,33 @@ fn findings_are_one_fault_for_each_account_and_kind() {
 }
 
 #[test]
+fn what_cannot_wait_is_told_apart() {
+    let found = faults(&Facts { stopped: Some("x".into()), disk_full: true, ..facts() }, &limits());
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|fault| is_urgent(&fault.key.kind)), "{found:?}");
+    let found = faults(
+        &Facts { findings: vec![finding(0, p2pds_archive::UNEXPECTED, "bafy1")], ..facts() },
+        &limits(),
+    );
+    assert!(is_urgent(&found[0].key.kind), "{found:?}");
+    assert_eq!(kinds(&Facts { disk_free: Some(999), ..facts() }), ["disk-low"]);
+    assert!(!is_urgent("disk-low"));
+}
+
+#[test]
+fn reports_that_wait_are_one_fault_that_is_not_urgent() {
+    assert!(kinds(&Facts { reports: (0, None), ..facts() }).is_empty());
+    let found = faults(&Facts { reports: (3, Some(NOW - HOUR)), ..facts() }, &limits());
+    let [only] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((only.key.kind.as_str(), only.key.subject.as_str()), ("report", ""));
+    assert!(only.detail.starts_with("3 reports wait; the oldest since 20"), "{}", only.detail);
+    assert!(!is_urgent("report") && !only.is_passing());
+    let one = faults(&Facts { reports: (1, Some(NOW)), ..facts() }, &limits());
+    assert!(one[0].detail.starts_with("1 report waits; the oldest since "), "{}", one[0].detail);
+    assert_eq!(one[0].key, only.key, "one more or less is no other fault");
+}
+
+#[test]
 fn a_host_that_is_down_is_one_fault() {
     let mut accounts: Vec<AccountFacts> =
         (0..1_000).map(|n| account(n, "one.example", 30, Some("no answer"))).collect();

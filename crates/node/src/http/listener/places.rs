@@ -15,6 +15,10 @@ use tokio::sync::Notify;
 pub const MAX_CONNECTIONS: usize = 2_048;
 /// Connections of one address.
 pub const MAX_OF_ONE: usize = 64;
+/// The name of the one limit, and of the other.
+pub const OF_ALL: &str = "connections";
+/// See there.
+pub const OF_ONE: &str = "connections-of-one";
 
 #[derive(Debug, Clone, Default)]
 struct Line {
@@ -43,11 +47,14 @@ impl Places {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A place for a new connection; `None` when its caller has enough, or all are busy.
-    pub fn take(places: &Arc<Self>, address: IpAddr, proxy: bool) -> Option<Place> {
+    /// A place for a new connection.
+    ///
+    /// # Errors
+    /// Its caller has enough ([`OF_ONE`]), or all are busy ([`OF_ALL`]).
+    pub fn take(places: &Arc<Self>, address: IpAddr, proxy: bool) -> Result<Place, &'static str> {
         let (number, line) = places.table(|table| {
             if !proxy && table.of.get(&address).is_some_and(|count| *count >= MAX_OF_ONE) {
-                return None;
+                return Err(OF_ONE);
             }
             if table.lines.len() >= MAX_CONNECTIONS {
                 let idle = |line: &Line| line.busy.load(Ordering::Acquire) == 0;
@@ -56,7 +63,7 @@ impl Places {
                 let mut lines = table.lines.iter();
                 let found = lines.find(|(_, line)| idle(line));
                 let found = found.or_else(|| table.lines.iter().find(|(_, line)| arriving(line)));
-                let oldest = found.map(|(number, _)| *number)?;
+                let oldest = found.map(|(number, _)| *number).ok_or(OF_ALL)?;
                 // Its own end then frees its count.
                 table.lines.remove(&oldest).inspect(|line| line.wanted.notify_one());
             }
@@ -65,9 +72,9 @@ impl Places {
             table.lines.insert(number, line.clone());
             let count = table.of.entry(address).or_default();
             *count = count.saturating_add(1);
-            Some((number, line))
+            Ok((number, line))
         })?;
-        Some(Place { places: Arc::clone(places), number, address, line })
+        Ok(Place { places: Arc::clone(places), number, address, line })
     }
 }
 
@@ -223,11 +230,11 @@ mod tests {
         let places = Arc::new(Places::default());
         let held: Vec<_> =
             (0..MAX_OF_ONE).map(|_| Places::take(&places, address(1), false).unwrap()).collect();
-        assert!(Places::take(&places, address(1), false).is_none());
-        assert!(Places::take(&places, address(1), true).is_some());
-        assert!(Places::take(&places, address(2), false).is_some());
+        assert!(Places::take(&places, address(1), false).is_err());
+        assert!(Places::take(&places, address(1), true).is_ok());
+        assert!(Places::take(&places, address(2), false).is_ok());
         drop(held);
-        assert!(Places::take(&places, address(1), false).is_some());
+        assert!(Places::take(&places, address(1), false).is_ok());
         assert!(places.0.lock().unwrap().of.is_empty());
     }
 
@@ -238,7 +245,7 @@ mod tests {
             .map(|n| Places::take(&places, address(u32::try_from(n).unwrap()), false).unwrap())
             .collect();
         let busy: Vec<_> = held.iter().map(|place| place.activity().begin()).collect();
-        assert!(Places::take(&places, address(9_999_999), false).is_none(), "all are being answered");
+        assert!(Places::take(&places, address(9_999_999), false).is_err(), "all are being answered");
         let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
         let coming = Arriving::new(body, &held[7].activity());
         let none = Arriving::new(Body::empty(), &held[3].activity());
@@ -259,8 +266,8 @@ mod tests {
         drop(held.remove(1));
         assert_eq!(places.0.lock().unwrap().lines.len(), MAX_CONNECTIONS);
         let all: Vec<_> = held.iter().chain([&new]).map(|place| place.activity().begin()).collect();
-        assert!(Places::take(&places, address(5), false).is_none(), "all are busy");
+        assert!(Places::take(&places, address(5), false).is_err(), "all are busy");
         drop((busy, all));
-        assert!(Places::take(&places, address(5), false).is_some());
+        assert!(Places::take(&places, address(5), false).is_ok());
     }
 }

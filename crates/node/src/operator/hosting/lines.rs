@@ -131,6 +131,33 @@ pub struct AuditLine {
     pub detail: String,
 }
 
+/// A report.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportLine {
+    /// Its number.
+    pub id: i64,
+    /// When it came.
+    pub at: i64,
+    /// The hosted account that sent it; none: a stranger, or an account that is gone.
+    pub by: Option<String>,
+    /// How its sender wants to be answered.
+    pub contact: Option<String>,
+    /// Whose account it is about, if that is known here.
+    pub did: Option<String>,
+    /// What it is about: a DID, a record's address, or a handle.
+    pub subject: String,
+    /// The version of the record.
+    pub cid: Option<String>,
+    /// Of which kind it is.
+    pub kind: String,
+    /// What its sender wrote.
+    pub words: String,
+    /// When it was closed.
+    pub closed_at: Option<i64>,
+    /// How.
+    pub note: Option<String>,
+}
+
 /// Something was done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Done {

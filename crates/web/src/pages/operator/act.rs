@@ -8,8 +8,8 @@ use p2pds_host::passwords::random_base32;
 use p2pds_host::{Host, HostError};
 use p2pds_syntax::{AtUri, RecordPath};
 
-use super::content;
 use super::view::{Tab, View, body};
+use super::{content, reports};
 use crate::ask::{Ask, Refused, answer};
 use crate::form::Fields;
 use crate::layout::Page;
@@ -54,6 +54,9 @@ async fn act(web: &Web, fields: &Fields) -> Result<Vec<String>, Trouble> {
     if let "worker-pause" | "worker-resume" = what.as_str() {
         web.node().pause_worker(&fields.text("name"), what == "worker-pause").await?;
         return Ok(Vec::new());
+    }
+    if what.starts_with("report-") {
+        return reports::act(web, &what, fields).await.map(|()| Vec::new());
     }
     let Some(host) = web.host() else { return Err(nobody()) };
     Ok(hosting(host, &what, fields).await?)

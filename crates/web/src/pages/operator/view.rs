@@ -3,8 +3,10 @@
 use maud::{Markup, html};
 use p2pds_store::hosting::{AuditRow, InviteRow, MailRow};
 
+use super::reports::Reports;
+use super::{limits, reports};
 use crate::args;
-use crate::node_side::{CapacityNote, CheckNote, SettingNote, Trouble, WorkerNote};
+use crate::node_side::{CapacityNote, CheckNote, LimitsNote, SettingNote, Trouble, WorkerNote};
 use crate::pages::Sample;
 use crate::parts::{self, Tone, code, name, said};
 use crate::words::Words;
@@ -20,16 +22,28 @@ pub enum Tab {
     Accounts,
     /// Who may sign up.
     Invites,
+    /// What people told the operator.
+    Reports,
     /// What operators and moderators did.
     Audit,
     /// Mail that waits.
     Mail,
+    /// What may be asked how often.
+    Limits,
 }
 
 impl Tab {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Node, Self::Doctor, Self::Accounts, Self::Invites, Self::Audit, Self::Mail];
+    pub const ALL: [Self; 8] = [
+        Self::Node,
+        Self::Doctor,
+        Self::Limits,
+        Self::Reports,
+        Self::Accounts,
+        Self::Invites,
+        Self::Audit,
+        Self::Mail,
+    ];
 
     /// Its word in addresses.
     #[must_use]
@@ -39,6 +53,8 @@ impl Tab {
             Self::Doctor => "doctor",
             Self::Accounts => "accounts",
             Self::Invites => "invites",
+            Self::Reports => "reports",
+            Self::Limits => "limits",
             Self::Audit => "audit",
             Self::Mail => "mail",
         }
@@ -53,7 +69,7 @@ impl Tab {
     /// Whether it is about hosted accounts.
     #[must_use]
     pub fn needs_host(self) -> bool {
-        !matches!(self, Self::Node | Self::Doctor)
+        matches!(self, Self::Accounts | Self::Invites | Self::Mail)
     }
 }
 
@@ -109,6 +125,10 @@ pub enum Content {
         /// The codes.
         rows: Vec<InviteRow>,
     },
+    /// See [`Tab::Reports`].
+    Reports(Reports),
+    /// See [`Tab::Limits`].
+    Limits(LimitsNote),
     /// See [`Tab::Audit`].
     Audit {
         /// The lines.
@@ -161,13 +181,15 @@ pub fn body(w: &Words, view: &View) -> Markup {
             Content::Doctor { checks, network } => (doctor(w, checks, *network)),
             Content::Accounts { rows, email, next } => (accounts(w, view, rows, email, next.as_deref())),
             Content::Invites { rows } => (invites(w, view, rows)),
+            Content::Reports(found) => (reports::body(w, view, found)),
+            Content::Limits(found) => (limits::body(w, found)),
             Content::Audit { rows } => (audit(w, rows)),
             Content::Mail { rows, letter } => (mail(w, rows, letter.as_ref())),
         }
     }
 }
 
-fn act(w: &Words, view: &View, what: &str, fields: &Markup, class: &str, words: &str) -> Markup {
+pub(super) fn act(w: &Words, view: &View, what: &str, fields: &Markup, class: &str, words: &str) -> Markup {
     html! {
         form method="post" action={ "/operator/" (view.tab.word()) } {
             (parts::csrf(&view.csrf))
@@ -178,7 +200,7 @@ fn act(w: &Words, view: &View, what: &str, fields: &Markup, class: &str, words: 
     }
 }
 
-fn hidden(name: &str, value: &str) -> Markup {
+pub(super) fn hidden(name: &str, value: &str) -> Markup {
     html! { input type="hidden" name=(name) value=(value); }
 }
 
@@ -188,7 +210,7 @@ fn field(w: &Words, id: &str, name: &str, key: &str, needed: bool) -> Markup {
     html! { div.field { label for=(id) { (w.t(key)) } input id=(id) name=(name) required[needed] dir=(dir) autocapitalize="none" spellcheck="false" autocomplete="off"; } }
 }
 
-fn heads(w: &Words, keys: &[&str]) -> Markup {
+pub(super) fn heads(w: &Words, keys: &[&str]) -> Markup {
     html! { thead { tr { @for key in keys { th scope="col" { (w.t(key)) } } } } }
 }
 
@@ -448,6 +470,8 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         make(Tab::Accounts, Content::Accounts { rows: Vec::new(), email: "x".into(), next: None }),
         make(Tab::Invites, Content::Invites { rows: Vec::new() }),
         make(Tab::Audit, Content::Audit { rows: Vec::new() }),
+        make(Tab::Reports, Content::Reports(Reports::default())),
+        make(Tab::Limits, Content::Limits(LimitsNote::default())),
         make(Tab::Mail, Content::Mail { rows: Vec::new(), letter: None }),
         make(Tab::Node, Content::Node { workers: Vec::new(), capacity: None, settings: Vec::new() }),
     ];
@@ -461,6 +485,8 @@ pub fn samples(w: &Words) -> Vec<Sample> {
             ..make(Tab::Invites, Content::Invites { rows: vec![code] })
         },
         make(Tab::Audit, Content::Audit { rows: vec![audit] }),
+        make(Tab::Reports, Content::Reports(reports::made_up())),
+        make(Tab::Limits, Content::Limits(limits::made_up())),
         make(
             Tab::Mail,
             Content::Mail { rows: vec![letter], letter: Some(("Confirm".into(), "text".into())) },
