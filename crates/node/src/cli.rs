@@ -22,6 +22,7 @@ pub mod health;
 pub mod history;
 pub mod import;
 pub mod import_pds;
+mod intake;
 pub mod invite;
 pub mod keep;
 pub mod lexicon;

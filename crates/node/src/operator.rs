@@ -78,6 +78,16 @@ pub enum Command {
         /// Handle or DID.
         account: String,
     },
+    /// Who is meant, how much that is, and whether it fits.
+    LookAt {
+        /// Who.
+        source: p2pds_archive::Source,
+    },
+    /// Note accounts for the schedule to fetch.
+    TakeIn {
+        /// Which.
+        candidates: Vec<p2pds_archive::Candidate>,
+    },
     /// All archived accounts.
     List,
     /// One archived account in detail.

@@ -1,11 +1,11 @@
 //! `p2pds archive …`: which accounts are kept.
 
 use clap::Subcommand;
-use p2pds_archive::{AccountLine, Details};
+use p2pds_archive::{AccountLine, Details, Source};
 
 use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
-use crate::cli::{ask, keep, limits, output, serving};
+use crate::cli::{ask, intake, keep, limits, output, serving};
 use crate::operator::Command;
 use crate::operator::answer::{Answer, Synced};
 use crate::words;
@@ -34,15 +34,27 @@ pub enum Action {
     ///
     /// Fetches the repo, its blobs and the identity's log from wherever they are, proves each
     /// byte and stores it. What was interrupted goes on where it stopped.
+    ///
+    /// Of several accounts it is said first who was found, how much that is and whether it fits; then
+    /// they are noted, and a running node fetches them one after the other.
     #[command(
-        after_help = "Examples:\n  p2pds archive add alice.example.com\n  p2pds archive add did:web:example.com"
+        after_help = "Examples:\n  p2pds archive add alice.example.com\n  p2pds archive add did:web:example.com\n  p2pds archive add alice.example.com bob.example.com --dry-run\n  p2pds archive add --follows-of alice.example.com"
     )]
     Add {
-        /// Handle or DID of the account.
-        #[arg(value_name = "HANDLE-OR-DID")]
-        account: String,
-        /// It is yours: keep every revision, whatever becomes of it at its host.
+        /// Handles or DIDs of the accounts.
+        #[arg(value_name = "HANDLE-OR-DID", required_unless_present_any = ["follows_of", "list"])]
+        accounts: Vec<String>,
+        /// Everyone whom this account follows.
+        #[arg(long, value_name = "HANDLE-OR-DID", conflicts_with_all = ["accounts", "list"])]
+        follows_of: Option<String>,
+        /// Everyone on this list: at://HANDLE-OR-DID/app.bsky.graph.list/KEY.
+        #[arg(long, value_name = "AT-URI", conflicts_with = "accounts")]
+        list: Option<String>,
+        /// Only say who was found, how much it is and whether it fits.
         #[arg(long)]
+        dry_run: bool,
+        /// It is yours: keep every revision, whatever becomes of it at its host. For one account.
+        #[arg(long, conflicts_with_all = ["follows_of", "list", "dry_run"])]
         own: bool,
     },
     /// What is kept: freshness, sizes, last verified, last error.
@@ -202,7 +214,18 @@ pub enum Action {
 /// What the command met.
 pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     match args.action {
-        Action::Add { account, own } => add(context, account, own).await,
+        Action::Add { accounts, follows_of, list, dry_run, own } => {
+            let source = match (follows_of, list) {
+                (Some(name), _) => Source::FollowsOf(name),
+                (_, Some(uri)) => Source::List(uri),
+                _ => Source::names_in(&accounts.join(" ")),
+            };
+            match (source, accounts.as_slice()) {
+                (_, [account]) if !dry_run => add(context, account.clone(), own).await,
+                _ if own => Err(Stopped::usage("--own is for one account", "name one account")),
+                (source, _) => intake::add(context, source, dry_run).await,
+            }
+        }
         Action::List => list(context).await,
         Action::Show { account } => show(context, account).await,
         Action::Sync { account } => sync(context, account).await,

@@ -73,6 +73,8 @@ async fn answer(engine: &Engine, command: Command, progress: &Progress) -> Resul
     let archive = &engine.archive;
     Ok(match command {
         Command::Add { account } => Answer::Added(Box::new(archive.add(&account, progress).await?)),
+        Command::LookAt { source } => Answer::Intake(Box::new(archive.look_at(&source, progress).await?)),
+        Command::TakeIn { candidates } => Answer::TakenIn(archive.take_in(&candidates).await?),
         Command::List => Answer::Accounts(archive.list().await?),
         Command::Show { account } => {
             Answer::Details(Box::new(archive.show(&archive.find(&account).await?).await?))
