@@ -318,6 +318,12 @@ async fn sessions_end_by_themselves() {
     world.pass(3 * DAY);
     let refused = app.refresh(&world, &refresh).send().await;
     assert_eq!(refused.unwrap_err(), OAuthError::Refresh, "two weeks in all for a public client");
+    let refresh = world.tokens(&app).await.refresh_token.unwrap();
+    world.pass(14 * DAY - 5 * MINUTE);
+    let last = app.refresh(&world, &refresh).send().await.unwrap();
+    assert!(world.works(&app, &last.access_token).await);
+    world.pass(6 * MINUTE);
+    assert!(!world.works(&app, &last.access_token).await, "its token is good for longer than its session");
     let app = App::confidential(&world);
     let refresh = world.tokens(&app).await.refresh_token.unwrap();
     world.pass(89 * DAY);

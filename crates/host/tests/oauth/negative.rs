@@ -489,6 +489,8 @@ async fn keys_of_confidential_clients() {
     assert_eq!(refused, OAuthError::CodeClient, "it was pushed with another of its keys");
     let tokens = world.tokens(&app).await;
     let refresh = tokens.refresh_token.as_ref().unwrap();
+    second.revoke(&world, refresh).end().await.unwrap();
+    assert!(world.works(&app, &tokens.access_token).await, "RFC 7009 2.1: ended by another of its keys");
     let refused = second.refresh(&world, refresh).send().await.unwrap_err();
     assert_eq!(refused, OAuthError::RefreshClient, "it began with another of its keys");
     assert!(!world.works(&app, &tokens.access_token).await, "and is over");
@@ -626,6 +628,9 @@ async fn revocation_by_others() {
     let thief = App { key: key(66), ..App::local() };
     thief.revoke(&world, refresh).end().await.unwrap();
     assert!(world.works(&app, &tokens.access_token).await, "with another key");
+    let (session, _) = refresh.rsplit_once('.').unwrap();
+    app.revoke(&world, &format!("{session}.AAAA")).end().await.unwrap();
+    assert!(world.works(&app, &tokens.access_token).await, "with a token that only names the session");
     let confidential = App::confidential(&world);
     let theirs = world.tokens(&confidential).await;
     let ask = confidential.revoke(&world, theirs.refresh_token.as_ref().unwrap()).without("client_assertion");
