@@ -80,6 +80,7 @@ pub enum Action {
         closed: bool,
     },
     /// Settle a report.
+    #[command(after_help = "Examples:\n  p2pds admin report close 12 --note \"removed, told them\"")]
     Report {
         /// What becomes of it.
         #[command(subcommand)]
@@ -162,6 +163,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     Ok(Exit::Ok)
 }
 
+/// What strangers wrote does nothing to a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// A paragraph for each: what people write is no cell of a table.
 fn reports(lines: &[ReportLine]) -> String {
     if lines.is_empty() {
@@ -183,7 +189,7 @@ fn reports(lines: &[ReportLine]) -> String {
         if let Some(at) = line.closed_at {
             out.push(format!("closed {}: {}", words::ago(at), line.note.as_deref().unwrap_or_default()));
         }
-        out.join("\n    ")
+        out.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n    ")
     };
     lines.iter().map(paragraph).collect::<Vec<_>>().join("\n\n")
 }
@@ -205,4 +211,29 @@ fn list(lines: &[AuditLine]) -> String {
         })
         .collect();
     output::table(&["when", "who", "what", "account", "detail"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_wrote_does_nothing_to_a_terminal() {
+        let line = ReportLine {
+            id: 7,
+            at: 0,
+            by: None,
+            contact: Some("a\u{1b}[2J".to_owned()),
+            did: None,
+            subject: "alice.example".to_owned(),
+            cid: None,
+            kind: "other\r".to_owned(),
+            words: "one\u{1b}]0;x\u{7}\ntwo".to_owned(),
+            closed_at: None,
+            note: None,
+        };
+        let shown = reports(&[line]);
+        assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+        assert!(shown.starts_with("7  ") && shown.ends_with("\n    | two"), "{shown:?}");
+    }
 }
