@@ -58,7 +58,10 @@ async fn several_are_begun_after_a_look_and_are_noted_before_anything_is_fetched
     for person in &people {
         assert!(page.contains(person.did.as_str()), "{page}");
     }
-    assert!(page.contains(nobody.as_str()) && page.contains("no_name") && page.contains("It fits."), "{page}");
+    assert!(
+        page.contains(nobody.as_str()) && page.contains("no_name") && page.contains("It fits."),
+        "{page}"
+    );
     assert!(page.contains("Add these 4 accounts"), "{page}");
     assert!(world.node.archive.is_empty().await.unwrap(), "looking adds nobody");
 
@@ -143,7 +146,10 @@ async fn choices_for_several_accounts_at_once() {
     let ticked = [("whom", "ticked"), ("do", "pause"), ("did", dids[0]), ("did", dids[2])];
     let done = operator.press("/accounts", "/accounts", &ticked).await;
     assert_eq!(done.status, 303, "{}", done.text());
-    assert_eq!((account(0).await.paused, account(1).await.paused, account(2).await.paused), (true, false, true));
+    assert_eq!(
+        (account(0).await.paused, account(1).await.paused, account(2).await.paused),
+        (true, false, true)
+    );
     assert!(operator.get(done.location()).await.text().contains("Done for 2 accounts."));
 
     // All that the filter found, whether they are on the page or not.
