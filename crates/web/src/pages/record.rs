@@ -42,7 +42,7 @@ pub struct View {
     pub subject: Subject,
     /// Collection and key.
     pub path: RecordPath,
-    /// The point in time that was asked for; empty for now.
+    /// The point in time that was asked for; empty for the present.
     pub at: String,
     /// The token of forms.
     pub csrf: String,
