@@ -12,7 +12,7 @@ fn command_lines() {
         ("serve --port 8080", "Some(Serve(Args))"),
         (
             "archive add alice.test",
-            r#"Some(Archive(Args { action: Add { account: "alice.test", own: false } }))"#,
+            r#"Some(Archive(Args { action: Add { accounts: ["alice.test"], follows_of: None, list: None, dry_run: false, own: false } }))"#,
         ),
         ("archive list --json", "Some(Archive(Args { action: List }))"),
         (
