@@ -107,7 +107,11 @@ async fn nothing_is_left_of_a_deleted_account() {
     let other = Node::over(tempfile::TempDir::new().unwrap(), std::sync::Arc::new(store));
     assert!(other.store.live_repo(&stays).await.unwrap().is_some());
     let left = other.store.closed_reports(9).await.unwrap();
-    assert_eq!((left.len(), &left[0].by, left[0].subject.as_str()), (1, &None, stays.as_str()), "without who sent it");
+    assert_eq!(
+        (left.len(), &left[0].by, left[0].subject.as_str()),
+        (1, &None, stays.as_str()),
+        "without who sent it"
+    );
     assert!(other.store.open_reports(0, 9).await.unwrap().is_empty());
 }
 
