@@ -11,6 +11,7 @@ mod info;
 mod invites;
 mod log_in;
 pub mod mail;
+mod often;
 mod preferences;
 mod sign_up;
 mod status;
@@ -20,8 +21,9 @@ mod unfinished;
 pub use audit::{Act, By};
 
 pub use config::{AccountsConfig, MailConfig, SmtpConfig, SmtpTls};
-pub use email::fit_email;
+pub use email::{Reset, fit_email};
 pub use erase::{Deleted, EraseJob};
+pub use guesses::plain as plain_name;
 pub use info::AccountInfo;
 pub use invites::{ADMIN, AccountCodes, MOST_CODES};
 pub use log_in::{AccountView, Credentials, INVALID_HANDLE, LoggedIn, status_word};
@@ -34,8 +36,8 @@ use p2pds_syntax::Did;
 
 use crate::passwords::Passwords;
 use crate::sessions::Live;
-use factors::FactorsState;
 use guesses::Guesses;
+use often::Often;
 
 /// What is shared by all that concerns owners.
 #[derive(Debug, Default)]
@@ -44,8 +46,10 @@ pub(crate) struct Accounts {
     pub(crate) passwords: Passwords,
     /// Wrong passwords, counted.
     pub(crate) guesses: Guesses,
-    /// Codes that were sent.
-    pub(crate) factors: FactorsState,
+    /// Mails with codes that were sent, counted.
+    pub(crate) often: Often,
+    /// Addresses for which a new password was asked, not looked up yet.
+    pub(crate) forgot: std::sync::Mutex<std::collections::VecDeque<String>>,
     /// Sessions known to go on.
     pub(crate) live: Live,
     /// Handles and addresses of accounts that are being made.

@@ -26,7 +26,8 @@ mod sessions;
 mod shared;
 
 use p2pds_host::HostError;
-use p2pds_host::accounts::{By, Credentials, LoggedIn};
+use p2pds_host::accounts::{By, Credentials, LoggedIn, MailJob, Reset};
+use p2pds_host::jobs::Job as _;
 use p2pds_syntax::Did;
 use shared::{Node, did};
 
@@ -68,6 +69,16 @@ async fn log_in(node: &Node, identifier: &str, password: &str) -> Result<LoggedI
 
 fn later(node: &Node, micros: i64) {
     node.clock.fetch_add(micros, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Asks for a new password; what is promised then is done.
+async fn forgot(node: &Node, email: &str) {
+    node.host.request_password_reset(email);
+    MailJob.round(&node.host).await.unwrap();
+}
+
+fn reset<'a>(token: &'a str, password: &'a str, end_app_passwords: bool) -> Reset<'a> {
+    Reset { token, password, end_app_passwords, address: "192.0.2.1" }
 }
 
 /// The code in the newest mail of this kind.

@@ -75,7 +75,15 @@ export const memberSteps = [
   ['an app password is made, used and made void', async ({ visitor, state, fail }) => {
     const member = await visitor('gerda')
     await member.go(state.gerda.own)
+    // A browser that is signed in is not enough: the password is asked for, and it has to be the right one.
+    member.expected.push('400 (Bad Request)')
     await member.write('#app-add-name', 'an old app')
+    await member.write('#app-add-password', 'not-the-password')
+    await press(member, 'app-add')
+    await member.sees('[role=alert]')
+    member.expected.pop()
+    await member.write('#app-add-name', 'an old app')
+    await member.write('#app-add-password', PASSWORD)
     await press(member, 'app-add')
     await member.sees('.code-words')
     await member.look('account-app-password')
@@ -113,6 +121,7 @@ export const memberSteps = [
     await unfold(member, '#email-change-email')
     await member.write('#email-change-email', 'gerda@other.test')
     await member.write('#email-change-code', change)
+    await member.write('#email-change-password', PASSWORD)
     await press(member, 'email-change')
     // Whoever held a session holds none any more.
     await member.says('The address was changed')
@@ -125,10 +134,12 @@ export const memberSteps = [
     // And back, so that the steps after this one know it. The new one is not confirmed: no code is asked for.
     await unfold(member, '#email-change-email')
     await member.write('#email-change-email', ADDRESS)
+    await member.write('#email-change-password', PASSWORD)
     await press(member, 'email-change')
     await signIn(member)
     await member.says(ADDRESS)
     await member.write('#handle-handle', 'gerda-anew.north.test')
+    await member.write('#handle-password', PASSWORD)
     await press(member, 'handle')
     await member.says('The handle was changed.')
     await member.look('account-handle')

@@ -370,6 +370,7 @@ export const steps = [
       const form = `form:has(input[name=do][value=${what}])`
       await member.press(`${form} button[type=submit]`)
     }
+    await member.write('#deactivate-password', 'frida-in-the-browser')
     await press('deactivate')
     await member.sees('form:has(input[name=do][value=activate])')
     await member.look('account-deactivated')

@@ -260,7 +260,7 @@ impl Meter {
     /// # Errors
     /// There were too many: status 429.
     pub fn login(&self, identifier: &str) -> Result<(), XrpcError> {
-        let key = format!("{}-{}", identifier.to_lowercase(), self.address());
+        let key = login_key(identifier, &self.address());
         self.take(&LOGIN_DAY, &key, 1)?;
         self.take(&LOGIN, &key, 1)
     }
@@ -269,6 +269,11 @@ impl Meter {
     pub(crate) fn least(&self) -> Option<Left> {
         *self.0.least.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whose tries are counted together: a name is one however it is typed.
+fn login_key(identifier: &str, address: &str) -> String {
+    format!("{}-{address}", p2pds_host::accounts::plain_name(identifier))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Meter {
@@ -298,6 +303,15 @@ mod tests {
             "the next window"
         );
         assert_eq!(Meters::new(false).take(&MAIL, "x", 1_000, now), Ok(None), "switched off");
+    }
+
+    #[test]
+    fn a_name_counts_as_one_however_it_is_typed() {
+        let plain = login_key("alice.example", "192.0.2.1");
+        for typed in ["@alice.example", "@@@Alice.Example", " @ alice.example "] {
+            assert_eq!(login_key(typed, "192.0.2.1"), plain, "{typed}");
+        }
+        assert_ne!(login_key("alice@example", "192.0.2.1"), plain);
     }
 
     #[test]

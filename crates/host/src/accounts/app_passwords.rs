@@ -5,6 +5,8 @@ use p2pds_store::{StoreError, Unit};
 use p2pds_syntax::Did;
 use zeroize::Zeroizing;
 
+use super::email::NOTICE_LASTS;
+use super::mail::{Letter, Words};
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::passwords::{keep_app_password, new_app_password};
@@ -14,7 +16,7 @@ use crate::reason::Reason;
 const MOST: usize = 200;
 
 impl Host {
-    /// Makes an app password. It is told this once.
+    /// Makes an app password. It is told this once; the owner hears of it by mail.
     ///
     /// # Errors
     /// The name is empty, too long or taken; too many; the store.
@@ -44,8 +46,24 @@ impl Host {
             created_at: self.now(),
         };
         let unit = AccountsUnit::PutAppPassword(row.clone());
-        match self.store().apply(Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))).await {
-            Ok(_) => Ok((row, password)),
+        let mut units = vec![Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))];
+        let login = self.own_login(did).await?;
+        if !login.email.is_empty() {
+            let called: String = name.chars().filter(|c| !c.is_control()).collect();
+            let whose = self.name_of(did).await?;
+            units.push(self.letter(Letter {
+                to: login.email,
+                did: Some(did.clone()),
+                kind: "app-password-made",
+                lasts: NOTICE_LASTS,
+                words: Words::app_password_made(self.config(), &whose, &called),
+            })?);
+        }
+        match self.store().apply(Unit::Batch { did: did.clone(), units }).await {
+            Ok(_) => {
+                self.accounts().mail.notify_one();
+                Ok((row, password))
+            }
             Err(StoreError::Mismatch { .. }) => Err(HostError::invalid(format!(
                 "could not create app-specific password: there is one named \"{name}\" already, choose another name"
             ))

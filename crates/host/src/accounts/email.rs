@@ -1,10 +1,13 @@
 //! E-mail addresses: which are taken, confirming them, changing them; and passwords, which are set anew by mail.
 
+use std::sync::PoisonError;
+
 use p2pds_store::hosting::{AccountsUnit, FactorsUnit, HostingUnit};
 use p2pds_store::{LoginPatch, StoreError, Unit};
-use p2pds_syntax::Did;
+use p2pds_syntax::{Did, ErrorKind};
 
 use super::factors;
+use super::guesses::Guess;
 use super::mail::{Letter, Words};
 use super::tokens::TokenPurpose;
 use crate::error::{HostError, HostResult};
@@ -13,7 +16,29 @@ use crate::passwords;
 use crate::reason::Reason;
 
 /// How long a notice is worth sending, microseconds.
-const NOTICE_LASTS: i64 = 24 * 3_600 * 1_000_000;
+pub(super) const NOTICE_LASTS: i64 = 24 * 3_600 * 1_000_000;
+
+/// Addresses for which a new password was asked, that wait to be looked up.
+const MOST_FORGOT: usize = 1_000;
+
+/// A new password by e-mail.
+#[derive(Clone, Copy)]
+pub struct Reset<'a> {
+    /// What was mailed.
+    pub token: &'a str,
+    /// The new password.
+    pub password: &'a str,
+    /// Whether app passwords end too.
+    pub end_app_passwords: bool,
+    /// Where the request comes from.
+    pub address: &'a str,
+}
+
+impl std::fmt::Debug for Reset<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reset")
+    }
+}
 
 /// An address in lower case, if it is one.
 ///
@@ -164,6 +189,7 @@ impl Host {
 
     /// The units that set an address and void the tokens that were sent to the old one.
     pub(crate) fn new_email(&self, did: &Did, email: &str) -> Vec<Unit> {
+        self.accounts().often.all_over(did);
         let patch = LoginPatch {
             email: Some(email.to_owned()),
             email_confirmed_at: Some(None),
@@ -178,31 +204,63 @@ impl Host {
         ]
     }
 
-    /// Sends the token for a new password, if the address is an account's. Whoever asks hears the same in any case.
+    /// Sends the token for a new password, if the address is an account's. Whoever asks hears the same in any case, and in
+    /// the same time: the address is looked up when the mail job runs next. Asking is not kept across a crash.
+    pub fn request_password_reset(&self, email: &str) {
+        let email = email.trim().to_lowercase();
+        if email.is_empty() {
+            return;
+        }
+        {
+            let mut forgot = self.accounts().forgot.lock().unwrap_or_else(PoisonError::into_inner);
+            if forgot.len() >= MOST_FORGOT {
+                tracing::warn!(
+                    event = "host.forgot-full",
+                    "more new passwords are asked for than can be answered: the oldest request is dropped"
+                );
+                forgot.pop_front();
+            }
+            if !forgot.contains(&email) {
+                forgot.push_back(email);
+            }
+        }
+        self.accounts().mail.notify_one();
+    }
+
+    /// Queues the mails that [`Self::request_password_reset`] promised.
     ///
     /// # Errors
     /// The store.
-    pub async fn request_password_reset(&self, email: &str) -> HostResult<()> {
-        match self.store().login_by_email(&email.trim().to_lowercase()).await? {
-            Some(login) => self.send_email_token(&login, TokenPurpose::ResetPassword).await,
-            None => {
-                // Takes the same way, so that the time does not tell.
-                let unit = AccountsUnit::ForgetExpired { at: self.now() };
-                self.store().apply(Unit::Hosting(Box::new(HostingUnit::Accounts(unit)))).await?;
-                Ok(())
+    pub(crate) async fn answer_forgotten(&self) -> HostResult<()> {
+        loop {
+            let next = self.accounts().forgot.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(email) = next else { return Ok(()) };
+            if let Some(login) = self.store().login_by_email(&email).await? {
+                match self.send_email_token(&login, TokenPurpose::ResetPassword).await {
+                    Err(error) if error.kind == ErrorKind::Limited => {
+                        tracing::info!(event = "host.forgot-often", did = %login.did, "no code for a new password was sent: there were too many");
+                    }
+                    other => other?,
+                }
             }
         }
     }
 
-    /// Sets a new password with a token. All sessions end.
+    /// Sets a new password with a token. All sessions end; so do app passwords, if that is asked for. Wrong codes beside
+    /// the password stay counted: who reads the mailbox must not guess them without end.
     ///
     /// # Errors
     /// `InvalidToken`, `ExpiredToken`; too short or too long; the store.
-    pub async fn reset_password(&self, token: &str, password: &str) -> HostResult<()> {
-        passwords::fits(password)?;
-        let did = self.owner_of_reset_token(token).await?;
-        let take = self.check_email_token(&did, TokenPurpose::ResetPassword, token).await?;
-        self.set_password(&did, password, vec![take]).await
+    pub async fn reset_password(&self, reset: Reset<'_>) -> HostResult<()> {
+        passwords::fits(reset.password)?;
+        let did = self.owner_of_reset_token(reset.token).await?;
+        let take = self.check_email_token(&did, TokenPurpose::ResetPassword, reset.token).await?;
+        self.set_password(&did, reset.password, vec![take], reset.end_app_passwords).await?;
+        // Whoever it is has the mailbox: not held up by what others guessed.
+        for name in self.sign_in_names(&self.own_login(&did).await?).await? {
+            self.accounts().guesses.right(Guess::Name(&name), reset.address, self.now());
+        }
+        Ok(())
     }
 
     /// Keeps a new password, ends all sessions, and tells the owner.
@@ -211,28 +269,38 @@ impl Host {
         did: &Did,
         password: &str,
         mut units: Vec<Unit>,
+        end_app_passwords: bool,
     ) -> HostResult<()> {
         let kept = self.accounts().passwords.keep(password).await?;
         let login = self.own_login(did).await?;
         let patch = LoginPatch { password: Some(kept), ..LoginPatch::default() };
+        if end_app_passwords {
+            let unit = AccountsUnit::DropAppPasswords { did: did.clone(), name: None };
+            units.push(Unit::Hosting(Box::new(HostingUnit::Accounts(unit))));
+        }
         units.push(Unit::PatchLogin { did: did.clone(), patch: Box::new(patch) });
         units.push(self.end_sessions(did, None));
-        // Who tried codes with the password before has to begin anew.
-        units.push(factors::unit(FactorsUnit::ForgetTries { did: did.clone() }));
         let tokens = AccountsUnit::DropEmailTokens { did: did.clone() };
         units.push(Unit::Hosting(Box::new(HostingUnit::Accounts(tokens))));
         if !login.email.is_empty() {
             let name = self.name_of(did).await?;
+            let left = if end_app_passwords { 0 } else { self.store().app_passwords(did).await?.len() };
             units.push(self.letter(Letter {
-                to: login.email,
+                to: login.email.clone(),
                 did: Some(did.clone()),
                 kind: "password-changed",
                 lasts: NOTICE_LASTS,
-                words: Words::password_changed(self.config(), &name),
+                words: Words::password_changed(self.config(), &name, left),
             })?);
         }
         self.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(Self::token_taken)?;
         self.sessions_ended(did);
+        let guesses = &self.accounts().guesses;
+        for name in self.sign_in_names(&login).await? {
+            guesses.forget(Guess::Name(&name));
+        }
+        guesses.forget(Guess::Again(did.as_str()));
+        self.accounts().often.all_over(did);
         self.accounts().mail.notify_one();
         Ok(())
     }

@@ -15,9 +15,6 @@ mod sign_in;
 pub mod totp;
 mod webauthn;
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
 use p2pds_store::Unit;
 use p2pds_store::hosting::{FactorRow, FactorsUnit, HostingUnit, PasskeyRow};
 use p2pds_syntax::Did;
@@ -84,13 +81,6 @@ impl From<PasskeyRow> for Passkey {
             used_at: row.used_at,
         }
     }
-}
-
-/// What is remembered of factors while the host runs.
-#[derive(Debug, Default)]
-pub(crate) struct FactorsState {
-    /// When a code was last sent to an account.
-    sent: Mutex<HashMap<Did, i64>>,
 }
 
 pub(crate) fn unit(unit: FactorsUnit) -> Unit {

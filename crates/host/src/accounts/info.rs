@@ -1,11 +1,12 @@
 //! What operators and moderators see and change of accounts.
 
-use p2pds_store::hosting::InviteRow;
+use p2pds_store::hosting::{FactorsUnit, InviteRow};
 use p2pds_store::{Account, Login, LoginPatch, Unit};
 use p2pds_syntax::Did;
 
 use super::audit::{Act, By};
 use super::email::fit_email;
+use super::factors;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 
@@ -140,7 +141,9 @@ impl Host {
             subject: "",
             detail: "",
         });
-        self.set_password(did, password, vec![audit]).await
+        // What is asked for beside the password can be tried again.
+        let forget = factors::unit(FactorsUnit::ForgetTries { did: did.clone() });
+        self.set_password(did, password, vec![audit, forget], false).await
     }
 
     /// Sends a message to an account's owner in an operator's name.

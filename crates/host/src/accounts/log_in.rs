@@ -8,6 +8,8 @@ use p2pds_store::{Login, LoginPatch, Unit};
 use p2pds_syntax::{AtIdentifier, Did, DidMethod};
 
 use super::factors::{Factor, Proved, SignIn};
+use super::guesses::{Guess, plain};
+use super::tokens::TokenPurpose;
 use crate::access::Refresh;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
@@ -115,7 +117,7 @@ impl Host {
     /// shown the password.
     pub(crate) async fn prove(&self, given: SignIn<'_>) -> HostResult<Proved> {
         let began = Instant::now();
-        let name = given.identifier.trim().to_lowercase();
+        let name = plain(given.identifier);
         if given.password.encode_utf16().count() > LONGEST {
             return Err(HostError::unauthenticated(
                 "AuthenticationRequired",
@@ -123,11 +125,11 @@ impl Host {
             ));
         }
         let guesses = &self.accounts().guesses;
-        guesses.check(&name, given.address, self.now())?;
+        guesses.check(Guess::Name(&name), given.address, self.now())?;
         let found = self.check_credentials(&name, given.password).await?;
         let Some((login, app_password)) = found.filter(|(_, app)| app.is_none() || given.app_passwords)
         else {
-            guesses.wrong(&name, given.address, self.now());
+            guesses.wrong(Guess::Name(&name), given.address, self.now());
             metrics::counter!("p2pds_host_logins_total", "outcome" => "wrong").increment(1);
             tokio::time::sleep(REFUSAL_TAKES.saturating_sub(began.elapsed())).await;
             return Err(wrong());
@@ -139,17 +141,17 @@ impl Host {
                 (None, _) => {}
                 (Some(needed), None) => {
                     if needed.email {
-                        self.send_code(&login).await?;
+                        self.send_email_token(&login, TokenPurpose::SignIn).await?;
                     }
                     metrics::counter!("p2pds_host_logins_total", "outcome" => "factor-needed").increment(1);
                     return Ok(Proved::FactorNeeded(Box::new(needed)));
                 }
                 (Some(_), Some(factor)) => {
-                    self.prove_factor(&login, &stored, factor, &name, given.address).await?;
+                    self.prove_factor(&login, &stored, factor, given.address).await?;
                 }
             }
         }
-        guesses.right(&name, given.address, self.now());
+        guesses.right(Guess::Name(&name), given.address, self.now());
         Ok(Proved::Right(Box::new(login), app_password))
     }
 
@@ -201,11 +203,11 @@ impl Host {
 
     /// The account that is called so: by handle, DID or address.
     pub(crate) async fn login_of(&self, name: &str) -> HostResult<Option<Login>> {
-        let name = name.trim_start_matches('@');
+        let name = plain(name);
         if name.contains('@') {
-            return Ok(self.store().login_by_email(name).await?);
+            return Ok(self.store().login_by_email(&name).await?);
         }
-        Ok(match AtIdentifier::parse(name) {
+        Ok(match AtIdentifier::parse(&name) {
             Ok(AtIdentifier::Did(did)) => self.store().login(&did).await?,
             Ok(AtIdentifier::Handle(handle)) => self.store().login_by_handle(handle.as_str()).await?,
             Err(_) => None,
@@ -337,6 +339,21 @@ impl Host {
         (identity.pds.as_deref() == Some(self.config().public_url.as_str())).then_some(identity.doc_json)
     }
 
+    /// Whether who asks knows the account's own password: before what a session alone must not be enough for.
+    ///
+    /// # Errors
+    /// It is another one; too many guesses; the store.
+    pub async fn confirm_password(&self, did: &Did, password: &str, address: &str) -> HostResult<()> {
+        self.is_own_password(&self.own_login(did).await?, password, address).await
+    }
+
+    /// What an account may be called where somebody signs in.
+    pub(crate) async fn sign_in_names(&self, login: &Login) -> HostResult<Vec<String>> {
+        let handle = self.store().account(&login.did).await?.and_then(|account| account.handle);
+        let names = [handle, Some(login.did.to_string()), Some(login.email.clone())];
+        Ok(names.into_iter().flatten().filter(|name| !name.is_empty()).collect())
+    }
+
     /// Whether a password is the account's own, for what needs it again. Costs what a login costs.
     pub(crate) async fn is_own_password(
         &self,
@@ -344,12 +361,12 @@ impl Host {
         password: &str,
         address: &str,
     ) -> HostResult<()> {
-        let (name, began) = (login.did.as_str(), Instant::now());
+        let (guess, began) = (Guess::Again(login.did.as_str()), Instant::now());
         let guesses = &self.accounts().guesses;
-        guesses.check(name, address, self.now())?;
+        guesses.check(guess, address, self.now())?;
         match self.accounts().passwords.check(Some(&login.password), password).await? {
             passwords::Check::Wrong => {
-                guesses.wrong(name, address, self.now());
+                guesses.wrong(guess, address, self.now());
                 tokio::time::sleep(REFUSAL_TAKES.saturating_sub(began.elapsed())).await;
                 let error = HostError::unauthenticated("AuthenticationRequired", "Invalid did or password");
                 Err(error.because(Reason::PasswordWrong))

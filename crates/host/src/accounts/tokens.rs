@@ -7,6 +7,7 @@ use p2pds_syntax::Did;
 use sha2::{Digest as _, Sha256};
 
 use super::mail::{Letter, Words};
+use super::often::May;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
 use crate::passwords::random_base32;
@@ -92,10 +93,10 @@ fn expired() -> HostError {
 
 impl Host {
     /// Sends a token to the account's address. The mail is queued durably when this answers; a token of the same
-    /// purpose that was sent before is void.
+    /// purpose that was sent before is void. Within a minute nothing is sent again, and the token before stays good.
     ///
     /// # Errors
-    /// The account has no address; the store.
+    /// The account has no address; it was sent too many; the store.
     pub async fn send_email_token(&self, login: &Login, purpose: TokenPurpose) -> HostResult<()> {
         if login.email.is_empty() {
             return Err(
@@ -103,6 +104,17 @@ impl Host {
             );
         }
         let (token, now) = (new_token(purpose)?, self.now());
+        match self.accounts().often.may(&login.did, purpose, &login.email, now) {
+            May::Send => {}
+            May::UnderWay => return Ok(()),
+            May::Later(left) => {
+                return Err(HostError::limited(
+                    u64::try_from(left / 1_000_000).unwrap_or(1).max(1),
+                    "too many codes were sent to this account's address: use the last one, or wait",
+                )
+                .because(Reason::TooMuch));
+            }
+        }
         let row = EmailTokenRow {
             did: login.did.clone(),
             purpose: purpose.as_str().to_owned(),
@@ -120,7 +132,8 @@ impl Host {
             words: Words::token(self.config(), purpose, &name, &token),
         };
         let units = vec![accounts(AccountsUnit::PutEmailToken(row)), self.letter(letter)?];
-        self.store().apply(Unit::Batch { did: login.did.clone(), units }).await?;
+        let queued = self.store().apply(Unit::Batch { did: login.did.clone(), units }).await;
+        queued.inspect_err(|_| self.accounts().often.over(&login.did, purpose))?;
         self.accounts().mail.notify_one();
         Ok(())
     }
@@ -131,6 +144,8 @@ impl Host {
     /// # Errors
     /// `InvalidToken`, `ExpiredToken`; the store.
     pub async fn check_email_token(&self, did: &Did, purpose: TokenPurpose, token: &str) -> HostResult<Unit> {
+        // The mail is there: who asks for another needs it.
+        self.accounts().often.over(did, purpose);
         let (hash, purpose) = (digest(purpose, token), purpose.as_str().to_owned());
         let unit = AccountsUnit::TryEmailToken {
             did: did.clone(),

@@ -3,7 +3,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use p2pds_host::accounts::tokens::{MOST_TRIES, TOKEN_LASTS, TokenPurpose};
-use p2pds_host::accounts::{By, MailJob, SmtpConfig};
+use p2pds_host::accounts::{By, Credentials, MailJob, SmtpConfig};
 use p2pds_host::jobs::Job as _;
 use p2pds_store::Store;
 use p2pds_store::hosting::AccountsStore as _;
@@ -11,7 +11,7 @@ use p2pds_store_sqlite::{Options, SqliteStore};
 use p2pds_syntax::Did;
 
 use crate::shared::{Node, config};
-use crate::{HOUR, MINUTE, PASSWORD, add, code, later, log_in, with_account};
+use crate::{HOUR, MINUTE, PASSWORD, add, code, forgot, later, log_in, reset, with_account};
 
 async fn confirmed(node: &Node, did: &Did) -> bool {
     node.host.account_view(did).await.unwrap().email_confirmed
@@ -101,22 +101,112 @@ async fn a_token_is_void_after_a_few_tries_however_they_come() {
 async fn a_forgotten_password_is_set_anew_and_everybody_is_logged_out() {
     let (node, did) = with_account().await;
     let session = log_in(&node, did.as_str(), PASSWORD).await.unwrap().tokens;
-    node.host.request_password_reset("nobody@mail.example").await.unwrap();
+    forgot(&node, "nobody@mail.example").await;
     assert!(node.host.mail_list(9).await.unwrap().iter().all(|row| row.kind != "reset-password"));
-    node.host.request_password_reset("User1@Mail.example").await.unwrap();
+    forgot(&node, "User1@Mail.example").await;
     let token = code(&node, "reset-password").await;
     assert_eq!(token.len(), 23, "who guesses names no account: it must be long");
-    let reset = |password: &'static str| {
+    let set = |password: &'static str| {
         let (host, token) = (node.host.clone(), token.clone());
-        async move { host.reset_password(&token, password).await }
+        async move { host.reset_password(reset(&token, password, false)).await }
     };
-    assert!(reset("short").await.is_err());
-    reset("a new password").await.unwrap();
-    assert_eq!(reset("another password").await.unwrap_err().name, "InvalidToken", "once");
+    assert!(set("short").await.is_err());
+    set("a new password").await.unwrap();
+    assert_eq!(set("another password").await.unwrap_err().name, "InvalidToken", "once");
     assert!(node.host.verify_access(&session.access).await.is_err());
     assert!(log_in(&node, did.as_str(), PASSWORD).await.is_err());
     assert!(log_in(&node, did.as_str(), "a new password").await.is_ok());
     assert!(node.host.mail_list(9).await.unwrap().iter().any(|row| row.kind == "password-changed"));
+}
+
+#[tokio::test]
+async fn who_forgot_a_password_is_looked_up_after_the_answer_and_codes_are_not_sent_without_end() {
+    let (node, did) = with_account().await;
+    let sent = async || {
+        let rows = node.host.mail_list(100).await.unwrap();
+        rows.iter().filter(|row| row.kind == "reset-password").count()
+    };
+    node.host.request_password_reset("user1@mail.example");
+    assert_eq!(sent().await, 0, "the answer does not wait for the store");
+    for _ in 0..2 {
+        forgot(&node, "user1@mail.example").await;
+        assert_eq!(sent().await, 1, "one a minute");
+    }
+    let first = code(&node, "reset-password").await;
+    node.host.check_email_token(&did, TokenPurpose::ResetPassword, &first).await.expect("it stays good");
+    for wanted in [2, 3, 4, 5, 5] {
+        later(&node, MINUTE);
+        forgot(&node, "user1@mail.example").await;
+        assert_eq!(sent().await, wanted);
+    }
+    // Whoever is signed in hears it, through whichever door.
+    for n in 0..6 {
+        assert_eq!(node.host.request_email_confirmation(&did).await.is_ok(), n < 5);
+        later(&node, MINUTE);
+    }
+    let refused = node.host.request_email_confirmation(&did).await.unwrap_err();
+    assert!(refused.name == "RateLimitExceeded" && refused.retry_after.is_some(), "{refused}");
+    later(&node, HOUR);
+    node.host.request_email_confirmation(&did).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_by_e_mail_ends_app_passwords_where_that_is_wanted() {
+    let (node, did) = with_account().await;
+    let (_, app) = node.host.create_app_password(&did, "an app", false).await.unwrap();
+    let made = node.host.mail_list(9).await.unwrap().into_iter().find(|row| row.kind == "app-password-made");
+    let made = node.host.mail_show(made.unwrap().id).await.unwrap().unwrap().words.unwrap().text;
+    assert!(made.contains("\"an app\"") && !made.contains(app.as_str()), "{made}");
+    for end in [false, true] {
+        forgot(&node, "user1@mail.example").await;
+        let token = code(&node, "reset-password").await;
+        node.host.reset_password(reset(&token, "a new password", end)).await.unwrap();
+        assert_eq!(log_in(&node, did.as_str(), &app).await.is_err(), end);
+        let row =
+            node.host.mail_list(9).await.unwrap().into_iter().find(|row| row.kind == "password-changed");
+        let text = node.host.mail_show(row.unwrap().id).await.unwrap().unwrap().words.unwrap().text;
+        assert_eq!(text.contains("One app password goes on working."), !end, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_of_strangers_do_not_outlast_a_new_password() {
+    let (node, did) = with_account().await;
+    let log_in = |address: String, password: &'static str, typed: &'static str| {
+        let host = node.host.clone();
+        async move {
+            let given = Credentials {
+                identifier: typed,
+                password,
+                auth_factor_token: None,
+                allow_takendown: false,
+                address: &address,
+            };
+            host.log_in(given).await.map(|_| ()).map_err(|error| error.name)
+        }
+    };
+    for n in 0..4 {
+        let all: Vec<_> = (0..26)
+            .map(|at| {
+                tokio::spawn(log_in(format!("192.0.2.{n}{at}"), "wrong password", "User1@mail.example"))
+            })
+            .collect();
+        for one in all {
+            assert!(one.await.unwrap().is_err());
+        }
+    }
+    let _ = log_in("198.51.100.1".into(), "wrong password", "user1@mail.example").await;
+    assert_eq!(
+        log_in("198.51.100.1".into(), PASSWORD, "@user1@mail.example").await,
+        Err("RateLimitExceeded"),
+        "one a minute"
+    );
+    forgot(&node, "user1@mail.example").await;
+    let token = code(&node, "reset-password").await;
+    node.host.reset_password(reset(&token, "a new password", true)).await.unwrap();
+    assert_eq!(log_in("203.0.113.1".into(), "a new password", "user1@mail.example").await, Ok(()));
+    assert!(node.host.confirm_password(&did, "a new password", "203.0.113.1").await.is_ok());
+    assert!(node.host.confirm_password(&did, PASSWORD, "203.0.113.1").await.is_err());
 }
 
 #[tokio::test]

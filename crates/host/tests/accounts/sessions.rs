@@ -229,7 +229,7 @@ async fn the_store_holds_no_token_and_no_password() {
     let (node, did) = with_account().await;
     let tokens = log_in(&node, did.as_str(), PASSWORD).await.unwrap().tokens;
     let (_, app) = node.host.create_app_password(&did, "app", false).await.unwrap();
-    node.host.request_password_reset("user1@mail.example").await.unwrap();
+    crate::forgot(&node, "user1@mail.example").await;
     let code = crate::code(&node, "reset-password").await;
     let id = node.host.verify_refresh(&tokens.refresh, false).await.unwrap().id;
     let secret = id.split_once('.').unwrap().1.to_owned();

@@ -4,7 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use p2pds_host::accounts::{By, NewAccount};
+use p2pds_host::accounts::{By, NewAccount, Reset};
 use p2pds_host::{HostError, Reason};
 use p2pds_oauth::{Account, AccountStatus, LoginRefused};
 use p2pds_syntax::Did;
@@ -310,6 +310,12 @@ pub async fn sign_up_post(
     .await
 }
 
+/// Whether app passwords end with the password: ticked, since who sets a new one may have been robbed of the old one.
+#[must_use]
+pub(crate) fn end_apps(w: &Words) -> Markup {
+    html! { label.choice { input type="checkbox" name="end-apps" value="1" checked; span { (w.t("forgot-end-apps")) } } }
+}
+
 /// The page of a forgotten password: first the address, then the code.
 #[must_use]
 pub fn forgot_body(w: &Words, csrf: &str, wrong: Option<&Trouble>, sent: bool) -> Markup {
@@ -337,6 +343,7 @@ pub fn forgot_body(w: &Words, csrf: &str, wrong: Option<&Trouble>, sent: bool) -
                     label for="password" { (w.t("forgot-new")) span.hint { (w.t("sign-up-password-hint")) } }
                     input #password type="password" name="password" required minlength="8" autocomplete="new-password" dir="ltr";
                 }
+                (end_apps(w))
                 button type="submit" { (w.t("forgot-button")) }
             }
         }
@@ -364,10 +371,8 @@ pub async fn forgot_post(State(web): State<Web>, ask: Ask, browser: Browser, fie
     answer(&ask, async {
         let host = web.host().ok_or(Refused::NotFound)?;
         browser.may_try(&web, Try::Mail)?;
-        match host.request_password_reset(&fields.text("email")).await {
-            Ok(()) => Ok(Ask::go("/account/forgot?sent=1")),
-            Err(error) => Ok(still_forgot(&ask, error)),
-        }
+        host.request_password_reset(&fields.text("email"));
+        Ok(Ask::go("/account/forgot?sent=1"))
     })
     .await
 }
@@ -377,7 +382,14 @@ pub async fn reset_post(State(web): State<Web>, ask: Ask, browser: Browser, fiel
     answer(&ask, async {
         let host = web.host().ok_or(Refused::NotFound)?;
         browser.may_try(&web, Try::Code)?;
-        match host.reset_password(&fields.text("code"), fields.first("password").unwrap_or_default()).await {
+        let (token, address) = (fields.text("code"), browser.address());
+        let reset = Reset {
+            token: &token,
+            password: fields.first("password").unwrap_or_default(),
+            end_app_passwords: fields.ticked("end-apps"),
+            address: &address,
+        };
+        match host.reset_password(reset).await {
             Ok(()) => Ok(Ask::go("/account?done=reset")),
             Err(error) => Ok(still_forgot(&ask, error)),
         }

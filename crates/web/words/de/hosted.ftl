@@ -118,6 +118,7 @@ forgot-code = Code aus der E-Mail
 forgot-code-hint = Zwei Gruppen zu fünf Zeichen; 15 Minuten lang gültig.
 forgot-new = Neues Passwort
 forgot-button = Passwort setzen
+forgot-end-apps = Auch alle App-Passwörter beenden. Anwendungen, die eines benutzen, brauchen dann ein neues.
 
 own-title = Ihr Konto
 own-inactive = Dieses Konto ist abgeschaltet: Niemand sieht es.
@@ -174,6 +175,10 @@ own-email-change-how = Zuerst geht ein Code an die jetzige Adresse.
 own-send-code = Code schicken
 own-password-title = Passwort
 own-password-how = Ein Code geht an Ihre Adresse; alle anderen Sitzungen enden.
+own-app-passwords-left = { $count ->
+    [one] Dieses Konto hat ein App-Passwort.
+   *[other] Dieses Konto hat { $count } App-Passwörter.
+}
 own-handle-title = Handle
 own-handle-how = Ein Name unter diesem Server oder eine eigene Domain, die auf dieses Konto zeigt.
 own-handle = Neues Handle

@@ -118,6 +118,7 @@ forgot-code = Code from the e-mail
 forgot-code-hint = Two groups of five characters; good for 15 minutes.
 forgot-new = New password
 forgot-button = Set the password
+forgot-end-apps = Also end all app passwords. Applications that use one need a new one then.
 
 own-title = Your account
 own-inactive = This account is switched off: nobody sees it.
@@ -174,6 +175,10 @@ own-email-change-how = A code is sent to the present address first.
 own-send-code = Send me a code
 own-password-title = Password
 own-password-how = A code is sent to your address; all other sessions end.
+own-app-passwords-left = { $count ->
+    [one] This account has one app password.
+   *[other] This account has { $count } app passwords.
+}
 own-handle-title = Handle
 own-handle-how = A name under this server, or a domain of your own that points to this account.
 own-handle = New handle

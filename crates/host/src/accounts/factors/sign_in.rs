@@ -1,7 +1,8 @@
 //! Signing in: what is asked for after the password, and whether the answer is right.
 //!
 //! Wrong codes are counted in the store, for the account: who guesses them has the password already. Twenty in a day are
-//! enough to mistype, and leave a guesser one chance in 16,000; a new password forgets them.
+//! enough to mistype, and leave a guesser one chance in 16,000. A right code forgets them, and so does a password that the
+//! operator sets; one that is set by e-mail does not, or who reads the mailbox could guess without end.
 
 use p2pds_store::hosting::{FactorsApplied, FactorsUnit, PasskeyUse};
 use p2pds_store::{Applied, Login, Unit};
@@ -16,6 +17,7 @@ use super::challenge::{Question, State};
 use super::set_up::totp_of;
 use super::webauthn::{self, Assertion, Known, Refused, Used, Verification};
 use super::{Stored, codes, totp, unit};
+use crate::accounts::guesses::Guess;
 use crate::accounts::tokens::TokenPurpose;
 use crate::error::{HostError, HostResult};
 use crate::host::Host;
@@ -27,10 +29,6 @@ use crate::sessions::AppPassword;
 pub(super) const MOST_TRIES: u32 = 20;
 /// In so long, microseconds.
 const TRIES_WITHIN: i64 = 24 * 3_600 * 1_000_000;
-/// Between two codes by e-mail, microseconds.
-const SENT_EVERY: i64 = 60 * 1_000_000;
-/// Accounts of which that is remembered.
-const MOST_SENT: usize = 10_000;
 /// Backup codes left of which the owner hears.
 const FEW: u32 = 3;
 
@@ -177,7 +175,10 @@ impl Host {
     pub async fn sign_in_with_ticket(&self, ticket: &str, factor: &Factor, address: &str) -> HostResult<Did> {
         let login = self.ticket_holder(ticket).await?;
         let stored = self.stored_factors(&login.did).await?;
-        self.prove_factor(&login, &stored, factor, login.did.as_str(), address).await?;
+        self.prove_factor(&login, &stored, factor, address).await?;
+        for name in self.sign_in_names(&login).await? {
+            self.accounts().guesses.right(Guess::Name(&name), address, self.now());
+        }
         Ok(login.did)
     }
 
@@ -188,7 +189,7 @@ impl Host {
     pub async fn send_sign_in_code(&self, ticket: &str) -> HostResult<()> {
         let login = self.ticket_holder(ticket).await?;
         if self.stored_factors(&login.did).await?.email(&login) {
-            self.send_code(&login).await?;
+            self.send_email_token(&login, TokenPurpose::SignIn).await?;
         }
         Ok(())
     }
@@ -266,42 +267,25 @@ impl Host {
         }))
     }
 
-    /// Sends a code, unless one was sent a moment ago.
-    pub(crate) async fn send_code(&self, login: &Login) -> HostResult<()> {
-        let now = self.now();
-        {
-            let state = &self.accounts().factors.sent;
-            let mut sent = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if sent.get(&login.did).is_some_and(|at| now.saturating_sub(*at) < SENT_EVERY) {
-                return Ok(());
-            }
-            if sent.len() >= MOST_SENT {
-                sent.retain(|_, at| now.saturating_sub(*at) < SENT_EVERY);
-            }
-            sent.insert(login.did.clone(), now);
-        }
-        self.send_email_token(login, TokenPurpose::SignIn).await
-    }
-
     /// Checks what is shown beside a password that was right.
     pub(crate) async fn prove_factor(
         &self,
         login: &Login,
         stored: &Stored,
         factor: &Factor,
-        name: &str,
         address: &str,
     ) -> HostResult<()> {
+        let guess = Guess::Factor(login.did.as_str());
         let guesses = &self.accounts().guesses;
-        guesses.check(name, address, self.now())?;
+        guesses.check(guess, address, self.now())?;
         let checked = match factor {
             Factor::Code(code) => self.check_code(login, stored, code).await,
             Factor::Passkey(json) => self.check_passkey(login, stored, json).await,
         };
         match &checked {
-            Ok(()) => guesses.right(name, address, self.now()),
+            Ok(()) => guesses.right(guess, address, self.now()),
             Err(_) => {
-                guesses.wrong(name, address, self.now());
+                guesses.wrong(guess, address, self.now());
                 metrics::counter!("p2pds_host_logins_total", "outcome" => "wrong-factor").increment(1);
             }
         }
@@ -315,8 +299,9 @@ impl Host {
             let seconds = u64::try_from(until.saturating_sub(now) / 1_000_000).unwrap_or(1).max(1);
             return Err(HostError::limited(
                 seconds,
-                "too many wrong codes were tried. Whoever did that has your password: set a new one by e-mail, then codes are \
-                 taken again. A passkey is taken at any time",
+                "too many wrong codes were tried. Whoever did that has your password: set a new one by e-mail. Codes are taken \
+                 again after the wait, or when the operator of this server has set a password for you. A passkey is taken at \
+                 any time",
             )
             .because(Reason::CodeTries));
         }

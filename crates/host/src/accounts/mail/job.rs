@@ -32,6 +32,7 @@ impl Job for MailJob {
     }
 
     async fn round(&self, host: &Host) -> HostResult<Duration> {
+        host.answer_forgotten().await?;
         let due = host.store().mail_due(host.now(), ROUND).await?;
         let full = due.len() == ROUND;
         for row in due {

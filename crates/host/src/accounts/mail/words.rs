@@ -75,11 +75,16 @@ impl Words {
         Self { subject: subject.to_owned(), text }
     }
 
-    /// The password was changed.
-    pub(crate) fn password_changed(config: &HostConfig, name: &str) -> Self {
+    /// The password was changed; so many app passwords go on.
+    pub(crate) fn password_changed(config: &HostConfig, name: &str, app_passwords: usize) -> Self {
         let host = host_name(config);
+        let apps = match app_passwords {
+            0 => String::new(),
+            1 => "\n\nOne app password goes on working. If you do not know it, end it on the page of your account.".to_owned(),
+            many => format!("\n\n{many} app passwords go on working. End those that you do not know on the page of your account."),
+        };
         let text = format!(
-            "The password of {name} on {host} was changed just now, and every device was logged out.\n\nIf that was not you, ask for a new password at once (\"forgot password\" where you log in), and see to it that nobody else reads your mail.\n{}",
+            "The password of {name} on {host} was changed just now, and every device was logged out.{apps}\n\nIf that was not you, ask for a new password at once (\"forgot password\" where you log in), and see to it that nobody else reads your mail.\n{}",
             signature(config)
         );
         Self { subject: "Your password was changed".to_owned(), text }
@@ -93,6 +98,16 @@ impl Words {
             signature(config)
         );
         Self { subject: "How you sign in".to_owned(), text }
+    }
+
+    /// An app password was made.
+    pub(crate) fn app_password_made(config: &HostConfig, name: &str, called: &str) -> Self {
+        let host = host_name(config);
+        let text = format!(
+            "An app password named \"{called}\" was made for {name} on {host} just now. Whoever has it can use the account in apps.\n\nIf that was not you, end it on the page of your account, and set a new password (\"forgot password\" where you log in).\n{}",
+            signature(config)
+        );
+        Self { subject: "A new app password".to_owned(), text }
     }
 
     /// The address was changed; goes to the one before.

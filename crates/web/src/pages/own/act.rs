@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
+use p2pds_host::accounts::Reset;
 use p2pds_host::accounts::factors::{Added, NewPasskey};
 use p2pds_host::{Chooser, Host, HostError};
 use p2pds_oauth::{DeviceId, OAuth};
@@ -83,6 +84,11 @@ impl Act<'_> {
         self.fields.first("password").unwrap_or_default()
     }
 
+    /// A browser that is signed in may be in other hands: the password is asked for before what would last.
+    async fn confirm(&self) -> Result<(), HostError> {
+        self.host.confirm_password(self.did, self.password(), &self.address).await
+    }
+
     fn failed(error: &p2pds_oauth::OAuthError) -> HostError {
         HostError::invalid(error.to_string())
     }
@@ -109,14 +115,21 @@ impl Act<'_> {
             }
             "email-send" => host.request_email_update(did).await.map(|_| Outcome::Done("sent")),
             "email-change" => {
+                self.confirm().await?;
                 let token = Some(self.text("code")).filter(|code| !code.is_empty());
                 host.update_email(did, &self.text("email"), token.as_deref(), None, "").await?;
                 // All sessions have ended, this one too.
                 Ok(Outcome::Gone("address"))
             }
-            "password-send" => host.request_password_reset(self.email).await.map(|()| Outcome::Done("sent")),
+            "password-send" => {
+                host.request_password_reset(self.email);
+                Ok(Outcome::Done("sent"))
+            }
             "password-change" => {
-                host.reset_password(&self.text("code"), self.password()).await?;
+                let (token, address) = (self.text("code"), self.address.as_str());
+                let end_app_passwords = self.fields.ticked("end-apps");
+                let reset = Reset { token: &token, password: self.password(), end_app_passwords, address };
+                host.reset_password(reset).await?;
                 Ok(Outcome::Gone("reset"))
             }
             _ => Err(unknown()),
@@ -173,6 +186,7 @@ impl Act<'_> {
         let (host, oauth, did) = (self.host, self.oauth, self.did);
         match word {
             "app-add" => {
+                self.confirm().await?;
                 let (row, secret) = host
                     .create_app_password(did, &self.text("name"), self.fields.ticked("privileged"))
                     .await?;
@@ -199,10 +213,14 @@ impl Act<'_> {
         let (host, did) = (self.host, self.did);
         match word {
             "handle" => {
+                self.confirm().await?;
                 host.update_handle(did, &self.text("handle"), Chooser::Owner).await?;
                 Ok(Outcome::Done("handle-changed"))
             }
-            "deactivate" => host.deactivate_account(did, None).await.map(|()| Outcome::Done("deactivated")),
+            "deactivate" => {
+                self.confirm().await?;
+                host.deactivate_account(did, None).await.map(|()| Outcome::Done("deactivated"))
+            }
             "activate" => host.activate_account(did).await.map(|()| Outcome::Done("activated")),
             "delete-send" => host.request_account_delete(did).await.map(|()| Outcome::Done("sent")),
             "delete" => {

@@ -9,7 +9,7 @@ use p2pds_store::hosting::AppPasswordRow;
 use crate::args;
 use crate::node_side::Trouble;
 use crate::pages::Sample;
-use crate::pages::hosted::own_path;
+use crate::pages::hosted::{end_apps, own_path};
 use crate::parts::{self, Tone, code, name};
 use crate::words::Words;
 
@@ -218,6 +218,7 @@ fn app_passwords(f: &Form<'_>) -> Markup {
         }
         (f.of("app-add", &html! {
             (f.field("app-add", "name", "own-app-name", "text", "off"))
+            (f.password("app-add"))
             label.choice { input type="checkbox" name="privileged" value="1"; span { (w.t("own-app-privileged-label")) } }
         }, "second", "own-app-add"))
     }
@@ -286,6 +287,7 @@ fn mail(f: &Form<'_>) -> Markup {
             (f.of("email-change", &html! {
                 (f.field("email-change", "email", "sign-up-email", "email", "email"))
                 @if account.email_confirmed { (f.field("email-change", "code", "forgot-code", "text", "one-time-code")) }
+                (f.password("email-change"))
             }, "second", "own-email-change"))
         }
         h2 #password { (w.t("own-password-title")) }
@@ -294,6 +296,8 @@ fn mail(f: &Form<'_>) -> Markup {
         (f.of("password-change", &html! {
             (f.field("password-change", "code", "forgot-code", "text", "one-time-code"))
             (f.field("password-change", "password", "forgot-new", "password", "new-password"))
+            (end_apps(w))
+            @if !f.view.app_passwords.is_empty() { p { (w.f("own-app-passwords-left", args!(count = f.view.app_passwords.len() as u64))) } }
         }, "second", "forgot-button"))
     }
 }
@@ -303,14 +307,14 @@ fn rest(f: &Form<'_>) -> Markup {
     html! {
         h2 #handle { (w.t("own-handle-title")) }
         p { (w.t("own-handle-how")) }
-        (f.of("handle", &f.field("handle", "handle", "own-handle", "text", "off"), "second", "own-handle-change"))
+        (f.of("handle", &html! { (f.field("handle", "handle", "own-handle", "text", "off")) (f.password("handle")) }, "second", "own-handle-change"))
         h2 #export { (w.t("own-export-title")) }
         p { (w.t("own-export")) }
         p { a.button.second href={ (own_path(&account.did)) "/repo.car" } download { (w.t("own-export-button")) } }
         @if account.is_active() {
             h2 #deactivate { (w.t("own-deactivate-title")) }
             p { (w.t("own-deactivate-how")) }
-            (f.button("deactivate", "own-deactivate"))
+            (f.of("deactivate", &f.password("deactivate"), "second", "own-deactivate"))
         }
         h2 #delete { (w.t("own-delete-title")) }
         p { (w.t("own-delete-how")) " " (w.t("danger")) }

@@ -21,6 +21,6 @@ pub async fn handle(
     State(door): State<Arc<Xrpc>>,
     Input(given): Input<Given>,
 ) -> Result<StatusCode, XrpcError> {
-    door.host()?.request_password_reset(&given.email).await?;
+    door.host()?.request_password_reset(&given.email);
     Ok(StatusCode::OK)
 }

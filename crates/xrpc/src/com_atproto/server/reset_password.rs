@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use p2pds_host::accounts::Reset;
 use serde::Deserialize;
 
 use crate::door::Xrpc;
 use crate::error::XrpcError;
 use crate::input::Input;
+use crate::meter::Meter;
 
 /// The code and the password.
 #[derive(Deserialize)]
@@ -26,8 +28,13 @@ impl std::fmt::Debug for Given {
 /// Answers it.
 pub async fn handle(
     State(door): State<Arc<Xrpc>>,
+    meter: Meter,
     Input(given): Input<Given>,
 ) -> Result<StatusCode, XrpcError> {
-    door.host()?.reset_password(&given.token, &given.password).await?;
+    // As the reference has it, app passwords go on here; the page of a forgotten password offers to end them.
+    let address = meter.address();
+    let reset =
+        Reset { token: &given.token, password: &given.password, end_app_passwords: false, address: &address };
+    door.host()?.reset_password(reset).await?;
     Ok(StatusCode::OK)
 }
