@@ -33,9 +33,12 @@ fn main() {
     let bin = std::env::current_exe().expect("this program").with_file_name("node");
     let program =
         Program::of(&bin, &dir.join("data")).expect("the node was built").with_env(source.environment());
-    let (shown, filling) = fill(&source, &program, accounts, records);
     let node = program.serve_at("127.0.0.1").expect("it starts");
-    let claim = program.json(&["claim", "--json"]).expect("an address");
+    let begun = Instant::now();
+    let shown = fill(&source, &program, accounts, records);
+    let held = wait(&program, accounts);
+    let filling = begun.elapsed();
+    let claim = program.json(&["claim"]).expect("an address");
     let claim = claim["address"].as_str().expect("an address").to_owned();
     let code = claim.rsplit_once("code=").map_or_else(String::new, |(_, code)| code.to_owned());
     let mut owner = Visit::default();
@@ -43,9 +46,6 @@ fn main() {
     let form = owner.form("code", &code).expect("its form");
     owner.send(&form).expect("claimed");
 
-    let total = program.json(&["stats", "--json"]).ok();
-    let held =
-        total.as_ref().and_then(|total| total["records"].as_u64()).unwrap_or((accounts * records) as u64);
     let head = format!(
         "{accounts} accounts with {held} records in all ({} s to archive them); each page {RUNS} times one after the other, over \
          HTTP/1.1; the median. CPU is that of all threads of the server, with what it does in the background meanwhile. A \
@@ -110,8 +110,9 @@ fn paths(shown: &Account, accounts: usize) -> Vec<(&'static str, String)> {
         ("record types", "/lexicons".to_owned()),
         ("record types, searched", "/lexicons?prefix=app.bsky.feed".to_owned()),
         ("operator", "/operator/node".to_owned()),
-        ("operator, workers", "/operator/workers".to_owned()),
-        ("operator, settings", "/operator/settings".to_owned()),
+        ("operator, reports", "/operator/reports".to_owned()),
+        ("operator, limits", "/operator/limits".to_owned()),
+        ("operator, audit log", "/operator/audit".to_owned()),
         ("sessions", "/sessions".to_owned()),
         ("about", "/about".to_owned()),
     ]
@@ -132,9 +133,8 @@ fn key(start: &str, number: u64) -> String {
     format!("{start}{letters}")
 }
 
-fn fill(source: &Source, program: &Program, accounts: usize, records: usize) -> (Account, Duration) {
+fn fill(source: &Source, program: &Program, accounts: usize, records: usize) -> Account {
     let mut shown = None;
-    let mut taken = Duration::ZERO;
     let seeds: Vec<u64> = (0..accounts as u64).collect();
     for batch in seeds.chunks(BATCH) {
         let mut names = Vec::new();
@@ -170,14 +170,27 @@ fn fill(source: &Source, program: &Program, accounts: usize, records: usize) -> 
             source.serve(&account, &state);
             names.push(account.did);
         }
-        let begun = Instant::now();
         let mut args = vec!["archive", "add"];
         args.extend(names.iter().map(String::as_str));
         program.ok(&args).expect("they are archived");
-        taken += begun.elapsed();
         eprintln!("{} accounts", batch.last().copied().unwrap_or_default() + 1);
     }
-    (shown.expect("more than a few accounts"), taken)
+    shown.expect("more than a few accounts")
+}
+
+/// Waits until all accounts are archived; how many records they have.
+fn wait(program: &Program, accounts: usize) -> u64 {
+    loop {
+        let list = program.json(&["archive", "list"]).expect("a list");
+        let lines = list["accounts"].as_array().or_else(|| list.as_array()).cloned().unwrap_or_default();
+        let records = |line: &serde_json::Value| line["records"].as_u64().unwrap_or_default();
+        let there = lines.iter().filter(|line| records(line) > 0).count();
+        eprintln!("{there} of {accounts} are archived");
+        if there >= accounts {
+            return lines.iter().map(records).sum();
+        }
+        std::thread::sleep(Duration::from_secs(5));
+    }
 }
 
 /// Bytes of the stylesheet and the script that the pages name.
