@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
@@ -49,6 +50,22 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/mail", get(mail))
         .route("/hosts/{name}/{how}", post(switch))
         .with_state(desk)
+        .layer(middleware::from_fn(named))
+}
+
+/// Only under this machine's own names: a page whose name was made to lead here reads no mail and switches nothing.
+async fn named(request: Request, next: Next) -> Response {
+    if !is_ours(request.headers()) {
+        return (StatusCode::MISDIRECTED_REQUEST, "the desk is at http://127.0.0.1 and http://localhost\n")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+fn is_ours(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
 async fn page(State(desk): State<Arc<Desk>>) -> Html<String> {
@@ -177,6 +194,20 @@ mod tests {
         assert!(is_own(&headers(None)) && is_own(&headers(Some("http://localhost:4000"))));
         for foreign in ["http://localhost:4001", "https://evil.example", "null"] {
             assert!(!is_own(&headers(Some(foreign))), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_desk_has_only_the_names_of_this_machine() {
+        for (host, ours) in [
+            ("127.0.0.1:4000", true),
+            ("localhost:4000", true),
+            ("[::1]:4000", true),
+            ("evil.example:4000", false),
+            ("localhost.evil.example", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::HOST, host.parse().unwrap())]);
+            assert_eq!(is_ours(&headers), ours, "{host}");
         }
     }
 }

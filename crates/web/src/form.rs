@@ -2,6 +2,8 @@
 
 mod multipart;
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -10,6 +12,8 @@ use subtle::ConstantTimeEq as _;
 use crate::door::Visitor;
 use crate::web::Web;
 
+/// Time for the whole of a form to arrive.
+const TIME: Duration = Duration::from_secs(30);
 /// Largest form with its files, bytes.
 const MOST: usize = 256 * 1024;
 
@@ -56,9 +60,15 @@ impl FromRequest<Web> for Fields {
         let (mut parts, body) = request.into_parts();
         let Ok(visitor) = Visitor::from_request_parts(&mut parts, web).await;
         let body = http_body_util::Limited::new(body, MOST);
-        let bytes = match http_body_util::BodyExt::collect(body).await {
-            Ok(collected) => collected.to_bytes(),
-            Err(_) => return Err((StatusCode::PAYLOAD_TOO_LARGE, "this form is too large\n").into_response()),
+        let bytes = match tokio::time::timeout(TIME, http_body_util::BodyExt::collect(body)).await {
+            Ok(Ok(collected)) => collected.to_bytes(),
+            Err(_) => {
+                let words = "this form has not arrived within 30 seconds: send it again\n";
+                return Err((StatusCode::REQUEST_TIMEOUT, words).into_response());
+            }
+            Ok(Err(_)) => {
+                return Err((StatusCode::PAYLOAD_TOO_LARGE, "this form is too large\n").into_response());
+            }
         };
         let kind =
             parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
