@@ -28,7 +28,9 @@ use sets::{Found, SETTING, Sets};
 /// The longest that a permission set may take to be had.
 const SET_PATIENCE: Duration = Duration::from_secs(10);
 /// How often the server tidies up.
-const TIDY_EVERY: Duration = Duration::from_secs(300);
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How often the keys of clients are looked for.
+const KEYS_EVERY: Duration = Duration::from_secs(300);
 
 impl Host {
     /// The authorization server of this host's accounts. Its nonces begin anew with each.
@@ -58,7 +60,7 @@ impl Host {
     }
 }
 
-/// Forgets what is over, and looks for keys that clients withdrew.
+/// Forgets what is over.
 #[derive(Debug)]
 pub struct Tidy(pub OAuth);
 
@@ -69,12 +71,29 @@ impl Job for Tidy {
     }
 
     async fn round(&self, _host: &Host) -> HostResult<Duration> {
-        let failed = |error: p2pds_oauth::OAuthError| {
-            HostError::new(error.kind(), "InternalServerError", error.to_string())
-        };
-        self.0.tidy().await.map_err(failed)?;
+        self.0.forget().await.map_err(failed)?;
         Ok(TIDY_EVERY)
     }
+}
+
+/// Looks for keys that clients withdrew: a job of its own, for clients may take their time.
+#[derive(Debug)]
+pub struct WithdrawnKeys(pub OAuth);
+
+#[async_trait]
+impl Job for WithdrawnKeys {
+    fn name(&self) -> &'static str {
+        "oauth-keys"
+    }
+
+    async fn round(&self, _host: &Host) -> HostResult<Duration> {
+        self.0.look_for_keys().await.map_err(failed)?;
+        Ok(KEYS_EVERY)
+    }
+}
+
+fn failed(error: p2pds_oauth::OAuthError) -> HostError {
+    HostError::new(error.kind(), "InternalServerError", error.to_string())
 }
 
 /// The accounts of a host.

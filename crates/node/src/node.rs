@@ -122,8 +122,13 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         }
     }
     if let (Some(host), Some(oauth)) = (&engine.host, &engine.oauth) {
-        let job: Arc<dyn p2pds_host::jobs::Job> = Arc::new(p2pds_host::oauth::Tidy(oauth.clone()));
-        supervisor.spawn(job.name(), host_job(job, host.clone(), supervisor.stop_handle()));
+        let jobs: [Arc<dyn p2pds_host::jobs::Job>; 2] = [
+            Arc::new(p2pds_host::oauth::Tidy(oauth.clone())),
+            Arc::new(p2pds_host::oauth::WithdrawnKeys(oauth.clone())),
+        ];
+        for job in jobs {
+            supervisor.spawn(job.name(), host_job(job, host.clone(), supervisor.stop_handle()));
+        }
     }
     if config.watch.plc_stream {
         supervisor.spawn(plc_stream::NAME, plc_stream::run(Arc::clone(&engine), supervisor.stop_handle()));

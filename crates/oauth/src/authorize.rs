@@ -22,7 +22,7 @@ use crate::error::OAuthError;
 use crate::port::{Account, AccountStatus, LogIn, LoginRefused, Prove};
 use crate::request::{Mode, Parameters, Prompt, new_code, request_id};
 use crate::scope::{PermissionSet, Scopes};
-use crate::server::{CODE_LASTS, MICROS, OAuth, REQUEST_LASTS};
+use crate::server::{CODE_LASTS, MICROS, OAuth, REQUEST_LASTS, REQUEST_LASTS_AT_MOST};
 
 /// After this a password is asked for again, microseconds.
 const PASSWORD_FRESH: i64 = 7 * 24 * 3_600 * MICROS;
@@ -117,22 +117,15 @@ impl OAuth {
         request_uri: &str,
         device: &DeviceId,
     ) -> Result<Begun, OAuthError> {
-        let id = request_id(request_uri).ok_or(OAuthError::NotPushed)?;
-        let now = self.now();
-        let row = self.0.store.oauth_request(id).await?.ok_or(OAuthError::RequestOver)?;
-        if row.client != client_id {
-            // It is known to somebody whom it is not for.
-            self.apply(OAuthUnit::DropRequest { id }).await?;
-            return Err(OAuthError::RequestClient);
-        }
-        if row.expires_at <= now || row.code.is_some() {
-            return Err(OAuthError::RequestOver);
-        }
+        let row = self.waiting(client_id, request_uri).await?;
+        let (id, now) = (row.id, self.now());
         let open = OAuthUnit::OpenRequest {
             id,
             device: device.as_str().to_owned(),
             at: now,
-            expires_at: now.saturating_add(REQUEST_LASTS),
+            expires_at: now
+                .saturating_add(REQUEST_LASTS)
+                .min(row.created_at.saturating_add(REQUEST_LASTS_AT_MOST)),
         };
         if self.apply(open).await? != OAuthApplied::Yes {
             return Err(OAuthError::RequestDevice);
@@ -147,6 +140,31 @@ impl OAuth {
                 Ok(Begun::Redirect(self.answer(&parameters, Err(&error))))
             }
         }
+    }
+
+    /// Whether a request waits that a browser brings. For a browser that is not known yet: one is made when there is
+    /// something to remember it for.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn is_waiting(&self, client_id: &str, request_uri: &str) -> Result<(), OAuthError> {
+        let row = self.waiting(client_id, request_uri).await?;
+        // Another one has it.
+        if row.device.is_some() { Err(OAuthError::RequestDevice) } else { Ok(()) }
+    }
+
+    async fn waiting(&self, client_id: &str, request_uri: &str) -> Result<OAuthRequestRow, OAuthError> {
+        let id = request_id(request_uri).ok_or(OAuthError::NotPushed)?;
+        let row = self.0.store.oauth_request(id).await?.ok_or(OAuthError::RequestOver)?;
+        if row.client != client_id {
+            // It is known to somebody whom it is not for.
+            self.apply(OAuthUnit::DropRequest { id }).await?;
+            return Err(OAuthError::RequestClient);
+        }
+        if row.expires_at <= self.now() || row.code.is_some() {
+            return Err(OAuthError::RequestOver);
+        }
+        Ok(row)
     }
 
     async fn asked(
@@ -275,8 +293,17 @@ impl OAuth {
         ask: LogIn,
         remember: bool,
     ) -> Result<SignedIn, LoginRefused> {
-        let account = self.0.accounts.log_in(ask).await?;
+        let account = self.log_in(ask).await?;
         self.proved(device, account, remember).await
+    }
+
+    /// The same without a browser, which [`Self::signed_in`] is told of afterwards: one that is not known yet is made for
+    /// somebody who proved who he is.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn log_in(&self, ask: LogIn) -> Result<Account, LoginRefused> {
+        self.0.accounts.log_in(ask).await.and_then(let_in)
     }
 
     /// The second step of that, when it asked for another factor.
@@ -289,8 +316,16 @@ impl OAuth {
         ask: Prove,
         remember: bool,
     ) -> Result<SignedIn, LoginRefused> {
-        let account = self.0.accounts.prove(ask).await?;
+        let account = self.log_in_further(ask).await?;
         self.proved(device, account, remember).await
+    }
+
+    /// The second step of [`Self::log_in`].
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn log_in_further(&self, ask: Prove) -> Result<Account, LoginRefused> {
+        self.0.accounts.prove(ask).await.and_then(let_in)
     }
 
     /// What a page gives the browser so that somebody signs in with a passkey alone.
@@ -309,7 +344,7 @@ impl OAuth {
         json: &str,
         remember: bool,
     ) -> Result<SignedIn, LoginRefused> {
-        let account = self.0.accounts.passkey(json).await?;
+        let account = self.0.accounts.passkey(json).await.and_then(let_in)?;
         self.proved(device, account, remember).await
     }
 
@@ -319,9 +354,6 @@ impl OAuth {
         account: Account,
         remember: bool,
     ) -> Result<SignedIn, LoginRefused> {
-        if account.status == AccountStatus::Takendown {
-            return Err(LoginRefused::Takendown);
-        }
         self.signed_in(device, account, remember)
             .await
             .map_err(|error| LoginRefused::Unavailable(error.to_string()))
@@ -400,6 +432,10 @@ impl OAuth {
         }
         Redirect { mode: parameters.response_mode, uri: parameters.redirect_uri.clone(), params }
     }
+}
+
+fn let_in(account: Account) -> Result<Account, LoginRefused> {
+    if account.status == AccountStatus::Takendown { Err(LoginRefused::Takendown) } else { Ok(account) }
 }
 
 /// What was stored of a request.

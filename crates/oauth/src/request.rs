@@ -2,9 +2,11 @@
 //!
 //! Spec: RFC 9126 (pushed requests), RFC 9101 (request objects), RFC 7636, <https://atproto.com/specs/oauth>.
 
+use std::sync::atomic::Ordering;
+
 use p2pds_crypto::dpop::{Expected, Proof};
 use p2pds_crypto::pkce;
-use p2pds_store::hosting::{OAuthRequestRow, OAuthUnit};
+use p2pds_store::hosting::{OAuthApplied, OAuthRequestRow, OAuthUnit};
 use p2pds_syntax::AtIdentifier;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +17,7 @@ use crate::error::OAuthError;
 use crate::form::Form;
 use crate::scope::{ATPROTO, Scopes};
 use crate::secrets::{Kind, digest, random};
-use crate::server::{MOST_REQUESTS, OAuth, REQUEST_LASTS};
+use crate::server::{OAuth, REQUEST_LASTS};
 
 /// What a `request_uri` begins with (RFC 9126 2.2).
 pub(crate) const PREFIX: &str = "urn:ietf:params:oauth:request_uri:req-";
@@ -121,11 +123,9 @@ impl OAuth {
         // Sets that cannot be had now would not be had when the person agrees either.
         let scopes = Scopes::parse(&parameters.scope)?;
         self.sets(&scopes).await?;
-        if self.0.store.oauth_requests().await? >= MOST_REQUESTS {
-            return Err(OAuthError::Busy);
-        }
-        let secret = random(32)?;
         let now = self.now();
+        self.make_room(now).await?;
+        let secret = random(32)?;
         let row = OAuthRequestRow {
             id: digest(Kind::Request, &secret),
             client: client.id.clone(),
@@ -142,6 +142,27 @@ impl OAuth {
         self.apply(OAuthUnit::PutRequest(row)).await?;
         metrics::counter!("p2pds_oauth_requests_total").increment(1);
         Ok(Pushed { request_uri: format!("{PREFIX}{}", *secret), expires_in: 300 })
+    }
+
+    /// Whoever fills the room with requests makes the oldest go that nobody has opened, which are his: people open theirs at
+    /// once. So nobody is refused as long as there are such.
+    async fn make_room(&self, now: i64) -> Result<(), OAuthError> {
+        let most = self.0.most_requests.load(Ordering::Relaxed);
+        if self.0.store.oauth_requests(now).await? < most {
+            return Ok(());
+        }
+        let count = usize::try_from(most / 1_000).unwrap_or(0).max(1);
+        match self.apply(OAuthUnit::DropOldestRequests { count }).await? {
+            OAuthApplied::Gone(gone @ 1..) => {
+                tracing::warn!(
+                    event = "oauth.requests-full",
+                    gone,
+                    "as many requests of applications wait as may: the oldest that nobody opened were forgotten"
+                );
+                Ok(())
+            }
+            _ => Err(OAuthError::Busy),
+        }
     }
 
     pub(crate) fn statement_check(&self) -> crate::client::Check<'_> {

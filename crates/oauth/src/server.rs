@@ -1,10 +1,12 @@
 //! The authorization server: what its parts share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::{StreamExt as _, stream};
 use p2pds_net::Client as Net;
 use p2pds_store::hosting::{HostingUnit, OAuthApplied, OAuthUnit};
-use p2pds_store::{Applied, Store, Unit};
+use p2pds_store::{Applied, CHUNK_ROWS, Store, Unit};
 use p2pds_syntax::Did;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -15,8 +17,10 @@ use crate::nonce::{MOST_REMEMBERED, Nonces, Used};
 use crate::port::AccountPort;
 
 pub(crate) const MICROS: i64 = 1_000_000;
-/// How long a pushed request waits for its person, and how long he may look at it, microseconds.
+/// How long a pushed request waits for its person, and how long he may look at one page of it, microseconds.
 pub const REQUEST_LASTS: i64 = 5 * 60 * MICROS;
+/// How long a request lasts in all, however often it is looked at, microseconds.
+pub const REQUEST_LASTS_AT_MOST: i64 = 3_600 * MICROS;
 /// How long a code is good, microseconds (RFC 6749 4.1.2 recommends ten minutes at most).
 pub const CODE_LASTS: i64 = 60 * MICROS;
 /// How long an access token is good, seconds.
@@ -29,7 +33,7 @@ pub const PUBLIC_LASTS: i64 = 14 * 24 * 3_600 * MICROS;
 pub const CONFIDENTIAL_LASTS: i64 = 2 * 365 * 24 * 3_600 * MICROS;
 /// How long a refresh token of a confidential client is good, microseconds.
 pub const CONFIDENTIAL_REFRESH: i64 = 90 * 24 * 3_600 * MICROS;
-/// Most requests that wait to be granted.
+/// Most requests that wait to be granted: the oldest that nobody has opened make room for new ones.
 pub const MOST_REQUESTS: u64 = 100_000;
 
 /// Where the time is read: microseconds since 1970. Tests hand in their own.
@@ -87,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) proofs: Used,
     /// Assertions and request objects that were used.
     pub(crate) statements: Used,
+    /// Most requests that wait.
+    pub(crate) most_requests: AtomicU64,
 }
 
 impl std::fmt::Debug for OAuth {
@@ -109,8 +115,14 @@ impl OAuth {
             nonces: Nonces::new(deps.nonce_secret),
             proofs: Used::new(MOST_REMEMBERED),
             statements: Used::new(MOST_REMEMBERED),
+            most_requests: AtomicU64::new(MOST_REQUESTS),
             config,
         }))
+    }
+
+    /// Lets fewer requests wait than [`MOST_REQUESTS`]. For tests.
+    pub fn set_most_requests(&self, most: u64) {
+        self.0.most_requests.store(most, Ordering::Relaxed);
     }
 
     /// The address by which this server is known.
@@ -194,23 +206,45 @@ impl OAuth {
         json!({ "keys": [] })
     }
 
-    /// Forgets what is over, and looks whether clients still publish the keys that their sessions began with. For a job
-    /// that runs now and then; may be stopped anywhere.
+    /// Forgets all that is over, in small units between which others have their turn. For a job that runs now and then;
+    /// may be stopped anywhere.
     ///
     /// # Errors
     /// The store.
-    pub async fn tidy(&self) -> Result<(), OAuthError> {
+    pub async fn forget(&self) -> Result<(), OAuthError> {
         let now = self.now();
-        self.apply(OAuthUnit::ForgetOAuth { at: now, unseen: now.saturating_sub(BROWSER_KEPT) }).await?;
+        let unit = OAuthUnit::ForgetOAuth {
+            at: now,
+            unseen: now.saturating_sub(BROWSER_KEPT),
+            empty: now.saturating_sub(EMPTY_KEPT),
+        };
+        // It ends: what is over at this moment does not become more.
+        while let OAuthApplied::Gone(gone) = self.apply(unit.clone()).await? {
+            if gone < CHUNK_ROWS as u64 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether clients still publish the keys that their sessions began with, and ends the sessions of those that
+    /// they do not. For a job that runs now and then; may be stopped anywhere. It takes as long as clients take to answer.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn look_for_keys(&self) -> Result<(), OAuthError> {
         let mut after = String::new();
         loop {
             let page = self.0.store.oauth_keyed_clients(&after, 100).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(last);
-            for id in page {
-                // One that cannot be asked now is asked next time.
-                let _ = self.client(&id).await;
-            }
+            let mut asked = stream::iter(page)
+                .map(|id| async move {
+                    // One that cannot be asked now is asked next time.
+                    let _ = self.client(&id).await;
+                })
+                .buffer_unordered(ASKED_AT_ONCE);
+            while asked.next().await.is_some() {}
         }
     }
 
@@ -245,5 +279,9 @@ impl OAuth {
 
 /// How long a browser is remembered that does not come back, microseconds.
 const BROWSER_KEPT: i64 = 90 * 24 * 3_600 * MICROS;
+/// The same for one in which nobody is signed in: anybody can make one.
+const EMPTY_KEPT: i64 = 3_600 * MICROS;
+/// Clients that are asked for their keys at a time: one that does not answer takes its ten seconds.
+const ASKED_AT_ONCE: usize = 8;
 /// Algorithms of everything that clients sign.
 const ALGORITHMS: [&str; 2] = ["ES256", "ES256K"];

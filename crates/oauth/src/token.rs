@@ -1,16 +1,20 @@
 //! Tokens: a code is redeemed, a refresh token exchanged, a session ended.
 //!
-//! A refresh token names its session, so that one which is not the session's current one is known to have been used: the
-//! whole line ends then, whoever shows it, for either he or somebody before him stole it. There is no time in which a used
+//! A refresh token names its session and carries this server's mark, so that one which is not the session's current one is
+//! known to have been used: the whole line ends then, whoever shows it, for either he or somebody before him stole it. One
+//! without the mark was made up by somebody who knows the name of the session, and ends nothing. There is no time in which a used
 //! one may be shown again: proofs of possession make lost answers rare, and a thief would have that time as well.
 //!
 //! Spec: RFC 6749 4.1.3, 5 and 6; RFC 7009; RFC 9449 5; RFC 9700 4.14.
 
+use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use p2pds_crypto::jwt;
 use p2pds_crypto::pkce;
 use p2pds_store::hosting::{OAuthApplied, OAuthRequestRow, OAuthSessionRow, OAuthUnit};
 use p2pds_syntax::Did;
 use serde_json::{Map, Value, json};
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -26,8 +30,10 @@ use crate::server::{
 
 /// `typ` of an access token (RFC 9068).
 pub const ACCESS_TYP: &str = "at+jwt";
-/// What a refresh token begins with; its session and a secret follow.
+/// What a refresh token begins with; its session, a secret and the mark of this server follow, with dots between them.
 const REFRESH: &str = "ref-";
+/// Bytes of the mark at its end.
+const MARK: usize = 16;
 
 /// What the token endpoint answers (RFC 6749 5.1).
 #[derive(Clone)]
@@ -74,10 +80,6 @@ fn session_of(token: &str) -> Option<(&str, [u8; 32])> {
     (session.len() <= 64 && secret.len() <= 128).then(|| (session, digest(Kind::Refresh, token)))
 }
 
-fn new_refresh(session: &str) -> Result<Zeroizing<String>, OAuthError> {
-    Ok(Zeroizing::new(format!("{REFRESH}{session}.{}", *random(32)?)))
-}
-
 /// When a session ends unless it is refreshed before.
 fn ends_at(client: &Client, began: i64, now: i64) -> i64 {
     let (session, refresh) = if client.confidential {
@@ -88,6 +90,14 @@ fn ends_at(client: &Client, began: i64, now: i64) -> i64 {
     // One that cannot be refreshed is over with its only token.
     let refresh = if client.refreshes { refresh } else { micros(ACCESS_SECONDS) };
     began.saturating_add(session).min(now.saturating_add(refresh))
+}
+
+/// Goes on with the code of a refresh token without its mark.
+fn mark<T>(key: &[u8], unmarked: &str, goes_on: impl FnOnce(Hmac<Sha256>) -> T) -> Option<T> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(b"p2pds oauth refresh token\0");
+    mac.update(unmarked.as_bytes());
+    Some(goes_on(mac))
 }
 
 fn micros(seconds: u64) -> i64 {
@@ -187,6 +197,23 @@ impl OAuth {
         Ok((did, Scopes::parse(&row.scope)?))
     }
 
+    fn new_refresh(&self, session: &str) -> Result<Zeroizing<String>, OAuthError> {
+        let unmarked = Zeroizing::new(format!("{REFRESH}{session}.{}", *random(32)?));
+        let mark = mark(&self.0.token_key, &unmarked, |mac| mac.finalize().into_bytes())
+            .ok_or_else(|| OAuthError::Unavailable("the key of tokens is none".to_owned()))?;
+        let mark = BASE64URL_NOPAD.encode(mark.get(..MARK).unwrap_or_default());
+        Ok(Zeroizing::new(format!("{}.{mark}", *unmarked)))
+    }
+
+    /// Whether a refresh token was handed out by this server at some time.
+    fn was_ours(&self, token: &str) -> bool {
+        let Some((unmarked, mark_shown)) = token.rsplit_once('.') else { return false };
+        let Ok(shown) = BASE64URL_NOPAD.decode(mark_shown.as_bytes()) else { return false };
+        shown.len() == MARK
+            && mark(&self.0.token_key, unmarked, |mac| mac.verify_truncated_left(&shown).is_ok())
+                .unwrap_or(false)
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what was checked one by one comes together here")]
     async fn begin_session(
         &self,
@@ -203,7 +230,7 @@ impl OAuth {
         }
         let expanded = self.expanded(&scopes).await?;
         let id = random(18)?.to_string();
-        let refresh = new_refresh(&id)?;
+        let refresh = self.new_refresh(&id)?;
         let (now, challenge) = (self.now(), parameters(&request)?.code_challenge);
         let row = OAuthSessionRow {
             id,
@@ -259,8 +286,13 @@ impl OAuth {
         let (id, kept) = session_of(shown).ok_or(OAuthError::Refresh)?;
         let Some(mut row) = self.0.store.oauth_session(id).await? else { return Err(OAuthError::Refresh) };
         if let Err(error) = self.may_refresh(client, proven, jkt, form, &row, &kept) {
-            // Asking for too much is a mistake; all else means that the token is in wrong hands.
-            if error != OAuthError::RefreshScope {
+            // Asking for too much is a mistake, and anybody can make a token up; all else means that one is in wrong hands.
+            let current = bool::from(row.refresh.ct_eq(&kept));
+            let in_wrong_hands = current || self.was_ours(shown);
+            if in_wrong_hands && !current {
+                metrics::counter!("p2pds_oauth_replays_total", "what" => "refresh").increment(1);
+            }
+            if error != OAuthError::RefreshScope && in_wrong_hands {
                 self.end(&row, "a refresh token was shown by somebody who may not, or after its use").await?;
             }
             return Err(error);
@@ -278,7 +310,7 @@ impl OAuth {
         if let Ok(expanded) = self.expanded(&Scopes::parse(&row.scope)?).await {
             row.expanded = expanded.to_string();
         }
-        let next = new_refresh(&row.id)?;
+        let next = self.new_refresh(&row.id)?;
         let now = self.now();
         let unit = OAuthUnit::RotateOAuth {
             id: row.id.clone(),
@@ -307,7 +339,6 @@ impl OAuth {
     ) -> Result<(), OAuthError> {
         let current: bool = row.refresh.ct_eq(kept).into();
         if !current {
-            metrics::counter!("p2pds_oauth_replays_total", "what" => "refresh").increment(1);
             return Err(OAuthError::Refresh);
         }
         if row.expires_at <= self.now() {

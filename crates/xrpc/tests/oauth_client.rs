@@ -163,7 +163,7 @@ async fn a_confidential_client() {
     assert!(said["withdraw"].is_string(), "{said}");
     site.put("/jwks.json", &said["jwks"]);
     set_clock(&world.node, 301);
-    world.oauth.tidy().await.unwrap();
+    world.oauth.look_for_keys().await.unwrap();
     set_clock(&world.node, 0);
     assert_eq!(world.oauth.grants(&did(1)).await.unwrap(), [], "they began with the key that is gone");
     script.say("withdrawn").unwrap();

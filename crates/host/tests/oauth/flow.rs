@@ -1,11 +1,13 @@
 //! What works.
 
+use futures::StreamExt as _;
 use p2pds_crypto::pkce;
 use p2pds_host::accounts::{By, EraseJob};
 use p2pds_host::jobs::Job as _;
 use p2pds_oauth::scope::Scopes;
 use p2pds_oauth::{Begun, LogIn, LoginRefused, Mode, OAuthError};
-use p2pds_store::{LoginPatch, Unit};
+use p2pds_store::hosting::{OAuthApplied, OAuthRequestRow, OAuthSessionRow, OAuthUnit};
+use p2pds_store::{Applied, CHUNK_ROWS, HostingUnit, LoginPatch, Unit};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -239,16 +241,119 @@ async fn a_key_that_a_client_withdraws_ends_its_sessions() {
         let tokens = world.tokens(&app).await;
         assert!(world.works(&app, &tokens.access_token).await);
         world.site.put("/confidential.json", Page::json(&withdraw(&world)));
-        world.oauth.tidy().await.unwrap();
+        world.oauth.look_for_keys().await.unwrap();
         let works = async || world.works(&app, &tokens.access_token).await;
         assert!(works().await, "{way}: its document is a few minutes old and believed");
         world.pass(6 * MINUTE);
-        world.oauth.tidy().await.unwrap();
+        world.oauth.look_for_keys().await.unwrap();
         assert!(!works().await, "{way}");
         let refreshed = app.refresh(&world, &tokens.refresh_token.unwrap()).send().await;
         assert_eq!(refreshed.unwrap_err().error(), refusal, "{way}");
         assert_eq!(world.oauth.grants(&world.alice()).await.unwrap(), [], "{way}");
     }
+}
+
+/// One that does not answer keeps neither the others' keys from being looked for nor anything from being forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_answer_hold_nobody_up() {
+    let world = World::new().await;
+    // Its names come before that of the other: those ports are below all that the system gives out.
+    let silent =
+        (10_000..32_000).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok()).unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let app = App::confidential(&world);
+    let tokens = world.tokens(&app).await;
+    let template = world.oauth.grants(&world.alice()).await.unwrap().remove(0).session;
+    let row = world.node.store.oauth_session(&template).await.unwrap().unwrap();
+    for n in 0..3_u8 {
+        let client = format!("http://{}/{n}.json", silent.local_addr().unwrap());
+        assert!(client < app.id);
+        let session = OAuthSessionRow { id: format!("silent{n}"), client, ..row.clone() };
+        put_session(&world, session, n).await;
+    }
+    let document = App::with_keys(App::document(&world, "/confidential.json"), &[(10, "two")]);
+    world.site.put("/confidential.json", Page::json(&document));
+    world.pass(6 * MINUTE);
+    let looking = world.oauth.look_for_keys();
+    tokio::pin!(looking);
+    let ended = async {
+        while world.works(&app, &tokens.access_token).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = ended => {}
+        done = &mut looking => panic!("{done:?}: nobody was silent"),
+    }
+    // And it has not given a silent one up.
+    while let Ok((mut stream, _)) = silent.accept() {
+        stream.set_nonblocking(true).unwrap();
+        let mut read = Vec::new();
+        let waits = std::io::Read::read_to_end(&mut stream, &mut read).unwrap_err();
+        assert_eq!(waits.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
+/// Puts a session there without an application.
+async fn put_session(world: &World, session: OAuthSessionRow, n: u8) {
+    let (code, at) = ([0xf0 | n; 32], session.created_at);
+    let apply = async |unit| {
+        let unit = Unit::Hosting(Box::new(HostingUnit::OAuth(unit)));
+        assert_eq!(world.node.store.apply(unit).await.unwrap(), Applied::OAuth(OAuthApplied::Yes));
+    };
+    apply(OAuthUnit::PutRequest(OAuthRequestRow {
+        id: code,
+        client: session.client.clone(),
+        auth: session.auth.clone(),
+        parameters: "{}".to_owned(),
+        device: Some("a browser".to_owned()),
+        did: Some(session.did.clone()),
+        code: Some(code),
+        scope: session.scope.clone(),
+        created_at: at,
+        expires_at: at + MINUTE,
+    }))
+    .await;
+    let row = OAuthSessionRow { code, refresh: code, ..session };
+    apply(OAuthUnit::BeginSession { row, challenge: code, challenge_ends: at + MINUTE, at }).await;
+}
+
+/// More than one unit forgets, and browsers in which nobody signed in.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_over_is_forgotten() {
+    let world = World::new().await;
+    let at = world.node.clock.load(std::sync::atomic::Ordering::Relaxed);
+    let rows = (0..2_u32 * u32::try_from(CHUNK_ROWS).unwrap() + 1).map(|n| {
+        let mut id = [7; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        let row = OAuthRequestRow {
+            id,
+            client: String::new(),
+            auth: String::new(),
+            parameters: String::new(),
+            device: None,
+            did: None,
+            code: None,
+            scope: String::new(),
+            created_at: at,
+            expires_at: at + MINUTE,
+        };
+        world.node.store.apply(Unit::Hosting(Box::new(HostingUnit::OAuth(OAuthUnit::PutRequest(row)))))
+    });
+    let mut rows = futures::stream::iter(rows).buffer_unordered(16);
+    while let Some(done) = rows.next().await {
+        done.unwrap();
+    }
+    let (_, cookie) = world.oauth.new_device("nobody's", "192.0.2.1").await.unwrap();
+    let device = world.browser(&world.alice()).await;
+    world.oauth.forget().await.unwrap();
+    assert_eq!(world.node.store.oauth_requests(at).await.unwrap(), 2 * CHUNK_ROWS as u64 + 1);
+    world.pass(61 * MINUTE);
+    world.oauth.forget().await.unwrap();
+    assert_eq!(world.node.store.oauth_requests(at).await.unwrap(), 0);
+    assert_eq!(world.oauth.device(&cookie, "192.0.2.1").await.unwrap(), None);
+    assert_eq!(world.oauth.device_accounts(&device).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +364,7 @@ async fn a_client_that_cannot_be_asked_loses_nothing() {
     let page = Page { status: 503, headers: Vec::new(), body: Vec::new() };
     world.site.put("/confidential.json", page);
     world.pass(6 * MINUTE);
-    world.oauth.tidy().await.unwrap();
+    world.oauth.look_for_keys().await.unwrap();
     assert!(world.works(&app, &tokens.access_token).await);
     let refresh = tokens.refresh_token.unwrap();
     let refused = app.refresh(&world, &refresh).send().await.unwrap_err();

@@ -559,9 +559,34 @@ async fn refresh_tokens() {
         ("RFC 6749 6", "a token that is none", "invalid_grant", false, |ask| {
             ask.with("refresh_token", "ref-x.y")
         }),
-        ("RFC 9700 4.14.2", "another token of this session", "invalid_grant", true, |ask| {
-            let (session, _) = ask.get("refresh_token").rsplit_once('.').unwrap();
-            let forged = format!("{session}.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        ("RFC 9700 4.14.2", "the name of the session only", "invalid_grant", false, |ask| {
+            let forged = format!("{}.x", session_named_by(&ask));
+            ask.with("refresh_token", &forged)
+        }),
+        (
+            "RFC 9700 4.14.2",
+            "the name of the session only, by another client",
+            "invalid_grant",
+            false,
+            |ask| {
+                let forged = format!("{}.x", session_named_by(&ask));
+                ask.with("refresh_token", &forged).with("client_id", "http://localhost")
+            },
+        ),
+        ("RFC 9700 4.14.2", "another secret with the mark of this one", "invalid_grant", false, |ask| {
+            let (_, mark) = ask.get("refresh_token").rsplit_once('.').unwrap();
+            let secret = "A".repeat(43);
+            let forged = format!("{}.{secret}.{mark}", session_named_by(&ask));
+            ask.with("refresh_token", &forged)
+        }),
+        ("RFC 9700 4.14.2", "without its mark", "invalid_grant", false, |ask| {
+            let (unmarked, _) = ask.get("refresh_token").rsplit_once('.').unwrap();
+            let forged = unmarked.to_owned();
+            ask.with("refresh_token", &forged)
+        }),
+        ("RFC 9700 4.14.2", "with an empty mark", "invalid_grant", false, |ask| {
+            let (unmarked, _) = ask.get("refresh_token").rsplit_once('.').unwrap();
+            let forged = format!("{unmarked}.");
             ask.with("refresh_token", &forged)
         }),
         ("RFC 6749 6", "another client", "invalid_grant", true, |ask| {
@@ -590,6 +615,11 @@ async fn refresh_tokens() {
         }
         assert_eq!(world.works(&app, &tokens.access_token).await, !ends, "{what}");
     }
+}
+
+/// What is public of a refresh token: anybody may learn the name of a session.
+fn session_named_by(ask: &Ask<'_>) -> String {
+    ask.get("refresh_token").split_once('.').unwrap().0.to_owned()
 }
 
 /// RFC 9700 4.14.2: a token that was used ends the whole line, whichever it was.
@@ -628,7 +658,7 @@ async fn revocation_by_others() {
     let thief = App { key: key(66), ..App::local() };
     thief.revoke(&world, refresh).end().await.unwrap();
     assert!(world.works(&app, &tokens.access_token).await, "with another key");
-    let (session, _) = refresh.rsplit_once('.').unwrap();
+    let (session, _) = refresh.split_once('.').unwrap();
     app.revoke(&world, &format!("{session}.AAAA")).end().await.unwrap();
     assert!(world.works(&app, &tokens.access_token).await, "with a token that only names the session");
     let confidential = App::confidential(&world);
@@ -686,6 +716,53 @@ async fn at_the_authorization_page() {
     world.pass(301 * SECOND);
     let late = world.oauth.accept(&page, &device, &alice, &page.scopes).await;
     assert_eq!(late, Err(OAuthError::RequestOver));
+}
+
+/// However often it is looked at, a request lasts an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_looked_at_for_ever() {
+    let world = World::new().await;
+    let app = App::local();
+    let device = world.browser(&world.alice()).await;
+    let pushed = app.ask(&world).push().await.unwrap();
+    for _ in 0..14 {
+        world.open(&app, &pushed, &device).await;
+        world.pass(4 * MINUTE);
+    }
+    world.open(&app, &pushed, &device).await;
+    world.pass(4 * MINUTE - SECOND);
+    let page = world.open(&app, &pushed, &device).await;
+    world.pass(2 * SECOND);
+    let over = world.oauth.begin(&app.id, &pushed, &device).await.map(|_| ()).unwrap_err();
+    assert_eq!(over, OAuthError::RequestOver);
+    let late = world.oauth.accept(&page, &device, &world.alice(), &page.scopes).await;
+    assert_eq!(late, Err(OAuthError::RequestOver));
+}
+
+/// RFC 9126 7.4: whoever pushes as many requests as may wait keeps nobody else out.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_without_end() {
+    let world = World::new().await;
+    world.oauth.set_most_requests(3);
+    let app = App::local();
+    let device = world.browser(&world.alice()).await;
+    let opened = app.ask(&world).push().await.unwrap();
+    world.open(&app, &opened, &device).await;
+    let mut flood = Vec::new();
+    for _ in 0..4 {
+        world.pass(SECOND);
+        flood.push(app.ask(&world).push().await.unwrap());
+    }
+    let begin = async |uri: &str| world.oauth.begin(&app.id, uri, &device).await.map(|_| ());
+    for old in &flood[..2] {
+        assert_eq!(begin(old).await, Err(OAuthError::RequestOver), "they made room");
+    }
+    for kept in [&opened, &flood[2], &flood[3]] {
+        assert_eq!(begin(kept).await, Ok(()), "somebody looks at it, or it is new");
+    }
+    assert_eq!(app.ask(&world).push().await.unwrap_err(), OAuthError::Busy, "all of them are looked at");
+    world.pass(301 * SECOND);
+    assert!(app.ask(&world).push().await.is_ok(), "those that are over take no room");
 }
 
 /// RFC 9207: the answer says which server it is from, with every error too.

@@ -20,8 +20,8 @@ impl OAuthStore for SqliteStore {
         self.read("read a request", move |c| oauth::request_by_code(c, code)).await
     }
 
-    async fn oauth_requests(&self) -> StoreResult<u64> {
-        self.read("count requests", oauth::requests).await
+    async fn oauth_requests(&self, at: i64) -> StoreResult<u64> {
+        self.read("count requests", move |c| oauth::requests(c, at)).await
     }
 
     async fn oauth_session(&self, id: &str) -> StoreResult<Option<OAuthSessionRow>> {

@@ -17,6 +17,7 @@ pub(super) fn run(factory: Factory<'_>) {
     browsers_and_who_is_signed_in(factory);
     what_ends_with_the_sessions_of_an_account(factory);
     what_is_over_is_forgotten(factory);
+    room_is_made_by_the_oldest_that_nobody_opened(factory);
 }
 
 fn unit(unit: OAuthUnit) -> Unit {
@@ -132,7 +133,8 @@ fn a_request_is_one_browsers_and_granted_once(factory: Factory<'_>) {
     assert_eq!(rig.ok(open(1, "phone", 0)), NO, "there is none");
     rig.ok(unit(OAuthUnit::PutRequest(request(1, 0))));
     assert_eq!(read(), Some(request(1, 0)));
-    assert_eq!(block_on(rig.store.oauth_requests()).unwrap(), 1);
+    let counted = |at| block_on(rig.store.oauth_requests(at)).unwrap();
+    assert_eq!((counted(99), counted(100)), (1, 0), "those that are over are not counted");
     assert_eq!(rig.ok(grant(1, "phone", 0, 1)), NO, "nobody opened it");
     assert_eq!(rig.ok(open(1, "phone", 100)), NO, "it is over");
     assert_eq!(rig.ok(open(1, "phone", 10)), YES);
@@ -312,7 +314,7 @@ fn what_is_over_is_forgotten(factory: Factory<'_>) {
     sign_in(&rig, "phone", 1, 4, 60, false);
     granted(&rig, 1, 0, 0);
     rig.ok(unit(OAuthUnit::PutRequest(request(2, 0))));
-    let forget = |at, unseen| rig.ok(unit(OAuthUnit::ForgetOAuth { at, unseen }));
+    let forget = |at, unseen| rig.ok(unit(OAuthUnit::ForgetOAuth { at, unseen, empty: -1 }));
     assert_eq!(forget(99, -1), gone(0));
     assert_eq!(forget(100, -1), gone(1), "the request");
     assert_eq!(forget(500, 0), gone(2), "the challenge and the browser that was not seen");
@@ -320,4 +322,29 @@ fn what_is_over_is_forgotten(factory: Factory<'_>) {
     assert_eq!(forget(60 + 15 * 60 * 1_000_000, 0), gone(1), "who did not want to stay signed in");
     let left = block_on(rig.store.oauth_device_accounts("phone")).unwrap();
     assert_eq!(left, [in_device("phone", 0, 60, true)]);
+    // Browsers in which nobody is signed in.
+    device(&rig, "empty", 5, 70);
+    let empty = |empty| rig.ok(unit(OAuthUnit::ForgetOAuth { at: 0, unseen: 0, empty }));
+    assert_eq!(empty(69), gone(0), "it was seen just now");
+    assert_eq!(empty(70), gone(1), "and somebody is signed in in the other");
+    assert!(block_on(rig.store.oauth_device([3; 32])).unwrap().is_none(), "its cookie changed");
+    assert_eq!(
+        block_on(rig.store.oauth_device([4; 32])).unwrap().map(|row| row.id).as_deref(),
+        Some("phone")
+    );
+}
+
+fn room_is_made_by_the_oldest_that_nobody_opened(factory: Factory<'_>) {
+    let rig = Rig::new(factory);
+    for n in 1..=4 {
+        rig.ok(unit(OAuthUnit::PutRequest(request(n, n.into()))));
+    }
+    assert_eq!(rig.ok(open(1, "phone", 5)), YES);
+    let drop = |count| rig.ok(unit(OAuthUnit::DropOldestRequests { count }));
+    let left = || (1..=4_u8).filter(|n| block_on(rig.store.oauth_request([*n; 32])).unwrap().is_some());
+    assert_eq!(drop(2), gone(2));
+    assert_eq!(left().collect::<Vec<_>>(), [1, 4], "somebody looks at the first");
+    assert_eq!(drop(2), gone(1));
+    assert_eq!(drop(2), gone(0));
+    assert_eq!(left().collect::<Vec<_>>(), [1]);
 }

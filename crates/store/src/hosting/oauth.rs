@@ -114,6 +114,11 @@ pub struct OAuthConsentRow {
 pub enum OAuthUnit {
     /// Keeps a request.
     PutRequest(OAuthRequestRow),
+    /// Makes room: forgets so many requests that no browser opened, the oldest first.
+    DropOldestRequests {
+        /// How many at most.
+        count: usize,
+    },
     /// A browser opens a request: it is that browser's from then on. No when it is another's, gone, over or granted.
     OpenRequest {
         /// The request.
@@ -232,13 +237,16 @@ pub enum OAuthUnit {
         /// The account.
         did: Did,
     },
-    /// Forgets what is over, at most [`crate::CHUNK_ROWS`] of each kind. Browsers that were not seen since `unseen`
-    /// are over as well.
+    /// Forgets what is over, at most [`crate::CHUNK_ROWS`] of each kind: when fewer rows than that are gone, nothing is
+    /// left. Browsers that were not seen since `unseen` are over as well, and those in which nobody is signed in since
+    /// `empty`.
     ForgetOAuth {
         /// Now.
         at: i64,
         /// See above.
         unseen: i64,
+        /// See above.
+        empty: i64,
     },
 }
 
@@ -284,8 +292,8 @@ pub trait OAuthStore: Send + Sync + 'static {
     async fn oauth_request(&self, id: [u8; 32]) -> StoreResult<Option<OAuthRequestRow>>;
     /// The request of a code.
     async fn oauth_request_by_code(&self, code: [u8; 32]) -> StoreResult<Option<OAuthRequestRow>>;
-    /// How many requests are kept.
-    async fn oauth_requests(&self) -> StoreResult<u64>;
+    /// How many requests are not over yet.
+    async fn oauth_requests(&self, at: i64) -> StoreResult<u64>;
     /// A session.
     async fn oauth_session(&self, id: &str) -> StoreResult<Option<OAuthSessionRow>>;
     /// Sessions of an account, newest first.

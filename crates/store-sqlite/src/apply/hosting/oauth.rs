@@ -22,6 +22,14 @@ impl Apply {
         let gone = |changed: usize| OAuthApplied::Gone(changed as u64);
         match unit {
             OAuthUnit::PutRequest(row) => self.put_oauth_request(row).map(yes),
+            // Until it is opened a request is over so long after it was made, so the first to be over is the oldest.
+            OAuthUnit::DropOldestRequests { count } => self
+                .oauth_rows(
+                    "DELETE FROM oauth_request WHERE id IN
+                       (SELECT id FROM oauth_request WHERE device IS NULL ORDER BY expires_at LIMIT ?1)",
+                    [len(*count)],
+                )
+                .map(gone),
             OAuthUnit::OpenRequest { id, device, at, expires_at } => self
                 .oauth_rows(
                     "UPDATE oauth_request SET device = ?2, expires_at = ?4
@@ -97,7 +105,7 @@ impl Apply {
                     params![did.as_str(), device],
                 )
                 .map(gone),
-            OAuthUnit::ForgetOAuth { at, unseen } => self.forget_oauth(*at, *unseen).map(gone),
+            OAuthUnit::ForgetOAuth { at, unseen, empty } => self.forget_oauth(*at, *unseen, *empty).map(gone),
         }
     }
 
@@ -229,7 +237,7 @@ impl Apply {
         Ok(())
     }
 
-    fn forget_oauth(&self, at: i64, unseen: i64) -> Outcome<usize> {
+    fn forget_oauth(&self, at: i64, unseen: i64, empty: i64) -> Outcome<usize> {
         let most = len(CHUNK_ROWS);
         let mut gone = 0_usize;
         for sql in [
@@ -247,8 +255,11 @@ impl Apply {
         gone = gone.saturating_add(self.oauth_rows(passing, params![at.saturating_sub(PASSING), most])?);
         let old: Vec<String> = self
             .conn
-            .prepare_cached("SELECT id FROM oauth_device WHERE seen_at <= ?1 LIMIT ?2")?
-            .query_map(params![unseen, most], |row| row.get(0))?
+            .prepare_cached(
+                "SELECT id FROM oauth_device d WHERE seen_at <= ?1 OR (seen_at <= ?2
+                   AND NOT EXISTS (SELECT 1 FROM oauth_device_account a WHERE a.device = d.id)) LIMIT ?3",
+            )?
+            .query_map(params![unseen, empty, most], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for id in &old {
             self.oauth_rows("DELETE FROM oauth_device_account WHERE device = ?1", [id])?;

@@ -55,8 +55,9 @@ pub(crate) fn request_by_code(conn: &Connection, code: [u8; 32]) -> Outcome<Opti
     Ok(all(conn, &format!("{REQUEST} WHERE code = ?1"), [code], request_row)?.pop())
 }
 
-pub(crate) fn requests(conn: &Connection) -> Outcome<u64> {
-    let count: i64 = conn.query_row("SELECT count(*) FROM oauth_request", [], |row| row.get(0))?;
+pub(crate) fn requests(conn: &Connection, at: i64) -> Outcome<u64> {
+    let sql = "SELECT count(*) FROM oauth_request WHERE expires_at > ?1";
+    let count: i64 = conn.prepare_cached(sql)?.query_row([at], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
