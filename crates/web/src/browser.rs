@@ -85,11 +85,32 @@ impl Browser {
         }
     }
 
-    /// The browser; a new one gets a cookie, to be set by [`Self::keep`].
+    /// The browser that brings a request of an application; a new one is remembered when the request waits for somebody.
+    ///
+    /// # Errors
+    /// Nobody is hosted here; the store; too many new ones from there. Within: why the request is not good, for people.
+    pub(crate) async fn with_request(
+        &self,
+        web: &Web,
+        client: &str,
+        uri: &str,
+    ) -> Result<Result<(DeviceId, Option<HeaderValue>), OAuthError>, Refused> {
+        if let Some(device) = self.known(web).await? {
+            return Ok(Ok((device, None)));
+        }
+        if let Err(error) = oauth(web)?.is_waiting(client, uri).await {
+            return Ok(Err(error));
+        }
+        self.may_try(web, Try::Browser)?;
+        self.device(web).await.map(Ok)
+    }
+
+    /// The browser of somebody who proved who he is, or who brings a request; a new one gets a cookie, to be set with
+    /// [`keep`].
     ///
     /// # Errors
     /// Nobody is hosted here; the store.
-    pub async fn device(&mut self, web: &Web) -> Result<(DeviceId, Option<HeaderValue>), Refused> {
+    pub async fn device(&self, web: &Web) -> Result<(DeviceId, Option<HeaderValue>), Refused> {
         if let Some(device) = self.known(web).await? {
             return Ok((device, None));
         }

@@ -5,10 +5,12 @@
 //! node without that code, not even from this machine: a reverse proxy and every page in a browser are this machine too.
 //!
 //! `place.rs`: under which name a request came, and from which page. `guard.rs`: what is looked at before every page.
-//! `code.rs`: the code. `limits.rs`: how often strangers may try. The pages themselves are `pages/claim.rs`,
+//! `code.rs`: the code. `declared.rs`: what the document about this node as a client says. `limits.rs`: how often strangers
+//! may try. The pages themselves are `pages/claim.rs`,
 //! `pages/sign_in.rs` and `pages/sessions.rs`.
 
 mod code;
+mod declared;
 mod guard;
 mod leaving;
 mod limits;
@@ -27,6 +29,7 @@ use p2pds_store::{Applied, HostingUnit, Store, StoreError, Unit};
 use p2pds_syntax::Did;
 use sha2::{Digest as _, Sha256};
 
+use declared::Declared;
 pub(crate) use guard::{Seen, guard};
 pub(crate) use leaving::{Leaving, Purpose, own_path};
 use limits::Limits;
@@ -73,6 +76,7 @@ struct Inner {
     names: Names,
     limits: Limits,
     leaving: leaving::Leavers,
+    declared: Declared,
 }
 
 impl std::fmt::Debug for Door {
@@ -118,7 +122,13 @@ impl Door {
     #[must_use]
     pub fn new(deps: DoorDeps) -> Self {
         let names = Names::of(&deps.config);
-        Self(Arc::new(Inner { deps, names, limits: Limits::default(), leaving: leaving::Leavers::default() }))
+        Self(Arc::new(Inner {
+            deps,
+            names,
+            limits: Limits::default(),
+            leaving: leaving::Leavers::default(),
+            declared: Declared::default(),
+        }))
     }
 
     /// Signing in at hosts.
@@ -199,15 +209,31 @@ impl Door {
         known.unwrap_or_else(|| did.to_string())
     }
 
-    /// Collections that somebody may want to put a record back into.
+    /// Collections that the owner may put a record back into: those of his account, of those whose host let this node in,
+    /// and of those whose host is being asked to. What else is archived here is nobody's business. Read at most once in a
+    /// minute, for everybody may ask.
     pub(crate) async fn collections(&self) -> Vec<String> {
-        let accounts: Vec<Did> = match self.store().accounts(None, 1_000).await {
-            Ok(accounts) => accounts.into_iter().map(|account| account.did).collect(),
-            Err(_) => Vec::new(),
-        };
+        let now = self.now();
+        if let Some(collections) = self.0.declared.read(now) {
+            return collections;
+        }
+        let asked = self.0.declared.asked_for(now);
+        let mut accounts = asked.clone();
+        accounts.extend(self.owner().await.ok().flatten());
+        let sessions = self.store().agent_sessions(1_000).await.unwrap_or_default();
+        accounts.extend(sessions.into_iter().map(|session| session.did));
+        accounts.sort_unstable();
+        accounts.dedup();
         let rows = self.store().lexicons(&accounts).await.unwrap_or_default();
         // A document of more is read by nobody.
-        rows.into_iter().map(|row| row.collection).take(1_000).collect()
+        let collections: Vec<String> = rows.into_iter().map(|row| row.collection).take(1_000).collect();
+        self.0.declared.keep(now, &asked, collections.clone());
+        collections
+    }
+
+    /// The host of an account is asked for a right: the document that it reads about this node names its collections.
+    pub(crate) fn declare(&self, did: &Did) {
+        self.0.declared.ask_for(did.clone(), self.now());
     }
 
     pub(crate) fn leavers(&self) -> &leaving::Leavers {

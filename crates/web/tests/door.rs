@@ -10,6 +10,10 @@
 
 #[path = "../../agent/tests/authority/mod.rs"]
 mod authority;
+#[path = "door/hosted.rs"]
+mod hosted;
+#[path = "../../host/tests/shared/mod.rs"]
+mod hosting;
 mod shared;
 
 use std::path::Path;
@@ -39,6 +43,11 @@ struct Node {
 
 impl Node {
     async fn start(plc: &str) -> Self {
+        Self::start_with(plc, None).await
+    }
+
+    /// One on which accounts are hosted.
+    async fn start_with(plc: &str, hosting: Option<&hosting::Node>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -76,8 +85,8 @@ impl Node {
         let web = Web::new(WebDeps {
             archive,
             recovery,
-            host: None,
-            oauth: None,
+            host: hosting.map(|node| node.host.clone()),
+            oauth: hosting.map(|node| node.host.authorization_server().unwrap()),
             door: door.clone(),
             node: Arc::new(Quiet),
             config: WebConfig::default(),

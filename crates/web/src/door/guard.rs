@@ -202,6 +202,9 @@ async fn look(door: &Door, place: Place, shown: Shown) -> Result<(Seen, Vec<Head
     if let Some(value) = of(OWNER) {
         session = door.store().web_session(digest(&value), now).await?;
         if let Some(row) = &mut session {
+            if row.did.is_some() {
+                door.0.limits.owner_at(address);
+            }
             touched = touch(door, row, address, now).await?;
             held = Some(value);
         }

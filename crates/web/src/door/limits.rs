@@ -9,6 +9,8 @@ use crate::node_side::LimitNote;
 const MINUTES_5: i64 = 5 * 60 * 1_000_000;
 /// Addresses remembered.
 const MOST: usize = 50_000;
+/// Addresses of the owner that are remembered.
+const MOST_OF_OWNERS: usize = 100;
 
 /// What is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +29,8 @@ pub(crate) enum Try {
     Code,
     /// Words to the operator.
     Report,
+    /// A browser that is to be remembered before anybody signed in in it.
+    Browser,
 }
 
 impl Try {
@@ -35,6 +39,7 @@ impl Try {
         match self {
             Self::Claim => 10,
             Self::SignIn => 20,
+            Self::Browser => 60,
             Self::Password => 5,
             Self::SignUp => 30,
             Self::Mail => 20,
@@ -43,18 +48,27 @@ impl Try {
         }
     }
 
-    /// From all addresses in five minutes. A code cannot be guessed, and who floods this must not keep its owner out.
+    /// From all addresses in five minutes, those excepted from which the owner came before: who floods this must not keep
+    /// him out. A code cannot be guessed, and a browser that nobody signs in in is forgotten after an hour.
     const fn all(self) -> u32 {
         match self {
-            Self::Claim | Self::Code => u32::MAX,
+            Self::Claim | Self::Code | Self::Browser => u32::MAX,
             Self::SignIn | Self::SignUp | Self::Mail => 300,
             Self::Password => 50,
             Self::Report => 100,
         }
     }
 
-    const ALL: [Self; 7] =
-        [Self::Claim, Self::SignIn, Self::Password, Self::SignUp, Self::Mail, Self::Code, Self::Report];
+    const ALL: [Self; 8] = [
+        Self::Claim,
+        Self::SignIn,
+        Self::Password,
+        Self::SignUp,
+        Self::Mail,
+        Self::Code,
+        Self::Report,
+        Self::Browser,
+    ];
 
     /// Its name on the operator's page.
     const fn name(self) -> &'static str {
@@ -66,6 +80,7 @@ impl Try {
             Self::Mail => "page-mail",
             Self::Code => "page-code",
             Self::Report => "page-report",
+            Self::Browser => "page-browser",
         }
     }
 }
@@ -79,6 +94,8 @@ struct Window {
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     windows: Mutex<HashMap<(Try, Option<IpAddr>), Window>>,
+    /// Where the owner came from since the node runs, the last at the end.
+    owners: Mutex<Vec<IpAddr>>,
     hits: Mutex<HashMap<Try, u64>>,
 }
 
@@ -92,17 +109,50 @@ fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Makes room: those whose time is over go, and if that is not enough a tenth of the rest, the oldest first.
+fn make_room(windows: &mut HashMap<(Try, Option<IpAddr>), Window>, now: i64) {
+    if windows.len() < MOST {
+        return;
+    }
+    windows.retain(|_, window| now.saturating_sub(window.since) < MINUTES_5);
+    if windows.len() < MOST {
+        return;
+    }
+    // What all together tried is not forgotten.
+    let mut oldest: Vec<_> = windows.iter().filter(|((_, address), _)| address.is_some()).collect();
+    oldest.sort_unstable_by_key(|(_, window)| window.since);
+    let oldest: Vec<_> = oldest.into_iter().take(MOST / 10).map(|(key, _)| *key).collect();
+    for key in oldest {
+        windows.remove(&key);
+    }
+}
+
 impl Limits {
+    /// The owner is here.
+    pub(super) fn owner_at(&self, address: IpAddr) {
+        let address = counted(address);
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if owners.last() == Some(&address) {
+            return;
+        }
+        owners.retain(|known| *known != address);
+        owners.push(address);
+        if owners.len() > MOST_OF_OWNERS {
+            owners.remove(0);
+        }
+    }
+
+    fn is_owners(&self, address: IpAddr) -> bool {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.contains(&counted(address))
+    }
+
     /// Counts a try; the seconds to wait if it is one too many, which is not counted.
     pub(super) fn take(&self, what: Try, address: IpAddr, now: i64) -> Result<(), u64> {
+        let all = if self.is_owners(address) { u32::MAX } else { what.all() };
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= MOST {
-            windows.retain(|_, window| now.saturating_sub(window.since) < MINUTES_5);
-            if windows.len() >= MOST {
-                windows.clear();
-            }
-        }
-        let keys = [((what, Some(counted(address))), what.each()), ((what, None), what.all())];
+        make_room(&mut windows, now);
+        let keys = [((what, Some(counted(address))), what.each()), ((what, None), all)];
         for (key, most) in keys {
             let window = windows.entry(key).or_insert(Window { since: now, count: 0 });
             let age = now.saturating_sub(window.since);
@@ -170,5 +220,43 @@ mod tests {
             }
         }
         assert!(limits.take(Try::Password, of(99, 0), 0).is_err());
+    }
+    /// Who floods this from many addresses does not keep the owner from signing in where he was before.
+    #[test]
+    fn all_together_do_not_keep_the_owner_out() {
+        let limits = Limits::default();
+        let of = |n: u16, host: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, n, 0, 0, 0, host));
+        let [home, stranger]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
+        limits.owner_at(home);
+        limits.owner_at(of(500, 1));
+        for n in 0..300 {
+            assert_eq!(limits.take(Try::SignIn, of(n, 0), 0), Ok(()));
+        }
+        assert!(limits.take(Try::SignIn, stranger, 0).is_err());
+        assert_eq!(limits.take(Try::SignIn, of(500, 9), 0), Ok(()), "the same customer");
+        for _ in 0..Try::SignIn.each() {
+            assert_eq!(limits.take(Try::SignIn, home, 0), Ok(()));
+        }
+        assert!(limits.take(Try::SignIn, home, 0).is_err(), "he may not guess for ever either");
+    }
+
+    /// Who comes from more addresses than are remembered does not make the others' tries be forgotten at once.
+    #[test]
+    fn the_oldest_make_room() {
+        let limits = Limits::default();
+        let bot: IpAddr = "192.0.2.1".parse().unwrap();
+        let of =
+            |n: usize| IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(n).unwrap()));
+        for n in 0..MOST / 2 {
+            assert_eq!(limits.take(Try::Claim, of(n), 0), Ok(()));
+        }
+        for _ in 0..Try::Claim.each() {
+            assert_eq!(limits.take(Try::Claim, bot, 1), Ok(()));
+        }
+        for n in MOST / 2..MOST {
+            assert_eq!(limits.take(Try::Claim, of(n), 2), Ok(()));
+        }
+        assert!(limits.take(Try::Claim, bot, 2).is_err());
+        assert!(limits.windows.lock().unwrap().len() <= MOST + 2);
     }
 }

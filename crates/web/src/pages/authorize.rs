@@ -27,12 +27,7 @@ pub use view::{Asked, Line, Step, View, samples};
 pub(crate) use view::{factor_forms, sign_in_fields};
 
 /// `GET /oauth/authorize`
-pub async fn show(
-    State(web): State<Web>,
-    ask: Ask,
-    mut browser: Browser,
-    RawQuery(asked): RawQuery,
-) -> Response {
+pub async fn show(State(web): State<Web>, ask: Ask, browser: Browser, RawQuery(asked): RawQuery) -> Response {
     answer(&ask, async {
         let oauth = web.oauth().ok_or(Refused::NotFound)?;
         let asked = asked.as_deref();
@@ -40,10 +35,13 @@ pub async fn show(
         else {
             return Ok(wrong(&ask, &ask.w.t("authorize-incomplete")));
         };
-        let (device, cookie) = browser.device(&web).await?;
+        let (device, cookie) = match browser.with_request(&web, &client, &uri).await? {
+            Ok(known) => known,
+            Err(error) => return Ok(wrong(&ask, &error.to_string())),
+        };
         let begun = match oauth.begin(&client, &uri, &device).await {
             Ok(begun) => begun,
-            Err(error) => return Ok(wrong(&ask, &error.to_string())),
+            Err(error) => return Ok(keep(wrong(&ask, &error.to_string()), cookie)),
         };
         let response = match begun {
             Begun::Redirect(redirect) => sent(&ask, &redirect),
@@ -176,14 +174,17 @@ fn wrong(ask: &Ask, why: &str) -> Response {
 }
 
 /// `POST /oauth/authorize`
-pub async fn post(State(web): State<Web>, ask: Ask, mut browser: Browser, fields: Fields) -> Response {
+pub async fn post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fields) -> Response {
     answer(&ask, async {
         let oauth = web.oauth().ok_or(Refused::NotFound)?;
         let (client, uri) = (fields.text("client_id"), fields.text("request_uri"));
-        let (device, cookie) = browser.device(&web).await?;
+        let (device, cookie) = match browser.with_request(&web, &client, &uri).await? {
+            Ok(known) => known,
+            Err(error) => return Ok(wrong(&ask, &error.to_string())),
+        };
         let begun = match oauth.begin(&client, &uri, &device).await {
             Ok(begun) => begun,
-            Err(error) => return Ok(wrong(&ask, &error.to_string())),
+            Err(error) => return Ok(keep(wrong(&ask, &error.to_string()), cookie)),
         };
         let authorization = match begun {
             Begun::Redirect(redirect) => return Ok(keep(sent(&ask, &redirect), cookie)),
@@ -191,7 +192,11 @@ pub async fn post(State(web): State<Web>, ask: Ask, mut browser: Browser, fields
         };
         let response = match fields.text("step").as_str() {
             "sign-in" | "prove" => {
-                return sign_in(&ask, oauth, &browser, &device, &authorization, &fields).await;
+                match sign_in(&ask, oauth, &browser, &device, &authorization, &fields).await {
+                    // With its new cookie.
+                    Ok(response) => return Ok(response),
+                    Err(response) => response,
+                }
             }
             "refuse" => sent(&ask, &oauth.refuse(&authorization).await?),
             "accept" => accept(&ask, oauth, &device, &authorization, &fields).await?,
@@ -230,9 +235,16 @@ async fn sign_in(
     device: &p2pds_oauth::DeviceId,
     authorization: &Authorization,
     fields: &Fields,
-) -> Result<Response, Refused> {
+) -> Result<Response, Response> {
     let identifier = fields.text("identifier");
-    match credentials(oauth, device, browser, fields).await {
+    let signed_in = match credentials(oauth, browser, fields).await {
+        Ok(account) => oauth
+            .signed_in(device, account, fields.ticked("remember"))
+            .await
+            .map_err(|error| LoginRefused::Unavailable(error.to_string())),
+        Err(refused) => Err(refused),
+    };
+    match signed_in {
         Ok(signed_in) => {
             let cookie = browser.signed_in(&signed_in);
             let pairs = [
@@ -244,24 +256,22 @@ async fn sign_in(
             Ok(keep(Ask::go(&format!("/oauth/authorize?{asked}")), cookie))
         }
         Err(LoginRefused::FactorNeeded(asked)) => {
-            Ok(page(ask, authorization, factor_step(&asked, fields.ticked("remember"), None)))
+            Err(page(ask, authorization, factor_step(&asked, fields.ticked("remember"), None)))
         }
         Err(refused) => {
             let step = Step::SignIn { hint: Some(identifier), wrong: Some(refusal(&ask.w, &refused)) };
-            Ok(page(ask, authorization, step))
+            Err(page(ask, authorization, step))
         }
     }
 }
 
-/// Signs somebody in with what a form brought: a password, or the second step after one.
+/// Looks at what a form brought to sign in with: a password, or the second step after one.
 pub(crate) async fn credentials(
     oauth: &OAuth,
-    device: &p2pds_oauth::DeviceId,
     browser: &Browser,
     fields: &Fields,
-) -> Result<p2pds_oauth::SignedIn, LoginRefused> {
+) -> Result<p2pds_oauth::Account, LoginRefused> {
     let secret = |name: &str| Zeroizing::new(fields.first(name).unwrap_or_default().to_owned());
-    let remember = fields.ticked("remember");
     let factor = match (fields.text("answer"), fields.text("code")) {
         (answer, _) if !answer.is_empty() => Some(Factor::Passkey(answer)),
         (_, code) if !code.is_empty() => Some(Factor::Code(Zeroizing::new(code))),
@@ -269,7 +279,7 @@ pub(crate) async fn credentials(
     };
     let ticket = secret("ticket");
     if let (false, Some(factor)) = (ticket.is_empty(), factor.clone()) {
-        return oauth.prove(device, Prove { ticket, factor, address: browser.address() }, remember).await;
+        return oauth.log_in_further(Prove { ticket, factor, address: browser.address() }).await;
     }
     let ask = LogIn {
         identifier: fields.text("identifier").trim_start_matches('@').to_owned(),
@@ -277,7 +287,7 @@ pub(crate) async fn credentials(
         factor,
         address: browser.address(),
     };
-    oauth.sign_in(device, ask, remember).await
+    oauth.log_in(ask).await
 }
 
 /// What a second step asks for.

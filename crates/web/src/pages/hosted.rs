@@ -114,10 +114,11 @@ pub async fn show(State(web): State<Web>, ask: Ask, browser: Browser, RawQuery(a
 }
 
 /// `POST /account`: name and password, a second step, or a passkey alone.
-pub async fn post(State(web): State<Web>, ask: Ask, mut browser: Browser, fields: Fields) -> Response {
+///
+/// A browser that is not known yet is remembered when somebody proved in it who he is, not before.
+pub async fn post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fields) -> Response {
     answer(&ask, async {
         let (oauth, host) = (web.oauth().ok_or(Refused::NotFound)?, web.host().ok_or(Refused::NotFound)?);
-        let (device, cookie) = browser.device(&web).await?;
         let alone = !fields.text("answer").is_empty() && fields.text("ticket").is_empty();
         let outcome = if alone {
             match host.sign_in_with_passkey(&fields.text("answer")).await {
@@ -126,24 +127,24 @@ pub async fn post(State(web): State<Web>, ask: Ask, mut browser: Browser, fields
                     if account.status == AccountStatus::Takendown {
                         let wrong = Some(refusal(&ask.w, &LoginRefused::Takendown));
                         let view = view(&web, &ask, Vec::new(), Step::SignIn { hint: None, wrong });
-                        return Ok(keep(ask.show(&page(&ask, &view)), cookie));
+                        return Ok(ask.show(&page(&ask, &view)));
                     }
-                    oauth
-                        .signed_in(&device, account, true)
-                        .await
-                        .map_err(|error| LoginRefused::Unavailable(error.to_string()))
+                    Ok((account, true))
                 }
                 Err(error) => {
                     let said = crate::refused::by_host(&error).map(|sentence| sentence.say(&ask.w));
                     let step = Step::SignIn { hint: None, wrong: Some(said.unwrap_or(error.message)) };
-                    return Ok(keep(ask.show(&page(&ask, &view(&web, &ask, Vec::new(), step))), cookie));
+                    return Ok(ask.show(&page(&ask, &view(&web, &ask, Vec::new(), step))));
                 }
             }
         } else {
-            credentials(oauth, &device, &browser, &fields).await
+            let account = credentials(oauth, &browser, &fields).await;
+            account.map(|account| (account, fields.ticked("remember")))
         };
         let step = match outcome {
-            Ok(signed_in) => {
+            Ok((account, remember)) => {
+                let (device, _) = browser.device(&web).await?;
+                let signed_in = oauth.signed_in(&device, account, remember).await?;
                 return Ok(keep(Ask::go(&own_path(&signed_in.account.did)), browser.signed_in(&signed_in)));
             }
             Err(LoginRefused::FactorNeeded(asked)) => factor_step(&asked, fields.ticked("remember"), None),
@@ -152,7 +153,7 @@ pub async fn post(State(web): State<Web>, ask: Ask, mut browser: Browser, fields
             }
         };
         let accounts = browser.accounts(&web).await?;
-        Ok(keep(ask.show(&page(&ask, &view(&web, &ask, accounts, step))), cookie))
+        Ok(ask.show(&page(&ask, &view(&web, &ask, accounts, step))))
     })
     .await
 }
@@ -265,12 +266,7 @@ pub async fn sign_up(State(web): State<Web>, ask: Ask) -> Response {
 }
 
 /// `POST /account/sign-up`
-pub async fn sign_up_post(
-    State(web): State<Web>,
-    ask: Ask,
-    mut browser: Browser,
-    fields: Fields,
-) -> Response {
+pub async fn sign_up_post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fields) -> Response {
     answer(&ask, async {
         let (oauth, host) = (web.oauth().ok_or(Refused::NotFound)?, web.host().ok_or(Refused::NotFound)?);
         browser.may_try(&web, Try::SignUp)?;

@@ -210,6 +210,9 @@ async fn leave(
 ) -> Result<Shown, SignInError> {
     let door = web.door();
     let browser = seen.browser().ok_or(SignInError::OtherBrowser)?;
+    if let Purpose::Consent(did) = &purpose {
+        door.declare(did);
+    }
     let begun = door.agents().begin(&Begin { who, need, browser, local: seen.local_port() }).await?;
     let leaving = Leaving { url: begun.url, server: begun.server, purpose, to: own_path(to), at: door.now() };
     door.leavers().put(browser, leaving);
