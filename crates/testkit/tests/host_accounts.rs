@@ -450,7 +450,7 @@ fn forms_that_send_mail_and_make_accounts_are_counted() {
         if visit.page.contains("Too many tries") {
             break;
         }
-        assert!(visit.page.contains("already taken"), "{}", visit.page);
+        assert!(visit.page.contains("This name is taken"), "{}", visit.page);
         refused += 1;
     }
     assert_eq!(refused, 30);
