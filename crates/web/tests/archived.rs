@@ -82,6 +82,11 @@ impl World {
     }
 
     async fn serve(node: &Node, plc: &str) -> (u16, Door) {
+        Self::serve_as(node, plc, None).await
+    }
+
+    /// The same with a public address.
+    async fn serve_as(node: &Node, plc: &str, public_url: Option<&str>) -> (u16, Door) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let client = Client::new(NetConfig::development()).unwrap();
@@ -95,9 +100,9 @@ impl World {
             store: Arc::clone(&node.store),
             clock: Arc::clone(&clock),
             seal: Seal::in_memory(),
-            us: Us::of(None, port),
+            us: Us::of(public_url, port),
         });
-        let config = DoorConfig { hostname: None, public_url: None, port };
+        let config = DoorConfig { hostname: None, public_url: public_url.map(str::to_owned), port };
         let door = Door::new(DoorDeps { store: Arc::clone(&node.store), agents, clock, config });
         let scratch: p2pds_recovery::ScratchStore = Arc::new(|dir| {
             let options = Options { ballast: 0, ..Options::default() };
@@ -656,4 +661,35 @@ async fn a_request_for_removal_is_read_hidden_and_closed() {
     world.node.archive.remove(did, false, &p2pds_archive::Progress::none()).await.unwrap();
     assert!(store.closed_reports(9).await.unwrap().is_empty());
     assert!(store.open_reports(0, 99).await.unwrap().iter().all(|row| row.did.is_none()));
+}
+
+/// The document about this node as a client is public: it names what the owner may put back, and not whom else's records
+/// are here; and it costs the store one look in a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_strangers_learn_of_the_archive_from_the_document_about_this_client() {
+    let world = World::start().await;
+    let ask = async |port: u16| {
+        let document = Browser::at(port).get("/oauth-client-metadata.json").await;
+        assert_eq!(document.status, 200, "{}", document.text());
+        document.text()
+    };
+    let serve = async || World::serve_as(&world.node, &world.net.url, Some("https://node.example")).await.0;
+    let port = serve().await;
+    assert!(!ask(port).await.contains("app.bsky.feed.post"), "it is nobody's account");
+    let session = p2pds_store::hosting::AgentSessionRow {
+        did: world.person.did.clone(),
+        version: 0,
+        kind: "oauth".to_owned(),
+        host: "https://pds.example".to_owned(),
+        scope: "atproto".to_owned(),
+        sealed: Vec::new(),
+        created_at: 0,
+        updated_at: 0,
+    };
+    let unit = p2pds_store::hosting::OwnerUnit::PutAgent(session);
+    let unit = p2pds_store::Unit::Hosting(Box::new(p2pds_store::HostingUnit::Owner(unit)));
+    world.node.store.apply(unit).await.unwrap();
+    assert!(!ask(port).await.contains("app.bsky.feed.post"), "what was read a moment ago");
+    let said = ask(serve().await).await;
+    assert!(said.contains("app.bsky.feed.post") && said.contains("com.example.thing"), "{said}");
 }
