@@ -136,3 +136,4 @@ limit-of-page-sign-up = Auf den Seiten: neue Konten, für jede Adresse
 limit-of-page-mail = Auf den Seiten: was Post verschickt, für jede Adresse
 limit-of-page-code = Auf den Seiten: Codes aus Post, für jede Adresse
 limit-of-page-report = Auf den Seiten: Nachrichten an Sie, für jede Adresse
+limit-of-page-browser = Auf den Seiten: neue Browser mit der Anfrage einer App, für jede Adresse

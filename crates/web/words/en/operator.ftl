@@ -136,3 +136,4 @@ limit-of-page-sign-up = On the pages: new accounts, for each address
 limit-of-page-mail = On the pages: whatever sends mail, for each address
 limit-of-page-code = On the pages: codes out of mail, for each address
 limit-of-page-report = On the pages: messages to you, for each address
+limit-of-page-browser = On the pages: new browsers with a request of an app, for each address
