@@ -37,6 +37,7 @@ impl FromRequestParts<Web> for Ask {
         let visitor = Visitor::from_request_parts(parts, web).await?;
         let frame = Frame {
             path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
             owner: visitor.who != Who::Nobody,
             signed_in: visitor.name.clone(),
             csrf: visitor.csrf.clone(),

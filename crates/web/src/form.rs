@@ -9,8 +9,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
 
+use crate::ask::Ask;
 use crate::door::Visitor;
+use crate::node_side::Trouble;
 use crate::web::Web;
+use crate::words::Sentence;
 
 /// Time for the whole of a form to arrive.
 const TIME: Duration = Duration::from_secs(30);
@@ -84,9 +87,8 @@ impl FromRequest<Web> for Fields {
         let fields = Self(fields);
         let shown = fields.first("csrf").unwrap_or_default();
         if visitor.csrf.is_empty() || !bool::from(shown.as_bytes().ct_eq(visitor.csrf.as_bytes())) {
-            let words = "this form is out of date, or it was sent by another page: go back, load the page again, and \
-                         send it again\n";
-            return Err((StatusCode::FORBIDDEN, words).into_response());
+            let Ok(ask) = Ask::from_request_parts(&mut parts, web).await;
+            return Err(ask.trouble(StatusCode::FORBIDDEN, &Trouble::of(Sentence::of("form-stale"))));
         }
         Ok(fields)
     }

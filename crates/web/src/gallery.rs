@@ -15,6 +15,7 @@ pub fn gallery(locale: Locale) -> Vec<(String, String)> {
     let words = Words::new(locale, NOW);
     let frame = Frame {
         path: "/".to_owned(),
+        query: String::new(),
         owner: true,
         signed_in: Some("alice.example.com".to_owned()),
         csrf: "a-token".to_owned(),

@@ -11,6 +11,8 @@ use crate::words::{Locale, Words};
 pub struct Frame {
     /// The path of the page, for the place in the navigation and for the choice of a language.
     pub path: String,
+    /// What was asked for besides, as a query of an address: it is kept when the language is changed.
+    pub query: String,
     /// The owner of the node looks at it.
     pub owner: bool,
     /// The name that the viewer is signed in with.
@@ -86,7 +88,7 @@ pub fn document(w: &Words, frame: &Frame, page: &Page) -> Markup {
                     }
                     ul.languages aria-label=(w.t("language")) {
                         @for locale in Locale::OFFERED {
-                            li { a href={ (frame.path) "?lang=" (locale.tag()) } hreflang=(locale.tag()) lang=(locale.tag()) dir=(locale.direction())
+                            li { a href=(in_language(frame, locale)) hreflang=(locale.tag()) lang=(locale.tag()) dir=(locale.direction())
                                 translate="no" aria-current=[(locale == w.locale()).then_some("true")] { (locale.name()) } }
                         }
                     }
@@ -94,6 +96,14 @@ pub fn document(w: &Words, frame: &Frame, page: &Page) -> Markup {
             }
         }
     }
+}
+
+/// The same page in a language.
+fn in_language(frame: &Frame, locale: Locale) -> String {
+    let pairs = url::form_urlencoded::parse(frame.query.as_bytes()).filter(|(name, _)| name != "lang");
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs).append_pair("lang", locale.tag());
+    format!("{}?{}", frame.path, query.finish())
 }
 
 fn places(frame: &Frame) -> Vec<(&'static str, &'static str)> {

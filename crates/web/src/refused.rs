@@ -112,9 +112,7 @@ pub(crate) fn by_archive(error: &ArchiveError) -> Option<Sentence> {
         ArchiveError::AnnouncedTooLong => Sentence::of("refused-announced-too-long"),
         ArchiveError::Serving { .. } => Sentence::in_short("refused-serving"),
         ArchiveError::BadMoment(given) => named(Sentence::of("refused-moment"), "moment", given),
-        ArchiveError::NeverSeen { asked, .. } => {
-            named(Sentence::in_short("refused-never-seen"), "moment", asked)
-        }
+        ArchiveError::NeverSeen { .. } => Sentence::in_short("refused-never-seen"),
         ArchiveError::NotThen { .. } => Sentence::of("refused-not-then"),
         ArchiveError::NoRecord(_) => Sentence::of("refused-record-unknown"),
         ArchiveError::Store(p2pds_store::StoreError::DiskFull { .. }) => Sentence::of("refused-disk-full"),

@@ -115,7 +115,7 @@ impl Archive {
         let asked = match at {
             At::Now => "the current revision".to_owned(),
             At::Rev(rev) => format!("revision {rev}"),
-            At::Time(micros) => format!("any revision of {} or before", when(micros)),
+            At::Time(micros) => format!("the state at {}", when(micros)),
         };
         let known = match (first, at) {
             (None, _) => "no revision was".to_owned(),

@@ -21,6 +21,7 @@ fn mirrored() -> Vec<(String, String)> {
     let w = Words::new(Locale::Mirrored, NOW);
     let frame = Frame {
         path: "/".to_owned(),
+        query: String::new(),
         owner: true,
         signed_in: Some("alice.example.com".to_owned()),
         csrf: "t".to_owned(),
@@ -74,4 +75,16 @@ fn fields_for_names_and_codes_run_from_left_to_right() {
         }
     }
     assert!(seen > 30, "{seen}");
+}
+
+#[test]
+fn another_language_is_the_same_page() {
+    let frame = Frame {
+        path: "/archive/did%3Aplc%3Aabc/record".to_owned(),
+        query: "path=app.bsky.feed.post%2F3k&lang=de&at=2026".to_owned(),
+        ..Frame::default()
+    };
+    let want = "/archive/did%3Aplc%3Aabc/record?path=app.bsky.feed.post%2F3k&at=2026&lang=en";
+    assert_eq!(in_language(&frame, Locale::En), want);
+    assert_eq!(in_language(&Frame { path: "/".to_owned(), ..Frame::default() }, Locale::De), "/?lang=de");
 }

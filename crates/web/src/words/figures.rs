@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::{Locale, Words};
 use crate::args;
 
-const MINUTE: i64 = 60 * 1_000_000;
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
@@ -71,6 +72,8 @@ impl Words {
         let passed = self.now().saturating_sub(micros);
         let (key, span) = if passed >= 0 { ("ago", passed) } else { ("ahead", passed.saturating_neg()) };
         match span {
+            // The clock goes on while a page is made.
+            span if span < 10 * SECOND => self.t("ago-now"),
             span if span < MINUTE => self.t(&format!("{key}-now")),
             span if span < HOUR => self.f(&format!("{key}-minutes"), args!(n = span.div_euclid(MINUTE))),
             span if span < DAY => self.f(&format!("{key}-hours"), args!(n = span.div_euclid(HOUR))),
@@ -126,6 +129,8 @@ mod tests {
         assert_eq!(de.ago(NOW - 2 * DAY), "vor 2 Tagen");
         assert_eq!(en.ago(NOW + 5 * HOUR), "in 5 hours");
         assert_eq!(en.ago(NOW - 5), "just now");
+        assert_eq!(en.ago(NOW + 2 * SECOND), "just now", "made while the page was");
+        assert_eq!(en.ago(NOW + 40 * SECOND), "in a moment");
         assert_eq!(en.span(41_000_000), "41 s");
         assert_eq!(
             en.time(NOW - DAY).into_string(),

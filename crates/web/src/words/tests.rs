@@ -103,6 +103,7 @@ fn no_page_says_anything_that_is_not_in_the_files() {
     for sample in samples(&w) {
         let frame = Frame {
             path: "/".into(),
+            query: String::new(),
             owner: true,
             hosting: true,
             signed_in: Some("x".into()),

@@ -17,6 +17,7 @@ footer-remove = Meine Daten entfernen lassen
 error-title = Das hat nicht geklappt
 error-not-found-title = Hier ist nichts
 error-not-found = Unter dieser Adresse gibt es keine Seite. Vielleicht wurde sie verschoben, oder das Konto, um das es ging, wird hier nicht mehr archiviert.
+form-stale = Dieses Formular ist veraltet, oder eine andere Seite hat es geschickt. Gehen Sie zurück, laden Sie die Seite neu, und schicken Sie es noch einmal.
 error-again = Noch einmal versuchen
 error-internal = In diesem Knoten ist etwas schiefgegangen. Was es war, steht im Protokoll des Betreibers.
 error-forbidden-title = Nicht für Sie

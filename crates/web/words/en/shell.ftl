@@ -17,6 +17,7 @@ footer-remove = Have my data removed
 error-title = This did not work
 error-not-found-title = Nothing here
 error-not-found = There is no page at this address. It may have been moved, or the account it was about is no longer archived here.
+form-stale = This form is out of date, or another page has sent it. Go back, load the page again, and send it again.
 error-again = Try again
 error-internal = Something went wrong inside this node. The operator's log says what.
 error-forbidden-title = Not yours
