@@ -70,6 +70,9 @@ impl Fault {
         let code = self.code();
         match self {
             Self::Store(error) => error,
+            Self::Sql(error) if is_changed_schema(&error) => StoreError::DamagedFile(format!(
+                "its own description is not what it was ({error}), while trying to {doing}"
+            )),
             Self::Sql(error) => match code.map(|c| c & 0xff) {
                 Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) => {
                     StoreError::DamagedFile(format!("{error}, while trying to {doing}"))
@@ -78,6 +81,16 @@ impl Fault {
             },
         }
     }
+}
+
+/// Whether the file's description of its tables lacks what a statement names. Ours fit the schema, which was looked at
+/// when the file was opened: it was damaged since.
+fn is_changed_schema(error: &rusqlite::Error) -> bool {
+    let (rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg))) = error
+    else {
+        return false;
+    };
+    msg.starts_with("no such ") || msg.contains(" has no column ")
 }
 
 /// Turns a failure of SQLite into the port's words, for use with `map_err`.
@@ -118,5 +131,20 @@ mod tests {
             fault(ffi::SQLITE_IOERR_READ).into_store("read").kind(),
             p2pds_syntax::ErrorKind::Unavailable
         );
+    }
+
+    #[test]
+    fn a_file_whose_schema_was_changed_is_called_damaged() {
+        let conn = rusqlite::Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE account (did TEXT)").unwrap();
+        for (sql, kind) in [
+            ("SELECT blobs_held FROM account", p2pds_syntax::ErrorKind::Corrupt),
+            ("SELECT did FROM accounts", p2pds_syntax::ErrorKind::Corrupt),
+            ("INSERT INTO account (pds) VALUES ('')", p2pds_syntax::ErrorKind::Corrupt),
+            ("SELECT FROM account", p2pds_syntax::ErrorKind::Unavailable),
+        ] {
+            let error = Fault::Sql(conn.prepare(sql).map(drop).unwrap_err()).into_store("read");
+            assert_eq!(error.kind(), kind, "{sql}: {error}");
+        }
     }
 }
