@@ -256,6 +256,12 @@ async fn what_was_edited_and_removed_is_found_again() {
         assert_eq!(shown.status, wrong, "{path}");
         assert!(shown.text().contains("role=\"alert\""), "{path}");
     }
+    // Without dates, or with wrong ones, the form asks.
+    for (path, status) in [("/compare", 200), ("/compare?from=&to=", 200), ("/compare?from=gestern", 400)] {
+        let shown = operator.get(&world.path(path)).await;
+        assert_eq!(shown.status, status, "{path}");
+        assert!(shown.text().contains("id=\"from\"") && shown.text().contains("value=\"now\""), "{path}");
+    }
     // Without a password nothing is written anywhere.
     let form = world.path("/record?path=app.bsky.feed.post/3kgonea222222");
     let rev = gone.split("name=\"at\" value=\"").nth(1).unwrap().split_once('"').unwrap().0.to_owned();
@@ -451,6 +457,9 @@ async fn a_key_of_ones_own_is_added_step_by_step() {
     let secret: String =
         shown.split("code-words").nth(1).unwrap().split(['>', '<']).nth(1).unwrap().split(' ').collect();
     let key = p2pds_recovery::RotationKey::read(&secret).unwrap();
+    let other = shown.split("code-words").nth(2).unwrap().split(['>', '<']).nth(1).unwrap();
+    let other_form = p2pds_recovery::RotationKey::read(other).unwrap();
+    assert!(other.starts_with("z3vL") && key.did_keys().contains(&other_form.did_keys()[0]));
     let id = flow(&shown);
     let at = made.location().to_owned();
     let unread = operator.press(&at, &to("/written"), &[("flow", &id)]).await;
@@ -479,7 +488,14 @@ async fn a_key_of_ones_own_is_added_step_by_step() {
     assert_eq!(stray.status, 400);
     let net = world.net.clone();
     let went = operator.press(&at, &to("/submit"), &[("flow", &id)]).await;
-    assert_eq!((went.status, went.location()), (303, world.path("/identity").as_str()), "{}", went.text());
+    assert_eq!(
+        (went.status, went.location()),
+        (303, world.path("/identity?done=later").as_str()),
+        "{}",
+        went.text()
+    );
+    let later = follow(&mut operator, &went).await;
+    assert!(later.contains("does not show it yet"), "the directory has the old log: {later}");
     let operation = submitted.lock().unwrap().pop().unwrap();
     let data = operation.data().unwrap();
     assert_eq!((data.rotation_keys[0].as_str(), data.rotation_keys.len()), (public.as_str(), 3));

@@ -265,6 +265,15 @@ pub async fn sign_up(State(web): State<Web>, ask: Ask) -> Response {
     .await
 }
 
+/// A handle as somebody types it: a name alone gets the ending of this server, where there is but one.
+pub(crate) fn whole_handle(typed: &str, domains: &[String]) -> String {
+    let typed = typed.trim().trim_start_matches('@');
+    match domains {
+        [domain] if !typed.is_empty() && !typed.contains('.') => format!("{typed}{domain}"),
+        _ => typed.to_owned(),
+    }
+}
+
 /// `POST /account/sign-up`
 pub async fn sign_up_post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fields) -> Response {
     answer(&ask, async {
@@ -438,5 +447,20 @@ pub(crate) fn made_up() -> Account {
         email_confirmed: false,
         status: p2pds_oauth::AccountStatus::Active,
         display_name: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_alone_gets_the_only_ending() {
+        let one = [".example.com".to_owned()];
+        let two = [".example.com".to_owned(), ".example.net".to_owned()];
+        assert_eq!(whole_handle(" @newer ", &one), "newer.example.com");
+        assert_eq!(whole_handle("newer.example.org", &one), "newer.example.org");
+        assert_eq!(whole_handle("newer", &two), "newer");
+        assert_eq!(whole_handle("", &one), "");
     }
 }

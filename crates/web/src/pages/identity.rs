@@ -5,7 +5,7 @@ mod act;
 pub mod key;
 mod view;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -18,7 +18,7 @@ use crate::web::Web;
 use act::note_own;
 pub use act::{acknowledged, announce, own};
 use view::change;
-pub use view::{Operation, View, body, is_safe, samples};
+pub use view::{DONE, Operation, View, body, is_safe, samples};
 
 /// Longest reason, bytes.
 const LONGEST_REASON: usize = 2_000;
@@ -26,15 +26,23 @@ const LONGEST_REASON: usize = 2_000;
 const LONGEST_HOURS: u64 = 720;
 
 /// `GET /archive/{did}/identity`
-pub async fn show(State(web): State<Web>, ask: Ask, Path(did): Path<String>) -> Response {
+pub async fn show(State(web): State<Web>, ask: Ask, Path(did): Path<String>, query: RawQuery) -> Response {
     answer(&ask, async {
         ask.operator()?;
-        page(&web, &ask, Subject::find(&web, &did).await?, None).await
+        let done = crate::query::text(query.0.as_deref(), "done");
+        let done = DONE.into_iter().find(|known| done.as_deref() == Some(known));
+        page(&web, &ask, Subject::find(&web, &did).await?, done, None).await
     })
     .await
 }
 
-async fn page(web: &Web, ask: &Ask, subject: Subject, trouble: Option<Trouble>) -> Shown {
+async fn page(
+    web: &Web,
+    ask: &Ask,
+    subject: Subject,
+    done: Option<&'static str>,
+    trouble: Option<Trouble>,
+) -> Shown {
     let history = web.archive().identity_history(&subject.did).await?;
     let keys = web.archive().show(&subject.did).await?.keys;
     let steps = web.archive().stored_plc_log(&subject.did).await?.map(|log| log.steps()).unwrap_or_default();
@@ -48,6 +56,6 @@ async fn page(web: &Web, ask: &Ask, subject: Subject, trouble: Option<Trouble>) 
     operations.reverse();
     let own = web.archive().store().own_keys(&subject.did).await?;
     let status = if trouble.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let view = View { csrf: ask.frame.csrf.clone(), subject, keys, own, operations, history, trouble };
+    let view = View { csrf: ask.frame.csrf.clone(), subject, keys, own, operations, history, done, trouble };
     Ok(ask.show_as(status, &Page::new(ask.w.t("identity-title"), body(&ask.w, &view))))
 }

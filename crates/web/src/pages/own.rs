@@ -56,6 +56,7 @@ async fn gather(web: &Web, ask: &Ask, browser: &Browser, did: &str) -> Result<Vi
         app_passwords: host.app_passwords(&did).await?,
         factors,
         passkey,
+        domains: host.config().handle_domains.clone(),
         secret: None,
         done: None,
         trouble: None,

@@ -49,7 +49,7 @@ pub struct View {
 pub fn body(w: &Words, view: &View) -> Markup {
     html! {
         (head(w, &view.subject, Tab::Away, &html! { (w.t("promote-title")) }))
-        p { (w.t("promote-words")) }
+        @if view.plan.as_ref().is_none_or(|plan| !plan.hosted) { p { (w.t("promote-words")) } }
         @if let Some(trouble) = &view.trouble { (parts::trouble(w, trouble)) }
         @for job in &view.jobs { (brief(w, job)) }
         @match &view.plan {
@@ -93,7 +93,7 @@ fn planned(w: &Words, view: &View, plan: &Plan) -> Markup {
         @else {
             (parts::notice(Tone::Bad, html! {
                 p { strong { (w.t("promote-obstacles")) } }
-                ul { @for obstacle in &plan.obstacles { li { (said(obstacle)) } } }
+                ul { @for obstacle in &plan.obstacles { li { (said(&on_page(w, obstacle))) } } }
             }))
         }
     }
@@ -161,9 +161,21 @@ fn lines(w: &Words, title: &str, all: &[String]) -> Markup {
     html! {
         @if !all.is_empty() {
             h3 { (w.t(title)) }
-            ul { @for line in all { li { (said(line)) } } }
+            ul { @for line in all { li { (said(&on_page(w, line))) } } }
         }
     }
+}
+
+/// What the plan says, with the names of the fields of this page instead of the command's flags.
+fn on_page(w: &Words, line: &str) -> String {
+    let named = |key: &str| format!("“{}”", w.t(key));
+    line.replace(
+        "Use --force only if",
+        &format!("Under {}, tick {} only if", named("promote-choices"), named("promote-force")),
+    )
+    .replace("--force", &named("promote-force"))
+    .replace("with --handle, such as --handle NAME", &format!("in {}, such as NAME", named("promote-handle")))
+    .replace("with --handle", &format!("in {}", named("promote-handle")))
 }
 
 fn choices(w: &Words, view: &View) -> Markup {
@@ -413,4 +425,23 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     ]
     .map(|(state, view)| Sample { page: "promote", state, body: body(w, &view) })
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_names_the_fields_of_this_page() {
+        let w = Words::new(crate::words::Locale::En, 0);
+        for line in [
+            "with password and all. Use --force only if that host is going for good",
+            "the handle a.b belongs to another account of this host: choose one with --handle",
+            "choose one now with --handle, such as --handle NAME.example.com",
+        ] {
+            let said = on_page(&w, line);
+            assert!(!said.contains("--") && said.contains('“'), "{said}");
+        }
+        assert_eq!(on_page(&w, "a note"), "a note");
+    }
 }

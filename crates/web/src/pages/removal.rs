@@ -93,7 +93,10 @@ pub fn body(w: &Words, view: &View) -> Markup {
         ol {
             li { (w.t("remove-delete")) }
             li { (w.t("remove-declare")) " " (parts::code("org.user-intents.declaration")) }
-            li { (w.t("remove-ask")) " " @match &view.contact { Some(contact) => (name(contact)), None => (w.t("remove-no-contact")) } }
+            li {
+                a href="#form" { (w.t("remove-ask-form")) }
+                @if let Some(contact) = &view.contact { " " (w.t("remove-done-contact")) " " (name(contact)) }
+            }
         }
         p { (w.t("remove-soon")) }
         h2 #form { (w.t("remove-form")) }

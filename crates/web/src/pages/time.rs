@@ -54,7 +54,8 @@ pub fn body(w: &Words, view: &View) -> Markup {
         @if let Some(browsed) = &view.browsed { (records(w, view, browsed)) }
         @else if view.trouble.is_none() { p.empty { (w.t("time-empty")) } }
         @if let Some(history) = &view.history { (revisions(w, view, history)) }
-        (comparer(w, view))
+        h2 { (w.t("compare-title")) }
+        (comparer(w, &view.subject, ("", "now")))
     }
 }
 
@@ -178,17 +179,17 @@ fn revisions(w: &Words, view: &View, history: &HistoryReport) -> Markup {
     }
 }
 
-fn comparer(w: &Words, view: &View) -> Markup {
+/// The form that asks which two states are compared.
+fn comparer(w: &Words, subject: &Subject, (from, to): (&str, &str)) -> Markup {
     html! {
-        h2 { (w.t("compare-title")) }
-        form.row.end method="get" action=(view.subject.path("/compare")) {
+        form.row.end method="get" action=(subject.path("/compare")) {
             div {
                 label for="from" { (w.t("compare-from")) }
-                input #from name="from" required placeholder="2026-11-01" dir="ltr" autocapitalize="none" spellcheck="false";
+                input #from name="from" value=(from) required placeholder="2026-11-01" dir="ltr" autocapitalize="none" spellcheck="false";
             }
             div {
                 label for="to" { (w.t("compare-to")) }
-                input #to name="to" value="now" required dir="ltr" autocapitalize="none" spellcheck="false";
+                input #to name="to" value=(to) required dir="ltr" autocapitalize="none" spellcheck="false";
             }
             button.second type="submit" { (w.t("compare-button")) }
         }

@@ -1,5 +1,8 @@
 # Wer ein Konto umziehen kann.
 identity-title = Identität
+identity-done-added = Ihr Schlüssel gilt: Das Verzeichnis zeigt ihn.
+identity-done-later = Ihr Schlüssel wurde eingereicht, aber das Verzeichnis zeigt ihn noch nicht. Was unten steht, ist der Stand davor. Warten Sie eine Minute, drücken Sie in der Übersicht auf „Neues holen“, und sehen Sie noch einmal nach.
+identity-add-another = Einen weiteren Schlüssel hinzufügen
 identity-signing-title = Der Schlüssel, der Datensätze unterschreibt
 identity-signing-words = Sein Server hat ihn; er wechselt, wenn das Konto umzieht:
 identity-history-title = Verlauf
@@ -40,6 +43,7 @@ announce-button = Ankündigen
 operation-number = Änderung { $number }
 operation-nothing = nichts, was zählt
 operation-void = später rückgängig gemacht
+operation-by-pages = ein Rotationsschlüssel des Eigentümers, auf den Seiten dieses Knotens hinzugefügt
 operation-reason = Dazu gesagt:
 operation-signed = Unterschrieben mit
 operation-signed-place = Unterschrieben mit dem Schlüssel an Platz { $place } von { $of }:
@@ -86,7 +90,8 @@ add-key-file = Oder eine Datei, in der die öffentliche Hälfte steht
 add-key-have-button = Diesen Schlüssel nehmen
 add-key-once = Schreiben Sie ihn jetzt auf. Er wird nicht noch einmal gezeigt.
 add-key-once-words = Auf Papier oder in einen Passwortspeicher, der diesen Rechner überlebt. Wer ihn hat, kann Ihr Konto umziehen.
-add-key-secret = Der geheime Schlüssel:
+add-key-secret = Der geheime Schlüssel, für Papier; dieser Knoten nimmt ihn mit oder ohne Leerzeichen:
+add-key-secret-z = Derselbe Schlüssel für goat und andere Programme; ihn meint RESTORE.txt in einem Export mit ROTATION:
 add-key-public = Der öffentliche Schlüssel:
 add-key-written = Ich habe ihn aufgeschrieben
 add-key-next = Weiter

@@ -1,5 +1,8 @@
 # Who can move an account.
 identity-title = Identity
+identity-done-added = Your key is in: the directory shows it.
+identity-done-later = Your key was submitted, but the directory does not show it yet. What stands below is from before. Wait a minute, press “Fetch what is new” on the overview, and look again.
+identity-add-another = Add another key
 identity-signing-title = The key that signs records
 identity-signing-words = Its server holds it; it changes when the account moves:
 identity-history-title = History
@@ -40,6 +43,7 @@ announce-button = Announce it
 operation-number = Change { $number }
 operation-nothing = nothing that counts
 operation-void = undone later
+operation-by-pages = a rotation key of the owner, added on the pages of this node
 operation-reason = Said about it:
 operation-signed = Signed with
 operation-signed-place = Signed with the key at place { $place } of { $of }:
@@ -86,7 +90,8 @@ add-key-file = Or a file that holds the public half
 add-key-have-button = Use this key
 add-key-once = Write it down now. It is not shown again.
 add-key-once-words = On paper, or in a password manager that survives this machine. Whoever has it can move your account.
-add-key-secret = The secret key:
+add-key-secret = The secret key, for paper; this node takes it with or without the spaces:
+add-key-secret-z = The same key for goat and other programs; where RESTORE.txt in an export says ROTATION, this is meant:
 add-key-public = The public key:
 add-key-written = I have written it down
 add-key-next = Continue

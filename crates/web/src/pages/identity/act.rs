@@ -19,7 +19,7 @@ async fn back(web: &Web, ask: &Ask, subject: Subject, done: Result<(), ArchiveEr
     web.identities().forget(&subject.did);
     match done {
         Ok(()) => Ok(Ask::go(&subject.path("/identity"))),
-        Err(error) => page(web, ask, subject, Some(error.into())).await,
+        Err(error) => page(web, ask, subject, None, Some(error.into())).await,
     }
 }
 

@@ -4,6 +4,7 @@
 //! What is under way is held in memory, for an hour. A secret key that was made here is in it until its owner says that he
 //! has written it down, and is kept nowhere.
 
+mod forms;
 mod pending;
 
 use std::time::Duration;
@@ -23,6 +24,9 @@ use zeroize::Zeroizing;
 
 pub(crate) use pending::{Flow, Pending, Stage};
 
+use forms::{in_groups, multibase};
+
+use super::view::{ADDED, LATER};
 use super::{change, note_own};
 use crate::archived::{Subject, Tab, head};
 use crate::ask::{Ask, Refused, Shown, answer};
@@ -156,6 +160,10 @@ fn now(w: &Words, view: &View, id: &str, step: &Step) -> Markup {
             (parts::notice(Tone::Warn, html! { p { strong { (w.t("add-key-once")) } } p { (w.t("add-key-once-words")) } }))
             p { (w.t("add-key-secret")) }
             pre.code-words dir="ltr" translate="no" { (in_groups(secret)) }
+            @if let Some(text) = multibase(secret) {
+                p { (w.t("add-key-secret-z")) }
+                pre.code-words dir="ltr" translate="no" { (*text) }
+            }
             p { (w.t("add-key-public")) " " (code(key)) }
             (form(view, "/written", Some(id), &html! {
                 label.choice { input type="checkbox" name="written" value="1" required; span { (w.t("add-key-written")) } }
@@ -217,12 +225,6 @@ fn ask(w: &Words, view: &View, id: &str) -> Markup {
             }
         }
     }
-}
-
-/// Groups of four, so that it can be written down.
-fn in_groups(secret: &str) -> String {
-    let letters: Vec<char> = secret.chars().collect();
-    letters.chunks(4).map(|four| four.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
 }
 
 /// `GET /archive/{did}/identity/key`
@@ -419,13 +421,10 @@ pub async fn submit(State(web): State<Web>, ask: Ask, Path(did): Path<String>, f
         let id = fields.text("flow");
         match submitted(&web, &subject, &id).await {
             Ok(key) => {
-                note_own(&web, &subject, key, true).await?;
+                note_own(&web, &subject, key.clone(), true).await?;
                 web.keys().end(&id);
-                web.identities().forget(&subject.did);
-                if let Err(error) = web.archive().watch(&subject.did, &[]).await {
-                    tracing::debug!(event = "web.identity-later", did = %subject.did, %error, "the new log is read later");
-                }
-                Ok(Ask::go(&subject.path("/identity")))
+                let done = if seen(&web, &subject, &key).await { ADDED } else { LATER };
+                Ok(Ask::go(&format!("{}?done={done}", subject.path("/identity"))))
             }
             Err(trouble) => page(&web, &ask, subject, Some(id), Some(trouble)).await,
         }
@@ -433,13 +432,34 @@ pub async fn submit(State(web): State<Web>, ask: Ask, Path(did): Path<String>, f
     .await
 }
 
+/// Asks the directory for the log as it is now; whether the key stands in it.
+async fn seen(web: &Web, subject: &Subject, key: &str) -> bool {
+    let did = &subject.did;
+    // What the directory said a moment ago, before the key was handed in, is remembered for a minute.
+    web.archive().forget_identity(did);
+    if let Err(error) = web.archive().watch(did, &[]).await {
+        tracing::debug!(event = "web.identity-later", %did, %error, "the new log is read later");
+    }
+    web.identities().forget(did);
+    let log = web.archive().stored_plc_log(did).await.ok().flatten();
+    let seen = log.and_then(|log| log.data()).is_some_and(|data| data.rotation_keys.iter().any(|k| k == key));
+    if !seen {
+        // Whoever asks next gets no answer from before it showed.
+        web.archive().forget_identity(did);
+    }
+    seen
+}
+
+/// Why an operation of these pages is expected, as it is kept with the account.
+pub(super) const REASON: &str = "a rotation key of the owner, added on the pages of this node";
+
 /// Hands the operation in; gives the key back that it added.
 async fn submitted(web: &Web, subject: &Subject, id: &str) -> Result<String, Trouble> {
     let did = &subject.did;
     let gone = || said("this took too long and was forgotten: begin again");
     let hosted =
         web.archive().store().account(did).await.map_err(said)?.is_some_and(|account| account.hosted);
-    let reason = "a rotation key of the owner, added on the pages of this node";
+    let reason = REASON;
     if let (Some(host), true) = (web.host(), hosted) {
         let key = web.keys().look(id, did, web.now(), |flow| flow.key.clone()).ok_or_else(gone)?;
         web.archive().announce(did, ANNOUNCED, reason).await?;
@@ -503,5 +523,7 @@ mod tests {
         let read = p2pds_recovery::RotationKey::read(&written).unwrap();
         assert!(read.did_keys().contains(&public));
         assert_eq!(in_groups(&secret).split(' ').count(), 16);
+        let read = p2pds_recovery::RotationKey::read(&multibase(&secret).unwrap()).unwrap();
+        assert_eq!(read.did_keys(), [public], "this form says its curve");
     }
 }

@@ -17,6 +17,13 @@ use crate::words::Words;
 /// Operations on the page; older ones are counted.
 const MOST: usize = 100;
 
+/// What became of a key that was added; `identity-done-WORD` says it.
+pub const DONE: [&str; 2] = [ADDED, LATER];
+/// The directory shows it.
+pub(super) const ADDED: &str = "added";
+/// The directory does not show it yet.
+pub(super) const LATER: &str = "later";
+
 /// One operation, and what it changed.
 #[derive(Debug)]
 pub struct Operation {
@@ -41,6 +48,8 @@ pub struct View {
     pub operations: Vec<Operation>,
     /// What else is known of its history.
     pub history: IdentityHistory,
+    /// What was done.
+    pub done: Option<&'static str>,
     /// Why something that was asked for was not done.
     pub trouble: Option<Trouble>,
 }
@@ -50,6 +59,10 @@ pub struct View {
 pub fn body(w: &Words, view: &View) -> Markup {
     html! {
         (head(w, &view.subject, Tab::Identity, &html! { (w.t("identity-title")) }))
+        @if let Some(done) = view.done {
+            @let tone = if done == ADDED { Tone::Good } else { Tone::Warn };
+            (parts::notice(tone, html! { p role="status" { (w.t(&format!("identity-done-{done}"))) } }))
+        }
         @if let Some(trouble) = &view.trouble { (parts::trouble(w, trouble)) }
         @for operation in view.operations.iter().filter(|operation| alarms(operation)) { (alarm(w, view, operation)) }
         (situation(w, view))
@@ -126,11 +139,15 @@ fn situation(w: &Words, view: &View) -> Markup {
         KeyState::NoLog if view.keys.web => (Tone::Warn, "light-identity-web"),
         KeyState::NoLog => (Tone::Unknown, "light-identity-unknown"),
     };
+    // Whoever has one already needs no other.
+    let has_one = is_safe(&view.keys.rotation_keys, &view.own);
+    let (class, add) =
+        if has_one { ("button second", "identity-add-another") } else { ("button", "mend-add-key") };
     let may_add = matches!(view.keys.state, KeyState::HostOnly | KeyState::PerhapsOwner);
     html! {
         (parts::notice(tone, html! {
             p { strong { (w.t(words)) } }
-            @if may_add { p { a.button href=(view.subject.path("/identity/key")) { (w.t("mend-add-key")) } } }
+            @if may_add { p { a class=(class) href=(view.subject.path("/identity/key")) { (w.t(add)) } } }
         }))
     }
 }
@@ -181,12 +198,21 @@ fn keys(w: &Words, view: &View) -> Markup {
     }
 }
 
+/// What was said of a change: by somebody in his own words, or by these pages.
+fn reason(w: &Words, reason: &str) -> Markup {
+    if reason == super::key::REASON {
+        html! { (w.t("operation-by-pages")) }
+    } else {
+        name(reason)
+    }
+}
+
 fn announcements(w: &Words, view: &View) -> Markup {
     html! {
         h2 { (w.t("announce-title")) }
         p { (w.t("announce-words")) }
         @if let Some(Announcement { until, reason, .. }) = &view.history.announced {
-            (parts::notice(Tone::Unknown, html! { p { (w.t("announce-now")) " " (w.exact(*until)) ": " (name(reason)) } }))
+            (parts::notice(Tone::Unknown, html! { p { (w.t("announce-now")) " " (w.exact(*until)) ": " (self::reason(w, reason)) } }))
         }
         form method="post" action=(view.subject.path("/identity/announce")) {
             (parts::csrf(&view.csrf))
@@ -217,7 +243,7 @@ fn one(w: &Words, view: &View, operation: &Operation) -> Markup {
                 @for difference in &operation.differences { li { (change(w, difference)) } }
                 @if operation.differences.is_empty() { li { (w.t("operation-nothing")) } }
             }
-            @if let Some(reason) = line.verdict.reason() { p { (w.t("operation-reason")) " " (name(reason)) } }
+            @if let Some(reason) = line.verdict.reason() { p { (w.t("operation-reason")) " " (self::reason(w, reason)) } }
             @if let Some(signer) = &line.signer {
                 p.soft {
                     @match (line.signer_position, line.signer_of) {
@@ -360,6 +386,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
             announced: None,
         },
         operations,
+        done: None,
         trouble: None,
     };
     let announced =
@@ -382,6 +409,8 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     let mut success =
         view(KeyState::PerhapsOwner, vec![made_up(known, true), made_up(Verdict::Before, false)]);
     success.history.announced = Some(announced);
+    success.done = Some(ADDED);
+    partial.done = Some(LATER);
     [
         ("empty", view(KeyState::NoLog, Vec::new())),
         ("partial", partial),

@@ -8,12 +8,13 @@ use p2pds_host::passwords::random_base32;
 use p2pds_host::{Host, HostError};
 use p2pds_syntax::{AtUri, RecordPath};
 
-use super::view::{Tab, View, body};
+use super::view::{Once, Tab, View, body};
 use super::{content, reports};
 use crate::ask::{Ask, Refused, answer};
 use crate::form::Fields;
 use crate::layout::Page;
 use crate::node_side::Trouble;
+use crate::pages::hosted::whole_handle;
 use crate::web::Web;
 
 /// Most invite codes at a time.
@@ -49,7 +50,7 @@ pub async fn post(State(web): State<Web>, ask: Ask, Path(tab): Path<String>, fie
 }
 
 /// Does it; what is shown once.
-async fn act(web: &Web, fields: &Fields) -> Result<Vec<String>, Trouble> {
+async fn act(web: &Web, fields: &Fields) -> Result<Vec<Once>, Trouble> {
     let what = fields.text("do");
     if let "worker-pause" | "worker-resume" = what.as_str() {
         web.node().pause_worker(&fields.text("name"), what == "worker-pause").await?;
@@ -66,14 +67,14 @@ fn nobody() -> Trouble {
     Trouble::said("this node hosts no accounts", None)
 }
 
-async fn hosting(host: &Host, what: &str, fields: &Fields) -> Result<Vec<String>, HostError> {
+async fn hosting(host: &Host, what: &str, fields: &Fields) -> Result<Vec<Once>, HostError> {
     let by = By::Operator;
     match what {
         "account-create" => {
             let password = random_base32(24)?;
             let email = Some(fields.text("email")).filter(|text| !text.is_empty());
             let asked = NewAccount {
-                handle: fields.text("handle"),
+                handle: whole_handle(&fields.text("handle"), &host.config().handle_domains),
                 email,
                 password: Some(password.clone()),
                 invite_code: None,
@@ -83,13 +84,13 @@ async fn hosting(host: &Host, what: &str, fields: &Fields) -> Result<Vec<String>
                 by,
             };
             let made = host.create_account(asked).await?;
-            Ok(vec![format!("{}  {password}", made.account.handle)])
+            Ok(vec![Once::of("own-handle-made", made.account.handle), Once::of("log-in-password", password)])
         }
         "account-password" => {
             let did = host.hosted_account(&fields.text("account")).await?;
             let password = random_base32(24)?;
             host.admin_set_password(&by, &did, &password).await?;
-            Ok(vec![password])
+            Ok(vec![Once::of("operator-password", password)])
         }
         "account-delete" => {
             let did = host.hosted_account(&fields.text("account")).await?;
@@ -119,7 +120,7 @@ async fn hosting(host: &Host, what: &str, fields: &Fields) -> Result<Vec<String>
             };
             let uses = u32::try_from(uses).unwrap_or(1);
             let made = host.create_invites(&by, &[ADMIN.to_owned()], count, uses).await?;
-            Ok(made.into_iter().flat_map(|of| of.codes).collect())
+            Ok(made.into_iter().flat_map(|of| of.codes).map(|code| Once::of("operator-code", code)).collect())
         }
         "invite-disable" => {
             host.disable_invites(&by, vec![fields.text("code")], Vec::new()).await?;

@@ -86,10 +86,31 @@ pub struct View {
     pub done: bool,
     /// Something did not work.
     pub trouble: Option<Trouble>,
-    /// Shown once: passwords, codes.
-    pub once: Vec<String>,
+    /// What was made: names, passwords, codes.
+    pub once: Vec<Once>,
     /// What stands on it.
     pub content: Content,
+}
+
+/// Something that was made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The word of what it is.
+    pub what: &'static str,
+    /// It.
+    pub text: String,
+}
+
+impl Once {
+    pub(super) fn of(what: &'static str, text: impl ToString) -> Self {
+        Self { what, text: text.to_string() }
+    }
+}
+
+impl std::fmt::Debug for Once {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.what)
+    }
 }
 
 /// What stands on a page.
@@ -173,8 +194,9 @@ pub fn body(w: &Words, view: &View) -> Markup {
         @if let Some(trouble) = &view.trouble { (parts::trouble(w, trouble)) }
         @if view.done { (parts::notice(Tone::Good, html! {
             p role="status" { (w.t("operator-done")) }
-            @for text in &view.once { p.code-words { (code(text)) } }
-            @if !view.once.is_empty() { p { (w.t("own-once")) } }
+            @for once in &view.once { p { (w.t(once.what)) } p.code-words { (code(&once.text)) } }
+            // Codes stand in the list as well.
+            @if !view.once.is_empty() { p { (w.t(if view.tab == Tab::Invites { "operator-codes-made" } else { "own-once" })) } }
         })) }
         @match &view.content {
             Content::Node { workers, capacity, settings } => (node(w, view, workers, *capacity, settings)),
@@ -256,11 +278,20 @@ fn node(
                 (heads(w, &["operator-setting", "operator-value", "operator-from"]))
                 tbody { @for setting in settings { tr {
                     th scope="row" { (code(&setting.name)) }
-                    td data-label=(w.t("operator-value")) { (name(&setting.value)) }
+                    td data-label=(w.t("operator-value")) { (value(w, &setting.value)) }
                     td data-label=(w.t("operator-from")) { (said(&setting.origin)) }
                 } } }
             } }
         }
+    }
+}
+
+/// What a setting is; what stands for one in brackets is ours to say.
+fn value(w: &Words, value: &str) -> Markup {
+    match value {
+        "(not set)" => html! { (w.t("operator-not-set")) },
+        "(hidden)" => html! { (w.t("operator-hidden")) },
+        value => name(value),
     }
 }
 
@@ -286,7 +317,7 @@ fn accounts(w: &Words, view: &View, rows: &[HostedRow], email: &str, next: Optio
             div.field { label for="email" { (w.t("operator-search")) } input #email name="email" value=(email) dir="ltr"; }
             button.second type="submit" { (w.t("search")) }
         }
-        @if rows.is_empty() { div.empty { p { (w.t("operator-accounts-none")) } } }
+        @if rows.is_empty() { div.empty { p { (w.t(if email.is_empty() { "operator-accounts-empty" } else { "operator-accounts-none" })) } } }
         @for row in rows {
             details.card {
                 summary {
@@ -468,6 +499,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     };
     let empty = [
         make(Tab::Accounts, Content::Accounts { rows: Vec::new(), email: "x".into(), next: None }),
+        make(Tab::Accounts, Content::Accounts { rows: Vec::new(), email: String::new(), next: None }),
         make(Tab::Invites, Content::Invites { rows: Vec::new() }),
         make(Tab::Audit, Content::Audit { rows: Vec::new() }),
         make(Tab::Reports, Content::Reports(Reports::default())),
@@ -478,10 +510,14 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     let full = [
         make(Tab::Node, node),
         make(Tab::Doctor, doctor),
-        make(Tab::Accounts, accounts),
         View {
             done: true,
-            once: vec!["abc".into()],
+            once: vec![Once::of("own-handle-made", "a.example.com"), Once::of("log-in-password", "abc")],
+            ..make(Tab::Accounts, accounts)
+        },
+        View {
+            done: true,
+            once: vec![Once::of("operator-code", "abc")],
             ..make(Tab::Invites, Content::Invites { rows: vec![code] })
         },
         make(Tab::Audit, Content::Audit { rows: vec![audit] }),

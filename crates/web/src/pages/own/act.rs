@@ -5,7 +5,7 @@ use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
 use p2pds_host::accounts::Reset;
 use p2pds_host::accounts::factors::{Added, NewPasskey};
-use p2pds_host::{Chooser, Host, HostError};
+use p2pds_host::{Chooser, Host, HostError, Reason};
 use p2pds_oauth::{DeviceId, OAuth};
 use p2pds_syntax::Did;
 
@@ -16,7 +16,7 @@ use crate::browser::Browser;
 use crate::door::Try;
 use crate::form::Fields;
 use crate::node_side::Trouble;
-use crate::pages::hosted::own_path;
+use crate::pages::hosted::{own_path, whole_handle};
 use crate::web::Web;
 
 /// What came of it.
@@ -58,8 +58,11 @@ pub async fn post(
             }
             Err(error) => {
                 let view = gather(&web, &ask, &browser, did.as_str()).await?;
+                let secret = (word == "totp-finish")
+                    .then(|| again(&fields.text("uri"), fields.text("state"), &error))
+                    .flatten();
                 let trouble = Some(Trouble::from(error));
-                Ok(with(&ask, &View { trouble, ..view }))
+                Ok(with(&ask, &View { secret, trouble, ..view }))
             }
         }
     })
@@ -214,7 +217,8 @@ impl Act<'_> {
         match word {
             "handle" => {
                 self.confirm().await?;
-                host.update_handle(did, &self.text("handle"), Chooser::Owner).await?;
+                let handle = whole_handle(&self.text("handle"), &host.config().handle_domains);
+                host.update_handle(did, &handle, Chooser::Owner).await?;
                 Ok(Outcome::Done("handle-changed"))
             }
             "deactivate" => {
@@ -232,6 +236,35 @@ impl Act<'_> {
     }
 }
 
+/// The app that is being set up, as the form brought it back: after a wrong code its secret still stands, and another one
+/// would leave a dead entry in the app.
+fn again(uri: &str, state: String, error: &HostError) -> Option<Secret> {
+    if error.reason == Some(Reason::PageExpired) {
+        return None;
+    }
+    let uri = url::Url::parse(uri).ok().filter(|uri| uri.scheme() == "otpauth")?;
+    let secret = uri.query_pairs().find(|(name, _)| name == "secret")?.1.into_owned();
+    Some(Secret::Totp { secret, uri: uri.to_string(), state })
+}
+
 fn unknown() -> HostError {
     HostError::invalid("this form is of another version of this page: load the page again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_code_leaves_the_app_that_is_being_set_up() {
+        let wrong = HostError::invalid("x").because(Reason::AppCodeWrong);
+        let uri = "otpauth://totp/a.example:b.example?secret=JBSWY3DPEHPK3PXP&issuer=a.example";
+        let shown = again(uri, "s".to_owned(), &wrong);
+        let Some(Secret::Totp { secret, uri: same, state }) = shown else { panic!("it is gone") };
+        assert_eq!((secret.as_str(), same.as_str(), state.as_str()), ("JBSWY3DPEHPK3PXP", uri, "s"));
+        let expired = HostError::invalid("x").because(Reason::PageExpired);
+        assert!(again(uri, "s".to_owned(), &expired).is_none());
+        assert!(again("javascript:alert(1)?secret=x", "s".to_owned(), &wrong).is_none());
+        assert!(again("", "s".to_owned(), &wrong).is_none());
+    }
 }

@@ -44,6 +44,8 @@ pub struct View {
     pub factors: Factors,
     /// The options of a new passkey, as JSON.
     pub passkey: Option<String>,
+    /// What names under this server end in.
+    pub domains: Vec<String>,
     /// What is shown once.
     pub secret: Option<Secret>,
     /// What was done.
@@ -160,6 +162,7 @@ fn once(f: &Form<'_>, secret: &Secret) -> Markup {
                 p { a href=(uri) { (w.t("own-totp-open")) } }
                 (f.of("totp-finish", &html! {
                     input type="hidden" name="state" value=(state);
+                    input type="hidden" name="uri" value=(uri);
                     (f.field("totp-finish", "code", "factor-code", "text", "one-time-code"))
                     (f.password("totp-finish"))
                 }, "", "own-totp-finish"))
@@ -307,6 +310,8 @@ fn rest(f: &Form<'_>) -> Markup {
     html! {
         h2 #handle { (w.t("own-handle-title")) }
         p { (w.t("own-handle-how")) }
+        @if let [domain] = f.view.domains.as_slice() { p { (w.t("own-handle-ending")) " " (code(domain)) } }
+        @else if !f.view.domains.is_empty() { p { (w.t("own-handle-endings")) " " (code(&f.view.domains.join(", "))) } }
         (f.of("handle", &html! { (f.field("handle", "handle", "own-handle", "text", "off")) (f.password("handle")) }, "second", "own-handle-change"))
         h2 #export { (w.t("own-export-title")) }
         p { (w.t("own-export")) }
@@ -350,6 +355,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         app_passwords: Vec::new(),
         factors,
         passkey: Some("{}".into()),
+        domains: vec![".example.com".into()],
         secret,
         done,
         trouble,
@@ -390,6 +396,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         app_passwords: vec![row],
         devices: vec![(true, device)],
         account: inactive,
+        domains: vec![".example.com".into(), ".example.net".into()],
         ..make(some, Some(Secret::Codes(vec!["abcd".into()])), None, None)
     };
     let totp = Secret::Totp { secret: "ABCD".into(), uri: "otpauth://totp/x".into(), state: "s".into() };

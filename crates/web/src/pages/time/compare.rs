@@ -9,7 +9,7 @@ use p2pds_archive::{ArchiveError, At, DiffReport, Difference};
 use p2pds_syntax::{AtUri, Tid};
 use serde_json::Value;
 
-use super::{as_of, record_path};
+use super::{as_of, comparer, record_path};
 use crate::archived::{Subject, Tab, head};
 use crate::args;
 use crate::ask::{Ask, answer};
@@ -39,7 +39,7 @@ pub struct Changed {
 pub struct View {
     /// Whose page it is.
     pub subject: Subject,
-    /// The points as they were asked for.
+    /// The points as they were asked for; the first is empty when none was.
     pub asked: (String, String),
     /// What differs.
     pub report: Option<DiffReport>,
@@ -58,6 +58,7 @@ pub fn body(w: &Words, view: &View) -> Markup {
         (head(w, &view.subject, Tab::Time, &html! { (w.t("compare-title")) }))
         p { a href=(view.subject.path("/time")) { (w.t("compare-back")) } }
         @if let Some(trouble) = &view.trouble { (parts::trouble(w, trouble)) }
+        (comparer(w, &view.subject, (&view.asked.0, &view.asked.1)))
         @if let Some(report) = &view.report {
             div { h2 { (w.t("compare-earlier")) } (as_of(w, &report.from)) h2 { (w.t("compare-later")) } (as_of(w, &report.to)) }
             p { strong { (w.f("revisions-counts", args!(
@@ -122,9 +123,21 @@ pub async fn show(State(web): State<Web>, ask: Ask, Path(did): Path<String>, que
         ask.operator()?;
         let subject = Subject::find(&web, &did).await?;
         let query = query.0.as_deref();
-        let asked = |name| crate::query::text(query, name).unwrap_or_else(|| "now".to_owned());
+        let asked = |name| crate::query::text(query, name).map(|at| at.trim().to_owned());
         let skip = crate::query::number(query, "skip").unwrap_or(0);
-        let view = compared(&web, subject, (asked("from"), asked("to")), skip).await;
+        let to = asked("to").filter(|to| !to.is_empty()).unwrap_or_else(|| "now".to_owned());
+        let view = match asked("from").filter(|from| !from.is_empty()) {
+            Some(from) => compared(&web, subject, (from, to), skip).await,
+            // Nothing was asked for yet: the form asks.
+            None => View {
+                subject,
+                asked: (String::new(), to),
+                report: None,
+                shown: Vec::new(),
+                skip: 0,
+                trouble: None,
+            },
+        };
         let status = if view.trouble.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         Ok(ask.show_as(status, &Page::new(ask.w.t("compare-title"), body(&ask.w, &view))))
     })
@@ -203,9 +216,17 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     ];
     let mut error = view(Vec::new());
     (error.report, error.trouble) = (None, Some(crate::pages::made_up_trouble()));
+    let mut asking = view(Vec::new());
+    (asking.report, asking.asked.0) = (None, String::new());
     let mut partial = view(vec![difference("deleted", Some("bafyreiold"), None)]);
     partial.shown.iter_mut().for_each(|changed| changed.old = None);
-    [("empty", view(Vec::new())), ("partial", partial), ("error", error), ("success", view(all))]
-        .map(|(state, view)| Sample { page: "compare", state, body: body(w, &view) })
-        .into()
+    [
+        ("empty", view(Vec::new())),
+        ("asking", asking),
+        ("partial", partial),
+        ("error", error),
+        ("success", view(all)),
+    ]
+    .map(|(state, view)| Sample { page: "compare", state, body: body(w, &view) })
+    .into()
 }
