@@ -120,7 +120,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, &'static str)> {
     if frame.hosting {
         places.push(("/account", "nav-account"));
     }
-    if !frame.owner && frame.signed_in.is_none() {
+    if frame.signed_in.is_none() {
         places.push(("/sign-in", "nav-sign-in"));
     }
     places

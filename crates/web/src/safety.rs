@@ -11,6 +11,8 @@ const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 /// A copy that was not compared with its source for so long is old.
 const STALE: i64 = 2 * DAY;
+/// Nothing was heard for so long of a copy whose stream is down: that is said.
+const SILENT: i64 = HOUR / 12;
 /// A drill proves for so long.
 const PROVED_FOR: i64 = 35 * DAY;
 /// A copy that was taken out counts for so long.
@@ -68,6 +70,16 @@ pub struct Light {
 }
 
 impl Light {
+    /// The key of the word for how it stands.
+    #[must_use]
+    pub fn standing(&self) -> String {
+        if self.key.ends_with("-theirs") {
+            "tone-theirs".to_owned()
+        } else {
+            format!("tone-{}", self.tone.class())
+        }
+    }
+
     /// Its sentence.
     #[must_use]
     pub fn sentence(&self, w: &Words) -> String {
@@ -100,6 +112,8 @@ pub struct Facts<'a> {
     pub taken: Option<i64>,
     /// It is hosted here.
     pub hosted: bool,
+    /// It is the node owner's own: nobody else can do anything about the identity.
+    pub mine: bool,
     /// The time, microseconds since 1970.
     pub now: i64,
 }
@@ -132,7 +146,9 @@ impl Facts<'_> {
         let (of, line) = (Of::Data, self.line);
         let old = |at: i64, limit: i64| self.now.saturating_sub(at) > limit;
         if line.verified == "nothing" {
-            return if line.doing.is_some() {
+            return if self.hosted {
+                self.look(self.light(of, Tone::Bad, "light-data-nothing"), "mend-see", "")
+            } else if line.doing.is_some() {
                 self.look(self.light(of, Tone::Unknown, "light-data-coming"), "mend-watch", "")
             } else {
                 self.act(self.light(of, Tone::Bad, "light-data-nothing"), "mend-sync", "/sync")
@@ -154,6 +170,10 @@ impl Facts<'_> {
             let never = Light { key: "light-data-nothing", ..light.clone() };
             return self.act(if light.at.is_some() { light } else { never }, "mend-sync", "/sync");
         }
+        if let Some(key) = self.silent() {
+            let light = Light { at: line.last_sync_at, ..self.light(of, Tone::Warn, key) };
+            return self.act(light, "mend-sync", "/sync");
+        }
         let Some(drill) = self.drill else {
             return self.act(self.light(of, Tone::Warn, "light-data-undrilled"), "mend-drill", "/drill");
         };
@@ -169,11 +189,35 @@ impl Facts<'_> {
         Light { at: Some(drill.at), ..self.light(of, Tone::Good, "light-data-good") }
     }
 
+    /// Why nothing new comes from its server just now, if so.
+    fn silent(&self) -> Option<&'static str> {
+        let line = self.line;
+        if self.hosted || line.status != "active" || line.paused || line.last_sync_at.is_none() {
+            return None;
+        }
+        if line.last_error.is_some() {
+            return Some("light-data-failed");
+        }
+        // A stream that breaks is opened again within moments, as a rule.
+        let live = line.live.as_ref().filter(|live| live.state == "waiting")?;
+        let heard = live.heard_at.max(line.last_sync_at)?;
+        (self.now.saturating_sub(heard) > SILENT).then_some("light-data-silent")
+    }
+
     fn identity(&self) -> Light {
         let of = Of::Identity;
         if let Some(until) = self.alarm {
             let light = Light { at: Some(until), ..self.light(of, Tone::Bad, "light-identity-alarm") };
             return self.look(light, "mend-identity", "/identity");
+        }
+        // What only the owner of an account can do is asked of nobody else.
+        let whose = match self.keys {
+            Some(KeyState::PerhapsOwner) if !self.own_key => Some("light-identity-perhaps-theirs"),
+            Some(KeyState::HostOnly) => Some("light-identity-host-theirs"),
+            _ => None,
+        };
+        if let Some(key) = whose.filter(|_| !self.mine) {
+            return self.light(of, Tone::Unknown, key);
         }
         let (tone, key, words) = match self.keys {
             Some(KeyState::PerhapsOwner) if self.own_key => {

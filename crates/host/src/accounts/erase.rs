@@ -72,7 +72,10 @@ impl Host {
         let login = login.ok_or_else(|| HostError::invalid("account not found").because(Reason::NotHere))?;
         self.is_own_password(&login, password, address).await?;
         let take = self.check_email_token(did, TokenPurpose::DeleteAccount, token).await?;
-        self.delete(did, &By::Owner, vec![take]).await.map(|_| ())
+        let by = By::Owner;
+        let audit =
+            self.audit_unit(Act { by: &by, what: "deleteAccount", did: Some(did), subject: "", detail: "" });
+        self.delete(did, &by, vec![take, audit]).await.map(|_| ())
     }
 
     /// Deletes an account without asking its owner.

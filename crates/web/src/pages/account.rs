@@ -13,7 +13,7 @@ use crate::jobs::Job;
 use crate::layout::Page;
 use crate::node_side::Trouble;
 use crate::pages::Sample;
-use crate::pages::home::{lights, one_light};
+use crate::pages::home::{is_hosted, lights, one_light};
 use crate::pages::job::brief;
 use crate::parts::{self, Tone, code, name, said};
 use crate::safety::Light;
@@ -33,6 +33,8 @@ pub struct View {
     pub details: Details,
     /// Its lights.
     pub lights: [Light; 3],
+    /// It lives on this node: there is no server to ask.
+    pub hosted: bool,
     /// What runs for it now.
     pub jobs: Vec<Job>,
     /// Why something that was asked for was not done.
@@ -72,9 +74,12 @@ fn actions(w: &Words, view: &View) -> Markup {
     let subject = &view.subject;
     let pause = if view.details.line.paused { ("/resume", "act-resume") } else { ("/pause", "act-pause") };
     let all = [("/sync", "act-sync"), ("/verify", "act-verify"), ("/drill", "act-drill"), pause];
+    // Of what lives here, nothing is fetched.
+    let fetches = |rest: &str| !["/verify", "/drill"].contains(&rest);
     html! {
+        @if view.hosted { p { (w.t("account-hosted")) } }
         div.row {
-            @for (rest, words) in all { (parts::button(&view.csrf, &subject.path(rest), "second", &w.t(words))) }
+            @for (rest, words) in all.into_iter().filter(|(rest, _)| !view.hosted || !fetches(rest)) { (parts::button(&view.csrf, &subject.path(rest), "second", &w.t(words))) }
         }
         p.soft { (w.t("act-hint")) }
     }
@@ -87,10 +92,12 @@ fn facts(w: &Words, view: &View) -> Markup {
             dt { "DID" } dd { (code(line.did.as_str())) }
             dt { (w.t("fact-host")) } dd { @match &line.host { Some(host) => (name(host)), None => (w.t("none")) } }
             dt { (w.t("fact-status")) } dd { (name(&w.word("status", &line.status))) }
-            dt { (w.t("fact-live")) } dd { (live(w, view)) }
-            dt { (w.t("fact-sync")) } dd {
-                @match line.last_sync_at { Some(at) => (w.time(at)), None => (w.t("never")) }
-                @if let Some(error) = &line.last_error { br; (w.t("fact-sync-error")) " " (said(error)) }
+            @if !view.hosted {
+                dt { (w.t("fact-live")) } dd { (live(w, view)) }
+                dt { (w.t("fact-sync")) } dd {
+                    @match line.last_sync_at { Some(at) => (w.time(at)), None => (w.t("never")) }
+                    @if let Some(error) = &line.last_error { br; (w.t("fact-sync-error")) " " (said(error)) }
+                }
             }
             dt { (w.t("fact-verified")) } dd {
                 (name(&w.word("verified", &line.verified)))
@@ -134,7 +141,8 @@ fn live(w: &Words, view: &View) -> Markup {
         @if line.paused { (w.t("live-paused")) }
         @else if let Some(live) = &line.live {
             (name(&w.word("live", &live.state))) " " (name(&live.from))
-            @if let Some(at) = live.heard_at { br; (w.t("live-heard")) " " (w.time(at)) }
+            // A relay is heard, whatever became of the account's own server.
+            @if let Some(at) = if line.last_error.is_some() { line.last_sync_at } else { live.heard_at } { br; (w.t("live-heard")) " " (w.time(at)) }
         }
         @else { (w.t("live-no")) }
     }
@@ -225,10 +233,11 @@ pub async fn show(State(web): State<Web>, ask: Ask, Path(did): Path<String>) -> 
 pub async fn page(web: &Web, ask: &Ask, subject: Subject, trouble: Option<Trouble>) -> Shown {
     let details = web.archive().show(&subject.did).await?;
     let lights = lights(web, &details.line).await;
+    let hosted = is_hosted(web, &subject.did).await;
     let jobs = web.jobs().running(subject.name());
     let title = subject.name().to_owned();
     let status = if trouble.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let view = View { csrf: ask.frame.csrf.clone(), subject, details, lights, jobs, trouble };
+    let view = View { csrf: ask.frame.csrf.clone(), subject, details, lights, hosted, jobs, trouble };
     Ok(ask.show_as(status, &Page::new(title, body(&ask.w, &view))))
 }
 

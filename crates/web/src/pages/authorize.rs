@@ -8,6 +8,7 @@ mod view;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect as Send, Response};
+use maud::{Markup, html};
 use p2pds_oauth::scope::{PermissionSet, Scope, Scopes};
 use p2pds_oauth::{
     Authorization, Begun, Factor, FactorAsked, LogIn, LoginRefused, Mode, OAuth, Prompt, Prove, Redirect,
@@ -19,6 +20,7 @@ use crate::ask::{Ask, Refused, answer};
 use crate::browser::{Browser, keep};
 use crate::form::Fields;
 use crate::layout::Page;
+use crate::parts::said;
 use crate::query;
 use crate::web::Web;
 use crate::words::Words;
@@ -33,15 +35,15 @@ pub async fn show(State(web): State<Web>, ask: Ask, browser: Browser, RawQuery(a
         let asked = asked.as_deref();
         let (Some(client), Some(uri)) = (query::text(asked, "client_id"), query::text(asked, "request_uri"))
         else {
-            return Ok(wrong(&ask, &ask.w.t("authorize-incomplete")));
+            return Ok(wrong(&ask, &html! { (ask.w.t("authorize-incomplete")) }));
         };
         let (device, cookie) = match browser.with_request(&web, &client, &uri).await? {
             Ok(known) => known,
-            Err(error) => return Ok(wrong(&ask, &error.to_string())),
+            Err(error) => return Ok(wrong(&ask, &said(&error.to_string()))),
         };
         let begun = match oauth.begin(&client, &uri, &device).await {
             Ok(begun) => begun,
-            Err(error) => return Ok(keep(wrong(&ask, &error.to_string()), cookie)),
+            Err(error) => return Ok(keep(wrong(&ask, &said(&error.to_string())), cookie)),
         };
         let response = match begun {
             Begun::Redirect(redirect) => sent(&ask, &redirect),
@@ -87,7 +89,8 @@ fn view(ask: &Ask, authorization: &Authorization, step: Step) -> View {
         csrf: ask.frame.csrf.clone(),
         client_id: client.id.clone(),
         request_uri: authorization.request_uri.clone(),
-        host: if client.is_loopback() { ask.w.t("authorize-local") } else { client.host.clone() },
+        host: client.host.clone(),
+        local: client.is_loopback(),
         name,
         policy: client.policy_uri.clone(),
         terms: client.tos_uri.clone(),
@@ -168,7 +171,7 @@ fn sent(ask: &Ask, redirect: &Redirect) -> Response {
 }
 
 /// Nobody may be sent anywhere: the person is told.
-fn wrong(ask: &Ask, why: &str) -> Response {
+fn wrong(ask: &Ask, why: &Markup) -> Response {
     let body = view::wrong(&ask.w, why);
     ask.show_as(StatusCode::BAD_REQUEST, &Page::new(ask.w.t("authorize-wrong-title"), body))
 }
@@ -180,11 +183,11 @@ pub async fn post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fi
         let (client, uri) = (fields.text("client_id"), fields.text("request_uri"));
         let (device, cookie) = match browser.with_request(&web, &client, &uri).await? {
             Ok(known) => known,
-            Err(error) => return Ok(wrong(&ask, &error.to_string())),
+            Err(error) => return Ok(wrong(&ask, &said(&error.to_string()))),
         };
         let begun = match oauth.begin(&client, &uri, &device).await {
             Ok(begun) => begun,
-            Err(error) => return Ok(keep(wrong(&ask, &error.to_string()), cookie)),
+            Err(error) => return Ok(keep(wrong(&ask, &said(&error.to_string())), cookie)),
         };
         let authorization = match begun {
             Begun::Redirect(redirect) => return Ok(keep(sent(&ask, &redirect), cookie)),
@@ -200,7 +203,7 @@ pub async fn post(State(web): State<Web>, ask: Ask, browser: Browser, fields: Fi
             }
             "refuse" => sent(&ask, &oauth.refuse(&authorization).await?),
             "accept" => accept(&ask, oauth, &device, &authorization, &fields).await?,
-            _ => wrong(&ask, &ask.w.t("authorize-incomplete")),
+            _ => wrong(&ask, &html! { (ask.w.t("authorize-incomplete")) }),
         };
         Ok(keep(response, cookie))
     })
@@ -224,7 +227,7 @@ async fn accept(
         Err(p2pds_oauth::OAuthError::LoginRequired) => {
             Ok(page(ask, authorization, step(authorization, Some(did.as_str()))))
         }
-        Err(error) => Ok(wrong(ask, &error.to_string())),
+        Err(error) => Ok(wrong(ask, &said(&error.to_string()))),
     }
 }
 

@@ -4,9 +4,11 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use p2pds_archive::{AccountLine, ListQuery};
+use p2pds_syntax::Did;
 
 use crate::args;
 use crate::ask::{Ask, answer};
+use crate::door::Who;
 use crate::drills::last_drill;
 use crate::jobs::{Job, Kind};
 use crate::layout::Page;
@@ -36,6 +38,8 @@ pub struct View {
     pub alerts: Vec<AlertNote>,
     /// What runs now.
     pub jobs: Vec<Job>,
+    /// The node was claimed, and nobody signed in yet.
+    pub claimed: bool,
     /// Something could not be read.
     pub trouble: Option<crate::node_side::Trouble>,
 }
@@ -47,6 +51,8 @@ pub struct Shown {
     pub line: AccountLine,
     /// Its lights.
     pub lights: [Light; 3],
+    /// It is the node owner's own.
+    pub mine: bool,
 }
 
 impl Shown {
@@ -61,6 +67,12 @@ pub fn body(w: &Words, view: &View) -> Markup {
     html! {
         h1 { (w.t("home-title")) }
         @if let Some(trouble) = &view.trouble { (parts::trouble(w, trouble)) }
+        @if view.claimed {
+            (parts::notice(Tone::Warn, html! {
+                p { strong { (w.t("home-claimed")) } " " (w.t("home-claimed-next")) }
+                p { a.button href="/sign-in" { (w.t("nav-sign-in")) } }
+            }))
+        }
         @for alert in &view.alerts { (alert_note(w, alert)) }
         @for job in &view.jobs { (brief(w, job)) }
         @if view.accounts.is_empty() && view.trouble.is_none() {
@@ -112,7 +124,7 @@ pub fn one_light(w: &Words, csrf: &str, light: &Light) -> Markup {
             (light.tone.sign())
             span.name {
                 (w.t(&format!("light-{}", light.of.word())))
-                ": " (w.t(&format!("tone-{}", light.tone.class())))
+                ": " (w.t(&light.standing()))
             }
             p { (light.sentence(w)) }
             @if let Some(mend) = &light.mend {
@@ -152,7 +164,8 @@ pub async fn show(State(web): State<Web>, ask: Ask, query: axum::extract::RawQue
 }
 
 async fn view(web: &Web, ask: &Ask, page: usize) -> View {
-    let mut view = View { csrf: ask.frame.csrf.clone(), page, ..View::default() };
+    let claimed = ask.visitor.who == Who::Claimant;
+    let mut view = View { csrf: ask.frame.csrf.clone(), page, claimed, ..View::default() };
     view.jobs =
         web.jobs().list().into_iter().filter(|job| job.end.is_none() && job.kind != Kind::Sync).collect();
     match web.node().alerts().await {
@@ -168,12 +181,41 @@ async fn view(web: &Web, ask: &Ask, page: usize) -> View {
         }
     };
     view.total = list.all;
-    for line in list.lines {
-        let lights = lights(web, &line).await;
-        view.accounts.push(Shown { line, lights });
+    let owner = web.archive().store().owner().await.ok().flatten().map(|owner| owner.did);
+    let mut lines = list.lines;
+    // The owner's own account stands on the first page, before all others.
+    if let Some(owner) = &owner {
+        if page > 1 {
+            lines.retain(|line| line.did != *owner);
+        } else if lines.iter().all(|line| line.did != *owner)
+            && let Ok(details) = web.archive().show(owner).await
+        {
+            lines.push(details.line);
+        }
     }
-    view.accounts.sort_by_key(|shown| std::cmp::Reverse(shown.worst()));
+    for line in lines {
+        let mine = is_mine(web, &line.did).await;
+        let lights = lights(web, &line).await;
+        view.accounts.push(Shown { line, lights, mine });
+    }
+    view.accounts.sort_by_key(|shown| {
+        (owner.as_ref() != Some(&shown.line.did), !shown.mine, std::cmp::Reverse(shown.worst()))
+    });
     view
+}
+
+/// Whether an account is the node owner's: the one that he signs in with, or one whose server he gave this node a session
+/// at.
+async fn is_mine(web: &Web, did: &Did) -> bool {
+    let store = web.archive().store();
+    let owner = store.owner().await.ok().flatten();
+    owner.is_some_and(|owner| owner.did == *did)
+        || store.agent_session(did).await.is_ok_and(|row| row.is_some())
+}
+
+/// Whether an account lives on this node.
+pub async fn is_hosted(web: &Web, did: &Did) -> bool {
+    web.archive().store().account(did).await.ok().flatten().is_some_and(|account| account.hosted)
 }
 
 /// The lights of an account.
@@ -187,7 +229,8 @@ pub async fn lights(web: &Web, line: &AccountLine) -> [Light; 3] {
         own_key: identity.own_key,
         alarm: identity.alarm,
         taken: web.recovery().last_taken(&line.did, line.added_at).await,
-        hosted: false,
+        hosted: is_hosted(web, &line.did).await,
+        mine: is_mine(web, &line.did).await,
         now: web.now(),
     }
     .lights()
@@ -207,10 +250,11 @@ pub fn samples(w: &Words) -> Vec<Sample> {
             alarm: (!proved).then_some(NOW.saturating_add(36_000_000_000)),
             taken: proved.then_some(NOW - 86_400_000_000),
             hosted: false,
+            mine: proved,
             now: NOW,
         };
         let lights = facts.lights();
-        Shown { line, lights }
+        Shown { line, lights, mine: proved }
     };
     let alert = AlertNote {
         kind: "disk".to_owned(),
@@ -233,7 +277,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         ..View::default()
     };
     let error = View { trouble: Some(crate::pages::made_up_trouble()), ..View::default() };
-    let running = View { jobs: vec![crate::pages::job::made_up(false)], ..View::default() };
+    let running = View { claimed: true, jobs: vec![crate::pages::job::made_up(false)], ..View::default() };
     [
         ("empty", View::default()),
         ("loading", running),

@@ -76,7 +76,7 @@ fn line(w: &Words, row: &LexiconRow) -> Markup {
             td data-label=(w.t("lexicons-last")) { (w.time(micros(row.last))) }
             td data-label=(w.t("lexicons-authority")) {
                 @match &authority {
-                    Some(authority) => a href={ "https://" (authority) "/" } rel="noreferrer noopener" { (name(authority)) },
+                    Some(authority) => (name(authority)),
                     None => (w.t("none")),
                 }
             }

@@ -70,7 +70,17 @@ fn each_state_has_its_sentence_and_its_button() {
         ),
     ];
     for (line, drill, keys, own_key, expected) in table {
-        let facts = Facts { line, drill, keys, own_key, alarm: None, taken: None, hosted: false, now: NOW };
+        let facts = Facts {
+            line,
+            drill,
+            keys,
+            own_key,
+            alarm: None,
+            taken: None,
+            hosted: false,
+            mine: true,
+            now: NOW,
+        };
         assert_eq!(facts.lights().map(|light| light.key), expected);
     }
     let facts = Facts {
@@ -81,6 +91,7 @@ fn each_state_has_its_sentence_and_its_button() {
         alarm: None,
         taken: None,
         hosted: false,
+        mine: true,
         now: NOW,
     };
     assert_eq!(facts.lights()[0].key, "light-data-good");
@@ -102,8 +113,17 @@ fn whatever_is_not_good_can_be_mended_and_is_said_in_every_language() {
             for (hosted, alarm) in [(false, None), (true, None), (false, Some(NOW + 10 * HOUR))] {
                 let line = AccountLine { verified: verified.into(), ..base.clone() };
                 let taken = alarm.map(|_| NOW - DAY);
-                let facts =
-                    Facts { line: &line, drill: None, keys, own_key: false, alarm, taken, hosted, now: NOW };
+                let facts = Facts {
+                    line: &line,
+                    drill: None,
+                    keys,
+                    own_key: false,
+                    alarm,
+                    taken,
+                    hosted,
+                    mine: true,
+                    now: NOW,
+                };
                 for light in facts.lights() {
                     assert!(light.tone == Tone::Good || light.mend.is_some(), "{light:?}");
                     for locale in [Locale::En, Locale::De] {
@@ -138,8 +158,17 @@ fn a_copy_that_was_taken_out_is_a_place_for_a_while() {
         (&fine, true, fresh, "light-copies-hosted-taken", Tone::Warn),
         (&fine, true, old, "light-copies-hosted", Tone::Bad),
     ] {
-        let facts =
-            Facts { line, drill: None, keys: None, own_key: false, alarm: None, taken, hosted, now: NOW };
+        let facts = Facts {
+            line,
+            drill: None,
+            keys: None,
+            own_key: false,
+            alarm: None,
+            taken,
+            hosted,
+            mine: true,
+            now: NOW,
+        };
         let [_, _, copies] = facts.lights();
         assert_eq!((copies.key, copies.tone), (key, tone), "{taken:?}");
         for locale in [Locale::En, Locale::De] {
@@ -149,6 +178,76 @@ fn a_copy_that_was_taken_out_is_a_place_for_a_while() {
             let ago =
                 taken.map(|at| words.ago(at)).filter(|_| key.ends_with("taken") || key.ends_with("old"));
             assert!(ago.is_none_or(|ago| said.contains(&ago)), "{key}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_is_gone_is_said_and_an_account_that_lives_here_has_none() {
+    let (fine, good) = (line("alice.test"), drill(true, NOW - DAY));
+    let failed = AccountLine { last_error: Some("connection refused".into()), ..fine.clone() };
+    let note = |heard: i64| {
+        let note = serde_json::json!({ "state": "waiting", "from": "https://pds.example.com", "heard_at": heard, "words": "" });
+        Some(serde_json::from_value(note).unwrap())
+    };
+    let silent = AccountLine { live: note(NOW - HOUR), ..fine.clone() };
+    let short = AccountLine { live: note(NOW - HOUR / 60), ..fine.clone() };
+    for (line, hosted, key, tone) in [
+        (&fine, false, "light-data-good", Tone::Good),
+        (&failed, false, "light-data-failed", Tone::Warn),
+        (&silent, false, "light-data-silent", Tone::Warn),
+        (&short, false, "light-data-good", Tone::Good),
+        (&failed, true, "light-data-good", Tone::Good),
+        (&silent, true, "light-data-good", Tone::Good),
+    ] {
+        let facts = Facts {
+            line,
+            drill: Some(&good),
+            keys: None,
+            own_key: false,
+            alarm: None,
+            taken: None,
+            hosted,
+            mine: true,
+            now: NOW,
+        };
+        let [data, ..] = facts.lights();
+        assert_eq!((data.key, data.tone), (key, tone));
+        for locale in [Locale::En, Locale::De] {
+            let words = Words::new(locale, NOW);
+            assert!(words.has(key), "{key}");
+            let ago = line.last_sync_at.map(|at| words.ago(at)).unwrap();
+            assert!(tone == Tone::Good || data.sentence(&words).contains(&ago), "{key}");
+        }
+    }
+}
+
+#[test]
+fn what_only_the_owner_of_an_account_can_do_is_asked_of_nobody_else() {
+    let fine = line("alice.test");
+    for (keys, mine, own_key, key, tone) in [
+        (KeyState::HostOnly, true, false, "light-identity-host", Tone::Bad),
+        (KeyState::HostOnly, false, false, "light-identity-host-theirs", Tone::Unknown),
+        (KeyState::PerhapsOwner, true, false, "light-identity-perhaps", Tone::Warn),
+        (KeyState::PerhapsOwner, false, false, "light-identity-perhaps-theirs", Tone::Unknown),
+        (KeyState::PerhapsOwner, false, true, "light-identity-good", Tone::Good),
+    ] {
+        let facts = Facts {
+            line: &fine,
+            drill: None,
+            keys: Some(keys),
+            own_key,
+            alarm: None,
+            taken: None,
+            hosted: false,
+            mine,
+            now: NOW,
+        };
+        let [_, identity, _] = facts.lights();
+        assert_eq!((identity.key, identity.tone, identity.mend.is_some()), (key, tone, tone > Tone::Unknown));
+        for locale in [Locale::En, Locale::De] {
+            let words = Words::new(locale, NOW);
+            assert!(words.has(key) && words.has(&identity.standing()), "{key}");
         }
     }
 }

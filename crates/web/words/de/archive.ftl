@@ -10,6 +10,7 @@ tab-away = Mitnehmen
 
 account-removing = Dieses Konto wird gerade gelöscht.
 account-withdrawn = Dieses Konto wurde an seiner Quelle gelöscht.
+account-hosted = Dieses Konto lebt auf diesem Knoten: Es gibt keinen anderen Server, von dem etwas zu holen wäre.
 account-do-title = Was Sie jetzt tun können
 account-facts-title = Wie es steht
 account-head-title = Was genau bewiesen ist
@@ -82,7 +83,7 @@ verified-verified = von jedem Byte ist bewiesen, dass es vom Eigentümer stammt
 verified-unverified = in sich vollständig; nichts bürgt dafür, wer es unterschrieben hat
 verified-verbatim = aufbewahrt, wie es kam, nicht bewiesen
 
-kept-records = Beiträge, Gefällt-mir-Angaben, Abonnements, Listen, das Profil: jeder öffentliche Datensatz
+kept-records = Beiträge, Likes, Follows, Listen, das Profil: jeder öffentliche Datensatz
 kept-history = Was von jetzt an bearbeitet oder entfernt wird, so lange Sie es bestimmen
 kept-media = Bilder und Videos, die Datensätze nennen
 kept-identity = Die Geschichte der Identität und ihrer Schlüssel
@@ -139,7 +140,7 @@ erase-blobs = { $count } Bilder und Videos ({ $size })
 erase-outside-title = Was dieser Knoten nicht erreicht
 erase-danger = Wenn sein Server das Konto verloren hat, ist das vielleicht die letzte Kopie.
 erase-confirm = Um fortzufahren, geben Sie ein:
-erase-confirm-hint = Den Handle oder die DID.
+erase-confirm-hint = Das Handle oder die DID.
 erase-mistyped = Das ist nicht der Name dieses Kontos. Es wurde nichts geändert.
 erase-button = Löschen
 
@@ -187,7 +188,7 @@ drills-does-not-hold = stimmt nicht.
 drills-not-proved = Was eine Übung nicht beweist
 drill-step-export = Herausschreiben
 drill-step-manifest = Inhaltsverzeichnis
-drill-step-repo = Repositorium
+drill-step-repo = Repository
 drill-step-root = Wurzel des Baums
 drill-step-records = Datensätze
 drill-step-blobs = Bilder und Videos

@@ -10,6 +10,7 @@ tab-away = Take away
 
 account-removing = This account is being erased.
 account-withdrawn = This account was deleted at its source.
+account-hosted = This account lives on this node: there is no other server from which anything would be fetched.
 account-do-title = What you can do now
 account-facts-title = How it stands
 account-head-title = What exactly is proved

@@ -135,6 +135,7 @@ pub(super) fn made_up(verified: &str, troubled: bool) -> View {
         alarm: None,
         taken: None,
         hosted: false,
+        mine: true,
         now: NOW,
     }
     .lights();
@@ -189,5 +190,13 @@ pub(super) fn made_up(verified: &str, troubled: bool) -> View {
         not_contained: Vec::new(),
         line,
     };
-    View { subject: somebody(), csrf: "t".to_owned(), details, lights, jobs: Vec::new(), trouble: None }
+    View {
+        subject: somebody(),
+        csrf: "t".to_owned(),
+        details,
+        lights,
+        hosted: known && !troubled,
+        jobs: Vec::new(),
+        trouble: None,
+    }
 }

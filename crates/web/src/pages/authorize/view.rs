@@ -19,6 +19,8 @@ pub struct View {
     pub request_uri: String,
     /// The host that speaks for the application.
     pub host: String,
+    /// It runs on the machine of whoever looks: no host speaks for it.
+    pub local: bool,
     /// What it calls itself.
     pub name: Option<String>,
     /// Its privacy policy.
@@ -111,10 +113,16 @@ pub fn body(w: &Words, view: &View) -> Markup {
         div.narrow {
             h1 { (w.t(title(&view.step))) }
             p {
-                strong { (name(view.name.as_deref().unwrap_or(&view.host))) }
+                strong {
+                    @if view.local { (w.t("authorize-local")) }
+                    @else { (name(view.name.as_deref().unwrap_or(&view.host))) }
+                }
                 " " (w.t("authorize-wants"))
             }
-            p.soft { (w.t("authorize-from")) " " (name(&view.host)) }
+            p.soft {
+                @if view.local { (w.t("authorize-from-local")) }
+                @else { (w.t("authorize-from")) " " (name(&view.host)) }
+            }
             @match &view.step {
                 Step::SignIn { hint, wrong } => (sign_in(w, view, hint.as_deref(), wrong.as_deref())),
                 Step::Factor { .. } => (factor_forms(w, "/oauth/authorize", &hidden(view, "prove"), &view.step)),
@@ -256,7 +264,7 @@ fn consent(w: &Words, view: &View, did: &Did, handle: &str) -> Markup {
                     }
                 }
             }
-            p.soft { (w.t("consent-untick")) }
+            @if view.asked.iter().any(|asked| !asked.needed) { p.soft { (w.t("consent-untick")) } }
             button type="submit" { (w.t("consent-accept")) }
         }
     }
@@ -304,11 +312,11 @@ pub fn form_post(w: &Words, action: &str, params: &[(String, String)]) -> Markup
 
 /// A request that cannot be answered.
 #[must_use]
-pub fn wrong(w: &Words, why: &str) -> Markup {
+pub fn wrong(w: &Words, why: &Markup) -> Markup {
     html! {
         div.narrow {
             h1 { (w.t("authorize-wrong-title")) }
-            (parts::notice(Tone::Bad, html! { p { (said(why)) } }))
+            (parts::notice(Tone::Bad, html! { p { (why) } }))
             p { (w.t("authorize-wrong")) }
         }
     }
@@ -335,6 +343,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         client_id: "https://app.example/client.json".to_owned(),
         request_uri: "urn:ietf:params:oauth:request_uri:req-x".to_owned(),
         host: "app.example".to_owned(),
+        local: false,
         name: Some("Example".to_owned()),
         policy: Some("https://app.example/privacy".to_owned()),
         terms: None,
@@ -361,7 +370,12 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         Sample { page: "authorize", state: "error", body: shown(wrong) },
         Sample { page: "authorize", state: "factor", body: shown(factor) },
         Sample { page: "authorize", state: "partial", body: shown(choose) },
+        Sample {
+            page: "authorize",
+            state: "local",
+            body: body(w, &View { step: consent.clone(), local: true, ..base.clone() }),
+        },
         Sample { page: "authorize", state: "success", body: shown(consent) },
-        Sample { page: "authorize", state: "refused", body: self::wrong(w, "this request is over") },
+        Sample { page: "authorize", state: "refused", body: self::wrong(w, &said("this request is over")) },
     ]
 }
