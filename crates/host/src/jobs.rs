@@ -29,6 +29,12 @@ pub trait Job: Send + Sync + 'static {
     /// It could not be done now; the runner waits and asks again.
     async fn round(&self, host: &Host) -> HostResult<Duration>;
 
+    /// How long a round that is under way when the node stops may take to end by itself: for work whose effect is seen
+    /// outside before it is written down here. Less than the supervisor's patience.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Resolves when there is something to do before that time.
     async fn wanted(&self, _host: &Host) {
         std::future::pending().await
@@ -55,9 +61,13 @@ pub async fn run(job: Arc<dyn Job>, host: Host, stop: impl Future<Output = ()> +
     tokio::pin!(stop);
     let mut failed = FIRST_PAUSE;
     loop {
+        let mut round = job.round(&host);
         let pause = tokio::select! {
-            () = &mut stop => return,
-            done = job.round(&host) => match done {
+            () = &mut stop => {
+                let _ = tokio::time::timeout(job.grace(), round).await;
+                return;
+            }
+            done = &mut round => match done {
                 Ok(next) => {
                     failed = FIRST_PAUSE;
                     next

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -35,7 +36,13 @@ pub struct MailServer {
     pub url: String,
     /// What arrives.
     pub letters: Receiver<Letter>,
-    busy: Arc<AtomicBool>,
+    mood: Arc<Mood>,
+}
+
+#[derive(Debug, Default)]
+struct Mood {
+    busy: AtomicBool,
+    slow: AtomicBool,
 }
 
 impl MailServer {
@@ -47,24 +54,29 @@ impl MailServer {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("smtp://{}", listener.local_addr()?);
         let (to, letters) = channel();
-        let busy = Arc::new(AtomicBool::new(false));
-        let says_busy = Arc::clone(&busy);
+        let mood = Arc::new(Mood::default());
+        let shared = Arc::clone(&mood);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (to, busy) = (to.clone(), Arc::clone(&says_busy));
-                std::thread::spawn(move || serve(stream, &to, &busy));
+                let (to, mood) = (to.clone(), Arc::clone(&shared));
+                std::thread::spawn(move || serve(stream, &to, &mood));
             }
         });
-        Ok(Self { url, letters, busy })
+        Ok(Self { url, letters, mood })
     }
 
     /// From now on every mail is told to come later, or taken again.
     pub fn be_busy(&self, busy: bool) {
-        self.busy.store(busy, Ordering::SeqCst);
+        self.mood.busy.store(busy, Ordering::SeqCst);
+    }
+
+    /// From now on it takes a second to say that it has a mail, or says so at once again.
+    pub fn be_slow(&self, slow: bool) {
+        self.mood.slow.store(slow, Ordering::SeqCst);
     }
 }
 
-fn serve(stream: TcpStream, letters: &Sender<Letter>, busy: &AtomicBool) -> Option<()> {
+fn serve(stream: TcpStream, letters: &Sender<Letter>, mood: &Mood) -> Option<()> {
     let mut lines = BufReader::new(stream);
     let say = |lines: &mut BufReader<TcpStream>, words: &str| {
         lines.get_mut().write_all(format!("{words}\r\n").as_bytes()).ok()
@@ -86,7 +98,10 @@ fn serve(stream: TcpStream, letters: &Sender<Letter>, busy: &AtomicBool) -> Opti
             }
             "RCPT" => {
                 to = address();
-                say(&mut lines, if busy.load(Ordering::SeqCst) { "451 come back later" } else { "250 ok" })?;
+                say(
+                    &mut lines,
+                    if mood.busy.load(Ordering::SeqCst) { "451 come back later" } else { "250 ok" },
+                )?;
             }
             "DATA" => {
                 say(&mut lines, "354 go on")?;
@@ -96,8 +111,11 @@ fn serve(stream: TcpStream, letters: &Sender<Letter>, busy: &AtomicBool) -> Opti
                         return None;
                     }
                 }
-                say(&mut lines, "250 taken")?;
                 letters.send(Letter { from: from.clone(), to: to.clone(), data }).ok()?;
+                if mood.slow.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                say(&mut lines, "250 taken")?;
             }
             "QUIT" => {
                 say(&mut lines, "221 bye")?;

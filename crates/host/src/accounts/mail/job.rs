@@ -20,6 +20,9 @@ const FIRST_PAUSE: i64 = 10_000_000;
 const LONGEST_PAUSE: i64 = 30 * 60 * 1_000_000;
 /// Kind of the finding that says that somebody did not get a mail.
 const UNDELIVERED: &str = "mail-undelivered";
+/// How long a mail server may take to acknowledge what it has already got when the node stops: else the mail would come
+/// twice.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Sends queued mail.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,10 @@ impl Job for MailJob {
         Ok(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
     }
 
+    fn grace(&self) -> Duration {
+        GRACE
+    }
+
     async fn wanted(&self, host: &Host) {
         host.accounts().mail.notified().await;
     }
@@ -60,7 +67,7 @@ impl Host {
     pub async fn mail_send_now(&self, id: i64) -> HostResult<Option<Result<(), NotSent>>> {
         let Some(row) = self.store().mail(id).await? else { return Ok(None) };
         let sent = match self.open_mail(&row.sealed) {
-            Some(words) => self.send_mail(&row.kind, &row.to, &words).await,
+            Some(words) => self.send_queued(&row, &words).await,
             None => Err(NotSent { why: "it was sealed with another node.key".to_owned(), for_good: true }),
         };
         if sent.is_ok() {
@@ -86,9 +93,7 @@ impl Host {
         } else {
             match self.open_mail(&row.sealed) {
                 None => Err(("it was sealed with another node.key".to_owned(), true)),
-                Some(words) => {
-                    self.send_mail(&row.kind, &row.to, &words).await.map_err(|not| (not.why, not.for_good))
-                }
+                Some(words) => self.send_queued(row, &words).await.map_err(|not| (not.why, not.for_good)),
             }
         };
         metrics::counter!("p2pds_host_mails_total", "outcome" => if tried.is_ok() { "sent" } else { "failed" })

@@ -9,6 +9,7 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use p2pds_store::hosting::MailRow;
 
 use super::words::{MODERATION, Words};
 use crate::accounts::config::{SmtpConfig, SmtpTls};
@@ -132,13 +133,25 @@ impl Host {
         from.unwrap_or_else(|| format!("noreply@{}", self.config().hostname))
     }
 
-    /// Sends a mail now.
-    pub(crate) async fn send_mail(&self, kind: &str, to: &str, words: &Words) -> Result<(), NotSent> {
+    /// Sends a queued mail now. Each try has the same name, so that who gets it twice, because the node died before it
+    /// wrote down that it was sent, sees one mail.
+    pub(super) async fn send_queued(&self, row: &MailRow, words: &Words) -> Result<(), NotSent> {
+        let id = format!("<mail-{}-{}@{}>", row.created_at, row.id, self.config().hostname);
+        self.send_mail(&row.kind, &row.to, words, Some(id)).await
+    }
+
+    async fn send_mail(
+        &self,
+        kind: &str,
+        to: &str,
+        words: &Words,
+        id: Option<String>,
+    ) -> Result<(), NotSent> {
         let Some(server) = self.mail_server(kind) else {
             return Err(NotSent::for_good("no mail server is set (mail.smtp_url)"));
         };
         let sender = Sender::new(server.clone(), &self.config().hostname, &self.mail_from(kind));
-        let style = Style { automatic: kind != MODERATION, id: None };
+        let style = Style { automatic: kind != MODERATION, id };
         sender.hand_over(&message(&sender.from, to, words, style)?).await
     }
 
@@ -157,7 +170,7 @@ impl Host {
     /// # Errors
     /// Why it was not sent, in plain words.
     pub async fn send_test_mail(&self, to: &str) -> Result<(), NotSent> {
-        self.send_mail("test", to, &Words::test(self.config())).await
+        self.send_mail("test", to, &Words::test(self.config()), None).await
     }
 }
 
