@@ -17,6 +17,10 @@ mod documents;
 mod flow;
 #[path = "oauth/negative.rs"]
 mod negative;
+#[path = "oauth/negative/page.rs"]
+mod negative_page;
+#[path = "oauth/negative/tokens.rs"]
+mod negative_tokens;
 mod shared;
 #[path = "oauth/site.rs"]
 mod site;
