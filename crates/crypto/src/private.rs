@@ -90,6 +90,14 @@ impl PrivateKey {
         self.public.curve()
     }
 
+    /// `z...`, as other programs take a secret key: the curve's multicodec and the 32 bytes in base58, wiped when dropped.
+    pub fn to_multibase(&self) -> Zeroizing<String> {
+        let secret = self.to_secret_bytes();
+        let bytes =
+            Zeroizing::new([self.curve().private_multicodec().as_slice(), secret.as_slice()].concat());
+        Zeroizing::new(format!("z{}", *Zeroizing::new(crate::base58::encode(&bytes))))
+    }
+
     /// The 32 secret bytes, wiped when dropped. For writing key files; never log or serialize them.
     pub fn to_secret_bytes(&self) -> Zeroizing<[u8; 32]> {
         match &self.secret {
@@ -140,8 +148,7 @@ mod tests {
         // With these prefixes, 34 bytes begin with these letters in base58, which is how such keys are known by sight.
         for (curve, begins) in [(Curve::K256, "z3vL"), (Curve::P256, "z42t")] {
             let key = PrivateKey::from_entropy(curve, [3; 32]);
-            let bytes = [curve.private_multicodec().as_slice(), key.to_secret_bytes().as_slice()].concat();
-            let text = format!("z{}", crate::base58::encode(&bytes));
+            let text = key.to_multibase();
             assert!(text.starts_with(begins), "{begins}");
             assert_eq!(PrivateKey::from_multibase(&text).unwrap().public_key(), key.public_key());
             assert!(PrivateKey::from_multibase(text.get(..text.len() - 1).unwrap()).is_err());
