@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one account is looked at: when it is the only one, somebody waits for it to begin; and of several.
 const PATIENCE_EACH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(15));
 /// Accounts that are noted at a time; they share flushes.
-const NOTED_AT_ONCE: usize = 200;
+pub(crate) const NOTED_AT_ONCE: usize = 200;
 
 /// An account that can be taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,25 +267,6 @@ impl Archive {
             None => Vec::new(),
         };
         inner.room_for(size, &all)
-    }
-
-    /// Whether no account that is hosted elsewhere is here.
-    ///
-    /// # Errors
-    /// Store failures.
-    pub async fn is_empty(&self) -> ArchiveResult<bool> {
-        const PAGE: usize = 50;
-        let mut after: Option<Did> = None;
-        loop {
-            let page = self.store().accounts(after.as_ref(), PAGE).await?;
-            if page.iter().any(|account| !account.hosted) {
-                return Ok(false);
-            }
-            match page.last().filter(|_| page.len() >= PAGE) {
-                Some(last) => after = Some(last.did.clone()),
-                None => return Ok(true),
-            }
-        }
     }
 }
 

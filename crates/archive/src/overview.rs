@@ -8,6 +8,7 @@ use p2pds_syntax::Did;
 
 use crate::archive::{Archive, Inner};
 use crate::error::{ArchiveError, ArchiveResult};
+use crate::intake::NOTED_AT_ONCE;
 use crate::report::{AccountLine, ServingNote};
 
 /// Which accounts of the list are wanted.
@@ -147,6 +148,25 @@ impl Archive {
         Ok(page)
     }
 
+    /// Whether no account that is hosted elsewhere is here.
+    ///
+    /// # Errors
+    /// Store failures.
+    pub async fn is_empty(&self) -> ArchiveResult<bool> {
+        const PAGE: usize = 50;
+        let mut after: Option<Did> = None;
+        loop {
+            let page = self.store().accounts(after.as_ref(), PAGE).await?;
+            if page.iter().any(|account| !account.hosted) {
+                return Ok(false);
+            }
+            match page.last().filter(|_| page.len() >= PAGE) {
+                Some(last) => after = Some(last.did.clone()),
+                None => return Ok(true),
+            }
+        }
+    }
+
     /// To whom an account is served, and why.
     ///
     /// # Errors
@@ -160,25 +180,27 @@ impl Archive {
     pub async fn choose(&self, dids: &[Did], choice: Choice) -> Vec<(Did, ArchiveError)> {
         let inner = self.inner();
         let mut failed = Vec::new();
-        let mut waiting = Vec::new();
-        for did in dids {
-            match inner.archived(did).await {
-                Ok(_) => {
-                    let patch = AccountPatch {
-                        paused: choice.paused,
-                        priority: choice.priority.map(|priority| priority.clamp(-1_000, 1_000)),
-                        quota: choice.quota,
-                        ..AccountPatch::default()
-                    };
-                    let unit = Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) };
-                    waiting.push((did.clone(), inner.store().submit(unit)));
+        for some in dids.chunks(NOTED_AT_ONCE) {
+            let mut waiting = Vec::new();
+            for did in some {
+                match inner.archived(did).await {
+                    Ok(_) => {
+                        let patch = AccountPatch {
+                            paused: choice.paused,
+                            priority: choice.priority.map(|priority| priority.clamp(-1_000, 1_000)),
+                            quota: choice.quota,
+                            ..AccountPatch::default()
+                        };
+                        let unit = Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) };
+                        waiting.push((did.clone(), inner.store().submit(unit)));
+                    }
+                    Err(error) => failed.push((did.clone(), error)),
                 }
-                Err(error) => failed.push((did.clone(), error)),
             }
-        }
-        for (did, receipt) in waiting {
-            if let Err(error) = receipt.await {
-                failed.push((did, error.into()));
+            for (did, receipt) in waiting {
+                if let Err(error) = receipt.await {
+                    failed.push((did, error.into()));
+                }
             }
         }
         if let Err(error) = self.chosen(dids, choice).await {

@@ -52,6 +52,27 @@ struct Top {
     values: Vec<Cid>,
 }
 
+impl Top {
+    /// Reads one more node; gives those below it. `None` when it is none.
+    fn read(&mut self, bytes: &[u8]) -> Option<Vec<Cid>> {
+        let node = NodeView::parse_any(bytes).ok()?;
+        let around = u64::try_from(bytes.len()).ok()?.saturating_add(AROUND);
+        self.node_bytes = self.node_bytes.saturating_add(around);
+        self.keys = self.keys.saturating_add(node.len());
+        if let Some(layer) = node.layer() {
+            self.layer = u32::from(layer);
+        }
+        let mut below: Vec<Cid> = node.left().into_iter().collect();
+        for entry in node.entries() {
+            self.values.push(entry.value);
+            let key = entry.prefix.saturating_add(entry.suffix.len());
+            self.key_bytes = self.key_bytes.saturating_add(key);
+            below.extend(entry.right);
+        }
+        Some(below)
+    }
+}
+
 /// Bytes of a repo as its host would send it; `None` when the host does not say enough.
 pub(super) async fn size(host: &Host<'_>) -> Option<Span> {
     let commit: Cid = host.latest().await.ok()?.cid.parse().ok()?;
@@ -79,21 +100,7 @@ async fn top(host: &Host<'_>, root: Cid) -> Option<Top> {
         for (part, found) in parts.zip(asked) {
             let found = found?;
             for cid in part {
-                let bytes = found.get(cid)?;
-                let node = NodeView::parse_any(bytes).ok()?;
-                top.node_bytes =
-                    top.node_bytes.saturating_add(u64::try_from(bytes.len()).ok()?.saturating_add(AROUND));
-                top.keys = top.keys.saturating_add(node.len());
-                if let Some(layer) = node.layer() {
-                    top.layer = u32::from(layer);
-                }
-                below.extend(node.left());
-                for entry in node.entries() {
-                    top.values.push(entry.value);
-                    let key = entry.prefix.saturating_add(entry.suffix.len());
-                    top.key_bytes = top.key_bytes.saturating_add(key);
-                    below.extend(entry.right);
-                }
+                below.extend(top.read(found.get(cid)?)?);
             }
         }
         top.whole = below.is_empty();
@@ -180,16 +187,7 @@ mod tests {
         loop {
             let mut below = Vec::new();
             for cid in layer {
-                let node = NodeView::parse_any(&nodes[&cid]).unwrap();
-                top.node_bytes += nodes[&cid].len() as u64 + AROUND;
-                top.keys += node.len();
-                top.layer = node.layer().map_or(top.layer, u32::from);
-                below.extend(node.left());
-                for entry in node.entries() {
-                    top.values.push(entry.value);
-                    top.key_bytes += entry.prefix + entry.suffix.len();
-                    below.extend(entry.right);
-                }
+                below.extend(top.read(&nodes[&cid]).unwrap());
             }
             top.whole = below.is_empty();
             if top.whole || top.keys >= ENOUGH {
