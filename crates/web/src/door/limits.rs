@@ -221,6 +221,7 @@ mod tests {
         }
         assert!(limits.take(Try::Password, of(99, 0), 0).is_err());
     }
+
     /// Who floods this from many addresses does not keep the owner from signing in where he was before.
     #[test]
     fn all_together_do_not_keep_the_owner_out() {

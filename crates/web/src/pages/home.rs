@@ -1,5 +1,7 @@
 //! Home: each account with its three lights.
 
+use std::collections::HashSet;
+
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -188,14 +190,16 @@ async fn view(web: &Web, ask: &Ask, page: usize) -> View {
         if page > 1 {
             lines.retain(|line| line.did != *owner);
         } else if lines.iter().all(|line| line.did != *owner)
-            && let Ok(details) = web.archive().show(owner).await
+            && let Ok(line) = web.archive().line(owner).await
         {
-            lines.push(details.line);
+            lines.push(line);
         }
     }
+    let sessions = web.archive().store().agent_sessions(1_000).await.unwrap_or_default();
+    let own: HashSet<&Did> = sessions.iter().map(|session| &session.did).chain(&owner).collect();
     for line in lines {
-        let mine = is_mine(web, &line.did).await;
-        let lights = lights(web, &line).await;
+        let mine = own.contains(&line.did);
+        let lights = lights_of(web, &line, mine).await;
         view.accounts.push(Shown { line, lights, mine });
     }
     view.accounts.sort_by_key(|shown| {
@@ -220,6 +224,10 @@ pub async fn is_hosted(web: &Web, did: &Did) -> bool {
 
 /// The lights of an account.
 pub async fn lights(web: &Web, line: &AccountLine) -> [Light; 3] {
+    lights_of(web, line, is_mine(web, &line.did).await).await
+}
+
+async fn lights_of(web: &Web, line: &AccountLine, mine: bool) -> [Light; 3] {
     let drill = last_drill(web.archive(), &line.did).await;
     let identity = web.identities().of(web.archive(), &line.did).await;
     Facts {
@@ -230,7 +238,7 @@ pub async fn lights(web: &Web, line: &AccountLine) -> [Light; 3] {
         alarm: identity.alarm,
         taken: web.recovery().last_taken(&line.did, line.added_at).await,
         hosted: is_hosted(web, &line.did).await,
-        mine: is_mine(web, &line.did).await,
+        mine,
         now: web.now(),
     }
     .lights()
