@@ -20,7 +20,7 @@ const LANES: usize = 2;
 /// A built test program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestProgram {
-    /// Package and target: `p2pds-testkit host_kills`.
+    /// The directory of its package, and its target: `testkit host_kills`. A library and a program may be called the same.
     name: String,
     path: PathBuf,
     /// Its package, in which it runs.
@@ -56,7 +56,7 @@ fn list() -> Result<VecDeque<TestProgram>> {
     Ok(all.into())
 }
 
-/// Runs all of them, and the examples in the documentation; says which failed.
+/// Runs all of them; says which failed.
 pub fn run(tools: &Tools, count: &mut Count) -> Result<Vec<String>> {
     let started = begin("tests");
     let queue = Mutex::new(list()?);
@@ -67,7 +67,8 @@ pub fn run(tools: &Tools, count: &mut Count) -> Result<Vec<String>> {
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(program) = next else { return Ok(()) };
-            let log = out.join(format!("{}.log", program.name.replace(' ', "-")));
+            let file = program.path.file_name().unwrap_or_default().to_string_lossy();
+            let log = out.join(format!("{file}.log"));
             let begun = Instant::now();
             let good = one(tools, &program, &log)?;
             let took = begun.elapsed().as_secs_f64();
