@@ -6,11 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use p2pds_web::{nothing_here, wants_page};
 use p2pds_xrpc::Xrpc;
 
 pub use listener::{CONNECTIONS, serve};
@@ -42,22 +43,35 @@ pub fn router(door: Arc<Door>, xrpc: Arc<Xrpc>, pages: Router) -> Router {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/xrpc/_health", get(health))
-        .fallback(not_found)
         .with_state(Arc::clone(&door));
     own.merge(p2pds_xrpc::router(xrpc))
-        .merge(pages.layer(middleware::from_fn_with_state(Arc::clone(&door), plain_at_the_root)))
+        .merge(pages.layer(middleware::from_fn_with_state(Arc::clone(&door), plain_for_programs)))
         .layer(middleware::from_fn_with_state(door, own_host_only))
         .layer(middleware::from_fn(crate::metrics::door::count))
 }
 
-/// Programs that ask for `/` get a few lines of text; browsers, which say that they want HTML, get the page.
-async fn plain_at_the_root(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
-    if request.uri().path() == "/" && !wants_page {
+/// Where programs ask, whatever they say that they want.
+const OF_PROGRAMS: [&str; 4] = ["xrpc", ".well-known", "oauth", "ipfs"];
+
+/// Programs that ask for `/` get a few lines of text, and one line where nothing is; browsers, which say that they want
+/// HTML, get pages.
+async fn plain_for_programs(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let wants_page = wants_page(request.headers());
+    if path == "/" && !wants_page {
         return banner(&door).into_response();
     }
-    next.run(request).await
+    if request.extensions().get::<MatchedPath>().is_some() {
+        return next.run(request).await;
+    }
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !wants_page || !looks || OF_PROGRAMS.contains(&first) {
+        return nothing_here();
+    }
+    let shown = next.run(request).await;
+    // Under the name of a hosted account, or of a mirror, there are no pages.
+    if shown.status() == StatusCode::MISDIRECTED_REQUEST { nothing_here() } else { shown }
 }
 
 fn banner(door: &Door) -> String {
@@ -96,10 +110,6 @@ async fn ready(State(door): State<Arc<Door>>) -> Response {
         Ok(()) => "ready\n".into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the log says why\n").into_response(),
     }
-}
-
-async fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, "nothing here\n").into_response()
 }
 
 /// Refuses requests that were made for another name: a web page whose name was pointed at this

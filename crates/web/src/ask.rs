@@ -12,6 +12,7 @@ use crate::args;
 use crate::door::{Visitor, Who};
 use crate::layout::{Frame, Page, document};
 use crate::node_side::Trouble;
+use crate::pages::nowhere;
 use crate::parts;
 use crate::web::Web;
 use crate::words::{LANGUAGE_COOKIE, Negotiated, Sentence, Words};
@@ -95,9 +96,7 @@ impl Ask {
     /// There is no such page.
     #[must_use]
     pub fn not_found(&self) -> Response {
-        let title = self.w.t("error-not-found-title");
-        let body = html! { h1 { (title) } p { (self.w.t("error-not-found")) } };
-        self.show_as(StatusCode::NOT_FOUND, &Page::new(title, body))
+        nowhere::page(self, StatusCode::NOT_FOUND)
     }
 
     /// Too much was tried: come back later.

@@ -45,6 +45,7 @@ pub use gallery::gallery;
 pub use node_side::{
     AlertNote, CapacityNote, CheckNote, LimitNote, LimitsNote, NodeSide, SettingNote, Trouble, WorkerNote,
 };
+pub use pages::nowhere::{plain as nothing_here, wants_page};
 pub use pages::operator::limit_key;
 pub use router::{PATHS, router};
 pub use web::{Web, WebConfig, WebDeps};

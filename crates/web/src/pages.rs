@@ -18,6 +18,7 @@ pub mod identity;
 pub mod job;
 pub mod lexicons;
 pub mod media;
+pub mod nowhere;
 pub mod operator;
 pub mod own;
 pub mod promote;
@@ -59,6 +60,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         own::samples(w),
         operator::samples(w),
         public::samples(w),
+        nowhere::samples(w),
         removal::samples(w),
         claim::samples(w),
         sign_in::samples(w),

@@ -10,7 +10,8 @@ use crate::assets;
 use crate::door::guard;
 use crate::pages::{
     about, account, accounts, act, add, authorize, claim, consent, drills, export, home, hosted, identity,
-    job, lexicons, media, operator, own, promote, public, record, removal, remove, sessions, sign_in, time,
+    job, lexicons, media, nowhere, operator, own, promote, public, record, removal, remove, sessions,
+    sign_in, time,
 };
 use crate::web::Web;
 
@@ -62,7 +63,7 @@ pub const PATHS: &[&str] = &[
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data: blob:; media-src 'self' \
                       blob:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The pages.
+/// The pages, and one for every address where nothing is.
 pub fn router(web: Web) -> Router {
     Router::new()
         .route("/", get(home::show))
@@ -97,6 +98,8 @@ pub fn router(web: Web) -> Router {
         .route("/sign-in/leave", get(sign_in::go))
         .route("/sign-out", post(sign_in::sign_out))
         .merge(archived())
+        .fallback(nowhere::show)
+        .method_not_allowed_fallback(nowhere::form_only)
         .layer(middleware::from_fn_with_state(web.clone(), guard))
         .with_state(web)
         .layer(middleware::map_response(guarded))

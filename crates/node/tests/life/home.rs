@@ -92,12 +92,19 @@ impl Node {
     }
 
     pub(crate) fn get(&self, path: &str, host: &str) -> (u16, String) {
+        let (status, _, body) = self.ask("GET", path, &format!("Host: {host}\r\n"));
+        (status, body)
+    }
+
+    /// Status, head in small letters, body.
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (status, head.to_ascii_lowercase(), body.to_owned())
     }
 }
 

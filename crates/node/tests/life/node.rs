@@ -36,6 +36,67 @@ fn a_node_says_what_it_is_and_stops_in_order() {
     assert!(!home.data().join("operator.sock").exists());
 }
 
+/// Where nothing is, people get a page, and programs what they always got.
+#[test]
+fn an_address_that_leads_nowhere() {
+    const BROWSER: &str = "Host: 127.0.0.1\r\nAccept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\nAccept-Language: de\r\n";
+    const PROGRAM: &str = "Host: 127.0.0.1\r\nAccept: */*\r\n";
+    let home = Home::new();
+    let node = home.node();
+    let safe = |head: &str| {
+        let names = [
+            "content-security-policy: ",
+            "x-content-type-options: ",
+            "referrer-policy: ",
+            "x-frame-options: ",
+            "cross-origin-opener-policy: ",
+            "cross-origin-resource-policy: ",
+            "permissions-policy: ",
+        ];
+        names.map(|name| head.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned())
+    };
+    let (status, about, _) = node.ask("GET", "/about", BROWSER);
+    assert!(status == 200 && safe(&about).iter().all(|line| !line.is_empty()), "{about}");
+    for path in
+        ["/no-such-page", "/accounts/x/nothing", "/a/did:plc:z72i7hdynmk6r22z27h6tvur/%3Cb%3E", "/archive"]
+    {
+        let (status, head, page) = node.ask("GET", path, BROWSER);
+        assert_eq!(status, 404, "{path}");
+        assert!(head.contains("content-type: text/html") && safe(&head) == safe(&about), "{path}: {head}");
+        assert!(page.contains("<html lang=\"de\"") && page.contains("Hier ist nichts"), "{path}: {page}");
+        assert!(page.contains(&format!(">{path}</code>")) && page.contains("href=\"/\""), "{path}: {page}");
+        let (status, head, said) = node.ask("GET", path, PROGRAM);
+        assert_eq!((status, said.as_str()), (404, "nothing here\n"), "{path}");
+        assert!(
+            head.contains("content-type: text/plain") && safe(&head).iter().all(String::is_empty),
+            "{head}"
+        );
+    }
+    // What only programs ask for stays as it is, whoever asks; so does what is sent, and what is asked of other names.
+    for path in ["/.well-known/nothing", "/oauth/nothing", "/xrpc", "/xrpc/", "/ipfs/a/b"] {
+        let (status, head, said) = node.ask("GET", path, BROWSER);
+        assert_eq!((status, said.as_str()), (404, "nothing here\n"), "{path}");
+        assert!(head.contains("content-type: text/plain"), "{path}: {head}");
+    }
+    let unknown = ["/xrpc/com.example.nothing", "/xrpc/com.atproto.sync.getRepo", "/.well-known/did.json"];
+    for path in unknown {
+        let (status, head, said) = node.ask("GET", path, BROWSER);
+        let (plain, plain_head, plain_said) = node.ask("GET", path, PROGRAM);
+        assert_eq!((status, &said), (plain, &plain_said), "{path}");
+        assert!(
+            status >= 400 && !head.contains("text/html") && !plain_head.contains("text/html"),
+            "{path}: {head}"
+        );
+    }
+    assert_eq!(node.ask("POST", "/no-such-page", BROWSER).2, "nothing here\n");
+    // A browser that loads the answer to a form anew.
+    let (status, head, page) = node.ask("GET", "/account/reset", BROWSER);
+    assert!(status == 405 && head.contains("allow: post") && page.contains("Hier ist nichts"), "{head}");
+    let (status, _, page) = node.ask("GET", "/account/reset", PROGRAM);
+    assert_eq!((status, page.as_str()), (405, ""));
+    assert_eq!(node.stop().0, Some(0));
+}
+
 /// The allocator is told from outside; the process stays the one that was started.
 #[cfg(target_os = "linux")]
 #[test]
