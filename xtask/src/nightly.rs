@@ -26,7 +26,7 @@ const PROOFS: [Proof; 22] = [
     Proof {
         name: "kills of the archive while it follows the reference PDS",
         test: "archive_kills",
-        counts: &[("P2PDS_KILLS", 200)],
+        counts: &[("P2PDS_KILLS", 200), ("P2PDS_ADD_KILLS", 60)],
     },
     Proof {
         name: "random histories: each state that is kept is the one that was signed",

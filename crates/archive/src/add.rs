@@ -139,9 +139,10 @@ impl Inner {
         begun: Instant,
     ) -> ArchiveResult<Summary> {
         let did = &identity.did;
+        // In this order: an attempt that is cut off anywhere is known for one by whoever tidies up.
+        self.working(did, &format!("syncing with {host}"), json!({"host": host})).await?;
         let now = Some(Some(self.now()));
         self.patch(did, AccountPatch { last_attempt_at: now, ..AccountPatch::default() }).await?;
-        self.working(did, &format!("syncing with {host}"), json!({"host": host})).await?;
         self.judge_identity_quietly(did).await;
         let outcome = self.bring_parts(identity, host, status, which, progress).await;
         let rested = self.rested(did).await;

@@ -257,7 +257,10 @@ impl Archive {
         };
         let progress = progress.about(&account.did);
         // Whatever was being done was interrupted.
-        self.0.rested(&account.did).await?;
+        if self.0.store().worker(&worker_name(&account.did)).await?.is_some() {
+            self.0.rested(&account.did).await?;
+            self.0.not_tried(&account).await?;
+        }
         if account.purging {
             let mut report = self.purge_report(&account)?;
             self.purge(&account.did, "begun before", &mut report, &progress).await
@@ -449,6 +452,17 @@ impl Inner {
             updated_at: self.now(),
         };
         self.store().apply(Unit::PutWorker(row)).await?;
+        Ok(())
+    }
+
+    /// An attempt that was cut off with the process is none: the schedule counts from the one that ended before.
+    async fn not_tried(&self, account: &Account) -> ArchiveResult<()> {
+        if account.last_attempt_at <= account.last_sync_at {
+            return Ok(());
+        }
+        let last_attempt_at = Some(account.last_sync_at);
+        self.patch(&account.did, AccountPatch { last_attempt_at, ..AccountPatch::default() }).await?;
+        self.wakes.job("sync");
         Ok(())
     }
 
