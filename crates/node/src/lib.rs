@@ -125,7 +125,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Stopped> 
         Command::Capacity(args) => cli::capacity::run(context, args).await,
         Command::Alerts(args) => cli::alerts::run(context, args).await,
         Command::Doctor(args) => cli::doctor::run(context, args).await,
-        Command::Health(args) => cli::health::run(context, &args),
+        Command::Health(args) => cli::health::run(context, &args).await,
         Command::Config(args) => cli::config::run(context, &args),
         Command::Completions(args) => cli::shell::completions(&args),
         Command::Man(args) => cli::shell::man(&args),

@@ -99,8 +99,9 @@ pub async fn run(context: &Context, lock: Lock) -> anyhow::Result<()> {
         );
     }
     supervisor.spawn("metrics-tidy", metrics::door::tidy(supervisor.stop_handle()));
-    supervisor
-        .spawn("operator", server::serve(bound, Arc::clone(&engine), sampler, supervisor.stop_handle()));
+    let operator =
+        server::serve(bound, Arc::clone(&engine), sampler, Some(address), supervisor.stop_handle());
+    supervisor.spawn("operator", operator);
     supervisor.spawn("resume", resume(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn("structure", structure::run(Arc::clone(&engine), supervisor.stop_handle()));
     supervisor.spawn("watchdog", watchdog::run(Arc::clone(&engine.store), supervisor.stop_handle()));

@@ -68,7 +68,7 @@ impl Here {
         let others = match socket::bind(&engine.dir) {
             Ok(bound) => {
                 let sampler = Arc::new(Sampler::new(Arc::clone(&engine.store), engine.dir.clone()));
-                server::serve(bound, Arc::clone(&engine), sampler, stopper.handle()).boxed()
+                server::serve(bound, Arc::clone(&engine), sampler, None, stopper.handle()).boxed()
             }
             Err(error) => {
                 tracing::debug!(event = "operator.alone", "other commands have to wait: {error:#}");

@@ -7,13 +7,17 @@ use std::time::Duration;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Stopped};
 use crate::cli::output;
-use crate::operator::Failure;
+use crate::operator::client::Client;
+use crate::operator::{Failure, server::Hello};
 
 const EXAMPLES: &str = "\
-Asks /readyz of the node that listens on http.port, and ends with 0 when it is ready, else with 1.
+Asks /readyz of the node that runs on the data directory, wherever it listens, and ends with 0 when
+it is ready, else with 1. With --port, or when the data directory cannot be entered, it asks the node
+on that port (http.port), whoever's it is.
 
 Examples:
   p2pds health
+  p2pds health --data-dir /srv/p2pds
   p2pds health --port 8080 --quiet && echo well";
 
 /// Arguments of `health`.
@@ -30,13 +34,8 @@ const MOST: u64 = 4_096;
 ///
 /// # Errors
 /// No node answers, or it is not ready.
-pub fn run(context: &Context, _args: &Args) -> Result<Exit, Stopped> {
-    let http = &context.loaded.config.http;
-    if http.port == 0 {
-        let hint = "name it with --port";
-        return Err(Stopped::usage("the port is chosen by the node when http.port is 0", hint));
-    }
-    let address = SocketAddr::new(reachable(http.bind), http.port);
+pub async fn run(context: &Context, _args: &Args) -> Result<Exit, Stopped> {
+    let address = address(context).await?;
     let answer = ask(address).map_err(|error| {
         Failure::new("unavailable", format!("no node answers on {address}: {error}"))
             .hint("start one, or name its port with --port")
@@ -52,6 +51,33 @@ pub fn run(context: &Context, _args: &Args) -> Result<Exit, Stopped> {
         output::line(said)?;
     }
     Ok(Exit::Ok)
+}
+
+/// Where to ask: what was told as a flag, else what the node on the data directory says of itself, else what is set.
+async fn address(context: &Context) -> Result<SocketAddr, Failure> {
+    let http = &context.loaded.config.http;
+    let set = SocketAddr::new(reachable(http.bind), http.port);
+    let origin = context.loaded.resolved.iter().find(|one| one.name == "http.port").map(|one| &*one.origin);
+    if http.port != 0 && origin.is_some_and(|origin| origin.starts_with("flag")) {
+        return Ok(set);
+    }
+    let dir = context.data_dir();
+    let why = match tokio::time::timeout(PATIENCE, Client::meet(&dir)).await {
+        Ok(Ok((_, Hello { address: Some(address), .. }))) => {
+            return Ok(SocketAddr::new(reachable(address.ip()), address.port()));
+        }
+        // A command at work, or a node of before this was said.
+        Ok(Ok((_, Hello { pid, .. }))) => {
+            format!("process {pid} works there, and does not say where it listens")
+        }
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => format!("it does not say within {} seconds where it listens", PATIENCE.as_secs()),
+    };
+    if http.port != 0 && origin.is_some_and(|origin| origin != "default") {
+        return Ok(set);
+    }
+    Err(Failure::new("unavailable", format!("no node is found on {}: {why}", dir.display()))
+        .hint("start one with `p2pds serve`, or name its data directory (--data-dir) or its port (--port)"))
 }
 
 /// Where a node that listens on `bind` is reached from this machine.

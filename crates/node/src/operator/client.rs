@@ -32,16 +32,7 @@ impl Client {
     /// # Errors
     /// Nobody answers there, or it is another version.
     pub async fn connect(data_dir: &Path) -> anyhow::Result<Self> {
-        let stream = socket::connect(data_dir).await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // Ends with the sender; the command line has no supervisor to own it.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(event = "operator.connection", %error, "the operator connection ended");
-            }
-        });
-        let mut client = Self { sender };
-        let hello = client.hello().await?;
+        let (client, hello) = Self::meet(data_dir).await?;
         if hello.version != crate::cli::VERSION {
             bail!(
                 Failure::new(
@@ -57,6 +48,24 @@ impl Client {
             );
         }
         Ok(client)
+    }
+
+    /// Connects to the process that works in a data directory, of whatever version.
+    ///
+    /// # Errors
+    /// Nobody answers there.
+    pub async fn meet(data_dir: &Path) -> anyhow::Result<(Self, Hello)> {
+        let stream = socket::connect(data_dir).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // Ends with the sender; the command line has no supervisor to own it.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(event = "operator.connection", %error, "the operator connection ended");
+            }
+        });
+        let mut client = Self { sender };
+        let hello = client.hello().await?;
+        Ok((client, hello))
     }
 
     /// Asks who the node is.

@@ -27,6 +27,9 @@ pub struct Hello {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// Where it listens; `None` for a command at work, which does not.
+    #[serde(default)]
+    pub address: Option<std::net::SocketAddr>,
 }
 
 /// Which account's CAR is wanted.
@@ -36,7 +39,7 @@ pub struct CarQuery {
     pub account: String,
 }
 
-/// Serves the socket until told to stop.
+/// Serves the socket until told to stop; `address` is where the process listens, if it does.
 ///
 /// # Errors
 /// None at present.
@@ -44,25 +47,26 @@ pub async fn serve(
     bound: Bound,
     engine: Arc<Engine>,
     sampler: Arc<Sampler>,
+    address: Option<std::net::SocketAddr>,
     mut stop: Stop,
 ) -> anyhow::Result<()> {
     let Bound { listener, guard } = bound;
-    let app = router(engine).merge(metrics_door::router(sampler));
+    let app = router(engine, address).merge(metrics_door::router(sampler));
     axum::serve(OwnersOnly(listener), app).with_graceful_shutdown(async move { stop.wait().await }).await?;
     drop(guard);
     Ok(())
 }
 
-fn router(engine: Arc<Engine>) -> Router {
+fn router(engine: Arc<Engine>, address: Option<std::net::SocketAddr>) -> Router {
     Router::new()
-        .route("/v1/hello", get(hello))
+        .route("/v1/hello", get(async move || hello(address)))
         .route("/v1/run", post(run))
         .route("/v1/car", get(car))
         .with_state(engine)
 }
 
-async fn hello() -> axum::Json<Hello> {
-    axum::Json(Hello { version: crate::cli::VERSION.to_owned(), pid: std::process::id() })
+fn hello(address: Option<std::net::SocketAddr>) -> axum::Json<Hello> {
+    axum::Json(Hello { version: crate::cli::VERSION.to_owned(), pid: std::process::id(), address })
 }
 
 async fn run(State(engine): State<Arc<Engine>>, Json(command): Json<Command>) -> Response {

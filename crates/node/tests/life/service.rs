@@ -55,6 +55,37 @@ fn settings_from_the_working_directory() {
     assert_eq!(log.matches(line).count(), 1, "{log}");
 }
 
+/// The node chose its port, and nobody was told.
+#[test]
+fn health_of_whoever_runs_on_the_data_directory() {
+    let home = Home::new();
+    let asked = |args: &[&str]| {
+        let outcome = home.run(&[&["health"], args].concat());
+        (outcome.status.code(), text(&outcome.stdout), text(&outcome.stderr))
+    };
+    let nobody = |args: &[&str]| {
+        let (code, _, said) = asked(args);
+        assert!(code == Some(1) && said.contains("no node is found on"), "{code:?} {said}");
+        assert!(said.contains("--data-dir") && said.contains("--port"), "{said}");
+    };
+    nobody(&[]);
+    let node = home.node();
+    assert_eq!(asked(&[]), (Some(0), "ready\n".to_owned(), String::new()));
+    assert_eq!(asked(&["--quiet"]).1, "");
+    // A port that is set and leads elsewhere is not asked while the node itself says where it is; one that is told is.
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut moved = home.command(&["health"]);
+    assert_eq!(moved.env("P2PDS_PORT", elsewhere.to_string()).output().unwrap().status.code(), Some(0));
+    let (code, _, said) = asked(&["--port", &elsewhere.to_string()]);
+    assert!(code == Some(1) && said.contains("no node answers on 127.0.0.1:"), "{code:?} {said}");
+    let port = node.address.rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
+    assert_eq!(asked(&["--port", &port]).0, Some(0));
+    let empty = home.dir.path().join("nobody-runs-here");
+    nobody(&["--data-dir", empty.to_str().unwrap()]);
+    assert_eq!(node.stop().0, Some(0));
+    nobody(&[]);
+}
+
 /// What a container's health check runs.
 #[test]
 fn health_from_outside() {
