@@ -30,6 +30,7 @@ mod node_side;
 pub mod pages;
 mod parts;
 mod plans;
+mod qr;
 mod query;
 mod refused;
 mod router;

@@ -1,6 +1,9 @@
 //! Browsers of those whose accounts are hosted here: what is remembered of strangers, and from when on.
 
+use std::sync::atomic::Ordering;
+
 use p2pds_host::accounts::By;
+use p2pds_host::accounts::factors::totp;
 use p2pds_oauth::{Form, OAuth};
 
 use crate::Node;
@@ -132,4 +135,66 @@ async fn so_many_new_browsers_from_one_address() {
     let one_more = house.node.browser().get(&at(&house.pushed().await)).await;
     assert_eq!((one_more.status, house.remembered()), (429, 60));
     assert_eq!(known.get(&at(&house.pushed().await)).await.status, 200, "who is known may go on");
+}
+
+/// Pixels of a module, as a camera might see it.
+const PIXELS: usize = 4;
+
+/// What a camera reads off a page: the picture is drawn from its own outline, and decoded by a program that had no part in it.
+fn scanned(page: &str) -> String {
+    let svg = page.split("<svg class=\"qr\"").nth(1).expect("a code").split("</svg>").next().unwrap();
+    let of = |name: &str| svg.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    let side: usize = of("viewBox").strip_prefix("0 0 ").unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(svg.contains(&format!("<rect width=\"{side}\" height=\"{side}\" fill=\"#fff\">")), "{svg}");
+    assert!(svg.contains("<path fill=\"#000\""), "{svg}");
+    let mut dark = vec![false; side * side];
+    for oblong in of("d").split('M').filter(|oblong| !oblong.is_empty()) {
+        let (place, rest) = oblong.split_once('h').unwrap();
+        let (x, y) = place.split_once(' ').unwrap();
+        let (x, y): (usize, usize) = (x.parse().unwrap(), y.parse().unwrap());
+        let run: usize = rest.split('v').next().unwrap().parse().unwrap();
+        assert_eq!(rest, format!("{run}v1h-{run}z"));
+        dark[y * side + x..y * side + x + run].fill(true);
+    }
+    let shade = |x: usize, y: usize| if dark[(y / PIXELS) * side + x / PIXELS] { 0 } else { 255 };
+    let (width, height) = (side * PIXELS, side * PIXELS);
+    let mut picture = rqrr::PreparedImage::prepare_from_greyscale(width, height, shade);
+    let codes = picture.detect_grids();
+    assert_eq!(codes.len(), 1, "one code is found");
+    codes[0].decode().unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authenticator_app_is_set_up_by_its_camera() {
+    let house = House::new().await;
+    let mut browser = house.node.browser();
+    let csrf = browser.get("/account").await.csrf();
+    let right = [("identifier", "did:web:user1.example"), ("password", PASSWORD)];
+    let own = browser.post("/account", &csrf, &right).await.location().to_owned();
+    let begun = browser.press(&own, &own, &[("do", "totp-begin")]).await;
+    let page = begun.text();
+    assert_eq!(begun.status, 200, "{page}");
+    let uri = page.split("href=\"otpauth:").nth(1).unwrap().split('"').next().unwrap();
+    let uri = format!("otpauth:{}", uri.replace("&amp;", "&"));
+    assert_eq!(scanned(&page), uri);
+    let label = page.split("<svg class=\"qr\"").nth(1).unwrap().split('>').next().unwrap();
+    assert!(label.contains("role=\"img\"") && label.contains("aria-label=\"QR code"), "{label}");
+    let secret = page.split("code-words").nth(1).unwrap().split("</code>").next().unwrap();
+    let secret = secret.rsplit('>').next().unwrap();
+    assert!(uri.contains(&format!("?secret={secret}&")), "{uri} {secret}");
+    // And the code that an app computes from what its camera saw sets it up.
+    let key = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    let now = house.hosting.clock.load(Ordering::SeqCst);
+    let code = totp::code(&key, totp::step(now));
+    let code = String::from_utf8(code.to_vec()).unwrap();
+    let of = |name: &str| {
+        let value =
+            page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap().split('"').next().unwrap();
+        value.replace("&amp;", "&")
+    };
+    let (state, uri) = (of("state"), of("uri"));
+    let fields =
+        [("do", "totp-finish"), ("state", &state), ("uri", &uri), ("code", &code), ("password", PASSWORD)];
+    let done = browser.post(&own, &begun.csrf(), &fields).await;
+    assert!(done.status == 200 && done.text().contains("class=\"codes\""), "{}", done.text());
 }

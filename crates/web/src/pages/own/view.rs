@@ -11,6 +11,7 @@ use crate::node_side::Trouble;
 use crate::pages::Sample;
 use crate::pages::hosted::{end_apps, own_path};
 use crate::parts::{self, Tone, code, name};
+use crate::qr::qr;
 use crate::words::Words;
 
 /// Words of what was done; `own-done-WORD` says it.
@@ -158,6 +159,7 @@ fn once(f: &Form<'_>, secret: &Secret) -> Markup {
             },
             Secret::Totp { secret, uri, state } => html! {
                 p { (w.t("own-totp-type")) }
+                @if let Some(drawn) = qr(uri, &w.t("own-totp-qr")) { p { (drawn) } }
                 p.code-words { (code(secret)) }
                 p { a href=(uri) { (w.t("own-totp-open")) } }
                 (f.of("totp-finish", &html! {
@@ -399,7 +401,12 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         domains: vec![".example.com".into(), ".example.net".into()],
         ..make(some, Some(Secret::Codes(vec!["abcd".into()])), None, None)
     };
-    let totp = Secret::Totp { secret: "ABCD".into(), uri: "otpauth://totp/x".into(), state: "s".into() };
+    let totp = Secret::Totp {
+        secret: "ABCD".into(),
+        uri: "otpauth://totp/a.example:b.a.example?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=a.example"
+            .into(),
+        state: "s".into(),
+    };
     let app = Secret::AppPassword { name: "x".into(), password: "abcd-efgh".into() };
     let mut all = vec![
         Sample { page: "own", state: "empty", body: body(w, &make(none.clone(), None, None, None)) },
