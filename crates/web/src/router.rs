@@ -126,6 +126,7 @@ fn archived() -> Router<Web> {
         .route("/archive/{did}/identity/key/submit", post(identity::key::submit))
         .route("/archive/{did}/identity/key/written", post(identity::key::written))
         .route("/archive/{did}/identity/own", post(identity::own))
+        .route("/archive/{did}/identity/withdraw", post(identity::withdraw))
         .route("/archive/{did}/keep", post(act::keep))
         .route("/archive/{did}/limits", post(act::limits))
         .route("/archive/{did}/media", get(media::show))

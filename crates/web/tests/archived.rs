@@ -19,6 +19,7 @@ mod shared;
 mod strangers;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fake::{Fake, Node, Person};
 use p2pds_agent::{Agents, AgentsDeps, Seal, Us};
@@ -353,7 +354,20 @@ async fn what_the_owner_chooses_is_kept() {
     assert_eq!(other.status, 404);
     let announced = [("hours", "5"), ("reason", "moving soon")];
     assert_eq!(operator.press(&identity, &world.path("/identity/announce"), &announced).await.status, 303);
-    assert!(operator.get(&identity).await.text().contains("moving soon"));
+    let shown = operator.get(&identity).await.text();
+    let (withdraw, open) =
+        (world.path("/identity/withdraw"), format!("action=\"{}\"", world.path("/identity/withdraw")));
+    assert!(shown.contains("moving soon") && shown.contains(&open), "{shown}");
+    // It is taken back by a form of one's own page, and by no other.
+    assert_eq!(operator.post(&withdraw, "other", &[]).await.status, 403);
+    assert!(archive.identity_history(did).await.unwrap().announced.is_some());
+    world.node.clock.0.fetch_add(60_000_000, Ordering::SeqCst);
+    let went = operator.press(&identity, &withdraw, &[]).await;
+    assert_eq!(went.status, 303, "{}", went.text());
+    assert_eq!(archive.identity_history(did).await.unwrap().announced, None);
+    let shown = operator.get(went.location()).await.text();
+    assert!(shown.contains("The announcement was withdrawn") && !shown.contains("moving soon"), "{shown}");
+    assert!(!shown.contains(&open), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

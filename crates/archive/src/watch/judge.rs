@@ -46,6 +46,10 @@ impl Said {
     }
 }
 
+fn text(detail: &Value, name: &str) -> Option<String> {
+    detail.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
 /// Each announcement ends with the next one, at the latest.
 fn in_turn(announcements: impl Iterator<Item = Announcement>) -> Vec<Announcement> {
     let mut all: Vec<Announcement> = announcements.collect();
@@ -164,18 +168,18 @@ impl Inner {
         Ok(known.map(|known| usize::try_from(known).unwrap_or(usize::MAX)))
     }
 
-    pub(super) async fn said(&self, did: &Did, known: usize) -> ArchiveResult<Said> {
-        let text = |detail: &Value, name: &str| detail.get(name).and_then(Value::as_str).map(str::to_owned);
+    /// What was announced, each for the time that it held.
+    pub(super) async fn announcements(&self, did: &Did) -> ArchiveResult<Vec<Announcement>> {
         let announcement = |(at, detail): (i64, Value)| {
             let until = detail.get("until").and_then(Value::as_i64)?;
-            Some(Announcement {
-                did: did.clone(),
-                at,
-                until,
-                reason: text(&detail, "reason").unwrap_or_default(),
-            })
+            let reason = text(&detail, "reason").unwrap_or_default();
+            Some(Announcement { did: did.clone(), at, until, reason })
         };
-        let announcements = in_turn(self.notes(did, ANNOUNCED).await?.into_iter().filter_map(announcement));
+        Ok(in_turn(self.notes(did, ANNOUNCED).await?.into_iter().filter_map(announcement)))
+    }
+
+    pub(super) async fn said(&self, did: &Did, known: usize) -> ArchiveResult<Said> {
+        let announcements = self.announcements(did).await?;
         let acknowledged = self.notes(did, ACKNOWLEDGED).await?.into_iter();
         let acknowledged = acknowledged
             .filter_map(|(_, detail)| {

@@ -5,7 +5,7 @@ use p2pds_ipld::Cid;
 use p2pds_syntax::Did;
 use serde_json::{Value, json};
 
-use super::{ACKNOWLEDGED, ANNOUNCED, WEB_CHANGED, WEB_DOCUMENT};
+use super::{ACKNOWLEDGED, WEB_CHANGED, WEB_DOCUMENT};
 use crate::archive::Inner;
 use crate::error::ArchiveResult;
 use crate::report::{Watched, WebVersion};
@@ -76,11 +76,9 @@ impl Inner {
         let now = self.now();
         let reason =
             |detail: &Value| detail.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let open = |(_, detail): &&(i64, Value)| {
-            detail.get("until").and_then(Value::as_i64).is_some_and(|until| now <= until)
-        };
-        if let Some((_, detail)) = self.notes(did, ANNOUNCED).await?.iter().find(open) {
-            return Ok(Some(reason(detail)));
+        let mut announced = self.announcements(did).await?.into_iter();
+        if let Some(announced) = announced.find(|a| a.at <= now && now <= a.until) {
+            return Ok(Some(announced.reason));
         }
         let known = self.notes(did, ACKNOWLEDGED).await?;
         let same = |(_, detail): &&(i64, Value)| detail.get("cid").and_then(Value::as_str) == Some(cid);

@@ -290,6 +290,9 @@ async fn a_did_web_that_changes_is_noticed_and_said_to_have_no_history() {
     assert_eq!((history.method.as_str(), history.documents.len()), ("web", 2));
     node.archive.acknowledge(&did, &history.documents[0].cid, "new server").await.unwrap();
     assert!(findings(&node, &did).await.is_empty());
-    node.archive.announce(&did, Duration::from_secs(60), "moving").await.unwrap();
+    node.archive.announce(&did, Duration::from_secs(3600), "moving").await.unwrap();
     assert_eq!(put(3, "https://c.example.com", "").await, 0, "announced");
+    node.clock.0.fetch_add(60_000_000, Ordering::SeqCst);
+    node.archive.announce(&did, Duration::ZERO, "taken back").await.unwrap();
+    assert_eq!(put(4, "https://d.example.com", "").await, 1, "taken back");
 }

@@ -16,7 +16,7 @@ use crate::node_side::Trouble;
 use crate::web::Web;
 
 use act::note_own;
-pub use act::{acknowledged, announce, own};
+pub use act::{acknowledged, announce, own, withdraw};
 use view::change;
 pub use view::{DONE, Operation, View, body, is_safe, samples};
 

@@ -2,6 +2,7 @@
 identity-title = Identität
 identity-done-added = Ihr Schlüssel gilt: Das Verzeichnis zeigt ihn.
 identity-done-later = Ihr Schlüssel wurde eingereicht, aber das Verzeichnis zeigt ihn noch nicht. Was unten steht, ist der Stand davor. Warten Sie eine Minute, drücken Sie in der Übersicht auf „Neues holen“, und sehen Sie noch einmal nach.
+identity-done-withdrawn = Die Ankündigung ist zurückgenommen: Die nächste Änderung löst Alarm aus.
 identity-add-another = Einen weiteren Schlüssel hinzufügen
 identity-signing-title = Der Schlüssel, der Datensätze unterschreibt
 identity-signing-words = Sein Server hat ihn; er wechselt, wenn das Konto umzieht:
@@ -36,6 +37,8 @@ key-not-mine = Dieser Schlüssel gehört mir nicht
 announce-title = Wollen Sie gleich etwas ändern?
 announce-words = Sagen Sie es, und solange es dauert, wird kein Alarm ausgelöst.
 announce-now = Eine Änderung wird erwartet bis
+announce-withdraw-words = Wenn Sie fertig sind oder es doch nicht tun, nehmen Sie die Ankündigung zurück: Von da an löst die nächste Änderung wieder Alarm aus. Was in der Zwischenzeit geschah, gilt weiter als angekündigt.
+announce-withdraw = Ankündigung zurücknehmen
 announce-hours = Für wie viele Stunden
 announce-reason = Was Sie vorhaben
 announce-button = Ankündigen

@@ -2,6 +2,7 @@
 identity-title = Identity
 identity-done-added = Your key is in: the directory shows it.
 identity-done-later = Your key was submitted, but the directory does not show it yet. What stands below is from before. Wait a minute, press “Fetch what is new” on the overview, and look again.
+identity-done-withdrawn = The announcement was withdrawn: the next change raises the alarm.
 identity-add-another = Add another key
 identity-signing-title = The key that signs records
 identity-signing-words = Its server holds it; it changes when the account moves:
@@ -36,6 +37,8 @@ key-not-mine = This key is not mine
 announce-title = Are you about to change something?
 announce-words = Say so, and no alarm is raised for the time that it takes.
 announce-now = A change is expected until
+announce-withdraw-words = If you are done, or will not do it, withdraw the announcement: from then on the next change raises the alarm again. What happened meanwhile stays announced.
+announce-withdraw = Withdraw the announcement
 announce-hours = For how many hours
 announce-reason = What you are going to do
 announce-button = Announce it

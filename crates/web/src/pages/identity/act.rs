@@ -8,11 +8,15 @@ use p2pds_archive::ArchiveError;
 use p2pds_store::hosting::OwnerUnit;
 use p2pds_store::{HostingUnit, Unit};
 
+use super::view::WITHDRAWN;
 use super::{LONGEST_HOURS, LONGEST_REASON, page};
 use crate::archived::Subject;
 use crate::ask::{Ask, Refused, Shown, answer};
 use crate::form::Fields;
 use crate::web::Web;
+
+/// What is kept as the reason when an announcement is taken back.
+const WITHDRAWAL: &str = "taken back on the pages of this node";
 
 /// Back to the page, with what did not work.
 async fn back(web: &Web, ask: &Ask, subject: Subject, done: Result<(), ArchiveError>) -> Shown {
@@ -60,6 +64,21 @@ pub async fn announce(State(web): State<Web>, ask: Ask, Path(did): Path<String>,
             Err(error) => Err(error),
         };
         back(&web, &ask, subject, done).await
+    })
+    .await
+}
+
+/// `POST /archive/{did}/identity/withdraw`: what was announced will not be done, or is done.
+pub async fn withdraw(State(web): State<Web>, ask: Ask, Path(did): Path<String>, _: Fields) -> Response {
+    answer(&ask, async {
+        ask.operator()?;
+        let subject = Subject::find(&web, &did).await?;
+        let done = web.archive().announce(&subject.did, Duration::ZERO, WITHDRAWAL).await;
+        web.identities().forget(&subject.did);
+        match done {
+            Ok(_) => Ok(Ask::go(&subject.path(&format!("/identity?done={WITHDRAWN}")))),
+            Err(error) => page(&web, &ask, subject, None, Some(error.into())).await,
+        }
     })
     .await
 }

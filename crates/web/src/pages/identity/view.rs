@@ -17,12 +17,14 @@ use crate::words::Words;
 /// Operations on the page; older ones are counted.
 const MOST: usize = 100;
 
-/// What became of a key that was added; `identity-done-WORD` says it.
-pub const DONE: [&str; 2] = [ADDED, LATER];
+/// What was done: what became of a key that was added, or of an announcement; `identity-done-WORD` says it.
+pub const DONE: [&str; 3] = [ADDED, LATER, WITHDRAWN];
 /// The directory shows it.
 pub(super) const ADDED: &str = "added";
 /// The directory does not show it yet.
 pub(super) const LATER: &str = "later";
+/// An announcement was taken back.
+pub(super) const WITHDRAWN: &str = "withdrawn";
 
 /// One operation, and what it changed.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ pub fn body(w: &Words, view: &View) -> Markup {
     html! {
         (head(w, &view.subject, Tab::Identity, &html! { (w.t("identity-title")) }))
         @if let Some(done) = view.done {
-            @let tone = if done == ADDED { Tone::Good } else { Tone::Warn };
+            @let tone = if done == LATER { Tone::Warn } else { Tone::Good };
             (parts::notice(tone, html! { p role="status" { (w.t(&format!("identity-done-{done}"))) } }))
         }
         @if let Some(trouble) = &view.trouble { (parts::trouble(w, trouble)) }
@@ -212,7 +214,11 @@ fn announcements(w: &Words, view: &View) -> Markup {
         h2 { (w.t("announce-title")) }
         p { (w.t("announce-words")) }
         @if let Some(Announcement { until, reason, .. }) = &view.history.announced {
-            (parts::notice(Tone::Unknown, html! { p { (w.t("announce-now")) " " (w.exact(*until)) ": " (self::reason(w, reason)) } }))
+            (parts::notice(Tone::Unknown, html! {
+                p { (w.t("announce-now")) " " (w.exact(*until)) ": " (self::reason(w, reason)) }
+                p { (w.t("announce-withdraw-words")) }
+                (parts::button(&view.csrf, &view.subject.path("/identity/withdraw"), "second", &w.t("announce-withdraw")))
+            }))
         }
         form method="post" action=(view.subject.path("/identity/announce")) {
             (parts::csrf(&view.csrf))
@@ -411,14 +417,11 @@ pub fn samples(w: &Words) -> Vec<Sample> {
     success.history.announced = Some(announced);
     success.done = Some(ADDED);
     partial.done = Some(LATER);
-    [
-        ("empty", view(KeyState::NoLog, Vec::new())),
-        ("partial", partial),
-        ("error", error),
-        ("success", success),
-    ]
-    .map(|(state, view)| Sample { page: "identity", state, body: body(w, &view) })
-    .into()
+    let mut empty = view(KeyState::NoLog, Vec::new());
+    empty.done = Some(WITHDRAWN);
+    [("empty", empty), ("partial", partial), ("error", error), ("success", success)]
+        .map(|(state, view)| Sample { page: "identity", state, body: body(w, &view) })
+        .into()
 }
 
 #[cfg(test)]
