@@ -1,6 +1,6 @@
-// Steps of whoever runs the demo's node: invites, moderation, waiting mail, the doctor.
+// Steps of whoever runs the demo's node: invites, moderation, reports, waiting mail, the doctor.
 
-import { call, doing, person } from './tools.mjs'
+import { button, call, doing, p2pds, person } from './tools.mjs'
 
 const form = (what, more) => `${doing(what, more)} button[type=submit]`
 
@@ -71,6 +71,50 @@ export const operatorSteps = [
     await operator.go('/operator/audit')
     await operator.says('case-7')
     await operator.look('operator-audit-done')
+  }],
+
+  ['a stranger asks for removal; the operator hides the account, and closes the report', async ({ demo, visitor, fail }) => {
+    const [operator, stranger] = [await visitor('owner'), await visitor('stranger')]
+    const { did, handle } = person(demo, 'chiara')
+    p2pds(demo, 'archive', 'serve', did, 'public', '--basis', 'she said so at lunch')
+    const shown = () => call(demo.node, `com.atproto.sync.getLatestCommit?did=${did}`)
+    const before = await shown()
+    if (before.status !== 200) fail(`before: ${before.status} ${before.text}`)
+    // A slip first: what was typed stays.
+    stranger.expected.push('400 (Bad Request)')
+    await stranger.go('/remove-me')
+    await stranger.write('#account', 'somebody')
+    await stranger.write('#words', 'I did not say so.')
+    await stranger.write('#answer', 'chiara@mail.test')
+    await stranger.press(button('/remove-me'))
+    await stranger.sees('[role=alert]')
+    await stranger.look('remove-me-refused')
+    stranger.expected.pop()
+    await stranger.write('#account', `@${handle}`)
+    await stranger.press(button('/remove-me'))
+    await stranger.sees('[role=status]')
+    await stranger.look('remove-me-sent')
+    // No stranger reads what others wrote.
+    await stranger.go('/operator/reports')
+    if (stranger.path !== '/sign-in') fail(`a stranger got to ${stranger.path}`)
+
+    await operator.go('/operator')
+    await operator.press('nav a[href="/operator/reports"]')
+    for (const words of ['I did not say so.', 'chiara@mail.test', handle]) await operator.says(words)
+    await operator.look('operator-report')
+    await operator.press(form('report-hide'))
+    if (await operator.page.$(doing('report-hide'))) fail('it is offered again to show it to nobody')
+    const hidden = await shown()
+    if (hidden.status !== 400) fail(`shown to nobody: ${hidden.status} ${hidden.text}`)
+    await operator.write(`${doing('report-close')} input[name=note]`, 'hidden, and told her')
+    await operator.press(form('report-close'))
+    await operator.says('No reports wait.')
+    if (await operator.page.$(doing('report-close'))) fail('the report is still open')
+    await operator.push('details.card > summary')
+    await operator.says('hidden, and told her')
+    await operator.look('operator-report-closed')
+    await operator.go('/operator/audit')
+    await operator.says(did)
   }],
 
   ['an account that the operator makes, and the mail that waits for it', async ({ visitor, fail }) => {

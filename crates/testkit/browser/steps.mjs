@@ -1,19 +1,12 @@
 // The steps, in order. Each is a name and what is done; all share one demo, and what one step found out is in `state`.
 
-import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { manySteps } from './many.mjs'
 import { memberSteps } from './member.mjs'
 import { operatorSteps } from './operator.mjs'
-import { FORM, ask, button, person } from './tools.mjs'
-
-/** A command of the demo's node. */
-function p2pds(demo, ...args) {
-  const env = { ...process.env, P2PDS_DATA_DIR: demo.data, NO_COLOR: '1' }
-  return execFileSync(process.env.P2PDS_PROGRAM, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-}
+import { FORM, ask, button, p2pds, person } from './tools.mjs'
 
 /** Waits until a command of the demo's node says this. */
 async function until(demo, args, wanted) {

@@ -1,11 +1,18 @@
 // What steps need besides a browser: people, forms, methods of hosts, mail, codes.
 
+import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { request } from 'node:http'
 
 /** Somebody who lives in the demo, by the first label of the handle. */
 export function person(demo, name) {
   return demo.people.find((one) => one.handle.startsWith(`${name}.`))
+}
+
+/** A command of the demo's node. */
+export function p2pds(demo, ...args) {
+  const env = { ...process.env, P2PDS_DATA_DIR: demo.data, NO_COLOR: '1' }
+  return execFileSync(process.env.P2PDS_PROGRAM, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 export const button = (action) => `form[action="${action}"] button[type=submit]`
