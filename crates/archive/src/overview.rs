@@ -236,7 +236,7 @@ fn is_named(account: &Account, search: Option<&str>) -> bool {
 }
 
 fn sort(accounts: &mut [Account], by: Sort) {
-    let size = |account: &Account| account.car_bytes.saturating_add(account.blob_bytes);
+    let size = crate::quota::used;
     match by {
         Sort::Did => {}
         Sort::Name => accounts.sort_by_cached_key(|account| {

@@ -165,6 +165,7 @@ impl Inner {
             rev: account.rev.map(|rev| rev.to_string()),
             rev_at,
             records: account.records,
+            record_bytes: account.record_bytes,
             car_bytes: account.car_bytes,
             blobs_held: account.blobs_held,
             blobs_missing: account.blobs_missing,

@@ -18,6 +18,10 @@ const PROVED_FOR: i64 = 35 * DAY;
 /// A copy that was taken out counts for so long.
 const TAKEN_FOR: i64 = 90 * DAY;
 
+/// Sentences that say what is known of the account's server, or that nothing is known yet.
+const ABOUT_SERVERS: [&str; 5] =
+    ["light-data-coming", "light-data-failed", "light-data-nothing", "light-data-silent", "light-data-stale"];
+
 /// What a light is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
@@ -65,6 +69,8 @@ pub struct Light {
     pub at: Option<i64>,
     /// A number in the sentence.
     pub count: Option<u64>,
+    /// When the account's server was last heard, where the sentence does not say it.
+    pub heard: Option<i64>,
     /// What mends it.
     pub mend: Option<Mend>,
 }
@@ -121,7 +127,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     fn light(&self, of: Of, tone: Tone, key: &'static str) -> Light {
         let _ = self;
-        Light { of, tone, key, at: None, count: None, mend: None }
+        Light { of, tone, key, at: None, count: None, heard: None, mend: None }
     }
 
     fn path(&self, rest: &str) -> String {
@@ -139,7 +145,19 @@ impl Facts<'_> {
     /// All three.
     #[must_use]
     pub fn lights(&self) -> [Light; 3] {
-        [self.data(), self.identity(), self.copies()]
+        let data = self.data();
+        let heard = self.heard().filter(|_| !ABOUT_SERVERS.contains(&data.key));
+        [Light { heard, ..data }, self.identity(), self.copies()]
+    }
+
+    /// When its server was last heard; a relay that is heard says nothing of it.
+    fn heard(&self) -> Option<i64> {
+        let line = self.line;
+        if self.hosted || line.status != "active" || line.origin == "file" {
+            return None;
+        }
+        let live = line.live.as_ref().filter(|live| live.state != "relay").and_then(|live| live.heard_at);
+        live.max(line.last_sync_at)
     }
 
     fn data(&self) -> Light {

@@ -27,6 +27,7 @@ pub(crate) fn line(handle: &str) -> AccountLine {
         rev: Some("3mbk2ozmcss2w".to_owned()),
         rev_at: Some(NOW - DAY / 24),
         records: 12_345,
+        record_bytes: 7_900_000,
         car_bytes: 8_400_000,
         blobs_held: 321,
         blobs_missing: 0,

@@ -28,8 +28,9 @@ use p2pds_ipld::Cid;
 use p2pds_ipld::cbor::Value;
 use p2pds_net::{Client, NetConfig};
 use p2pds_recovery::Recovery;
+use p2pds_store::{AccountPatch, Unit};
 use p2pds_store_sqlite::{Options, SqliteStore};
-use p2pds_web::{Door, DoorConfig, DoorDeps, PATHS, Web, WebConfig, WebDeps, router};
+use p2pds_web::{Door, DoorConfig, DoorDeps, Locale, PATHS, Web, WebConfig, WebDeps, Words, router};
 use shared::{Browser, Quiet};
 use tokio::net::TcpListener;
 
@@ -269,6 +270,24 @@ async fn what_was_edited_and_removed_is_found_again() {
     let fields = [("path", "app.bsky.feed.post/3kgonea222222"), ("at", rev.as_str())];
     assert_eq!(operator.press(&form, &world.path("/restore"), &fields).await.status, 400);
     assert_eq!(world.net.hits("com.atproto.repo.putRecord"), 0);
+}
+
+/// What is followed live changes without being fetched whole: sizes are those of now.
+#[tokio::test(flavor = "multi_thread")]
+async fn sizes_are_those_of_now() {
+    let world = World::start().await;
+    let (mut operator, did) = (world.operator().await, &world.person.did);
+    let fetched = AccountPatch { car_bytes: Some(9_000_000_000), ..AccountPatch::default() };
+    let unit = Unit::PatchAccount { did: did.clone(), patch: Box::new(fetched) };
+    world.node.store.apply(unit).await.unwrap();
+    let line = world.node.archive.line(did).await.unwrap();
+    assert!(line.record_bytes > 50_000 && line.record_bytes < 60_000, "{}", line.record_bytes);
+    let words = Words::new(Locale::En, 0);
+    let (records, all) = (words.size(line.record_bytes), words.size(line.record_bytes + line.blob_bytes));
+    for (path, size) in [(world.path(""), &records), ("/".to_owned(), &all), ("/accounts".to_owned(), &all)] {
+        let shown = operator.get(&path).await.text();
+        assert!(shown.contains(size.as_str()) && !shown.contains("9.0 GB"), "{path}: {size} {shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,10 @@ pub struct AccountLine {
     pub rev_at: Option<i64>,
     /// Records held.
     pub records: u64,
-    /// Bytes of the repo as a CAR, as last fetched.
+    /// Bytes of those records, counted with every change.
+    #[serde(default)]
+    pub record_bytes: u64,
+    /// Bytes of the repo as a CAR, as last fetched whole.
     pub car_bytes: u64,
     /// Blobs held.
     pub blobs_held: u64,

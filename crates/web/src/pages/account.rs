@@ -107,7 +107,7 @@ fn facts(w: &Words, view: &View) -> Markup {
                 }
             }
             dt { (w.t("fact-records")) } dd {
-                (w.f("fact-records-in", args!(count = w.number(line.records), size = w.size(line.car_bytes))))
+                (w.f("fact-records-in", args!(count = w.number(line.records), size = w.size(line.record_bytes))))
             }
             dt { (w.t("fact-media")) } dd {
                 (w.f("fact-media-in", args!(count = w.number(line.blobs_held), size = w.size(line.blob_bytes))))

@@ -111,7 +111,7 @@ fn account(w: &Words, view: &View, shown: &Shown) -> Markup {
     html! {
         h2 { a href=(account_path(line.did.as_str())) { (name(called)) } }
         p.soft {
-            (w.f("home-held", args!(records = w.number(line.records), size = w.size(line.car_bytes.saturating_add(line.blob_bytes)))))
+            (w.f("home-held", args!(records = w.number(line.records), size = w.size(line.record_bytes.saturating_add(line.blob_bytes)))))
             @if line.paused { " · " (w.t("home-paused")) }
         }
         ul.lights { @for light in &shown.lights { (one_light(w, &view.csrf, light)) } }
@@ -129,6 +129,7 @@ pub fn one_light(w: &Words, csrf: &str, light: &Light) -> Markup {
                 ": " (w.t(&light.standing()))
             }
             p { (light.sentence(w)) }
+            @if let Some(at) = light.heard { p.soft { (w.f("light-heard", args!(ago = w.ago(at)))) } }
             @if let Some(mend) = &light.mend {
                 div.row {
                     @if mend.acts { (parts::button(csrf, &mend.path, "second", &w.t(mend.words))) }

@@ -213,12 +213,54 @@ fn a_host_that_is_gone_is_said_and_an_account_that_lives_here_has_none() {
         };
         let [data, ..] = facts.lights();
         assert_eq!((data.key, data.tone), (key, tone));
+        // When it was last heard is said once; of what lives here there is nobody to hear.
+        let heard = line.live.as_ref().and_then(|live| live.heard_at).max(line.last_sync_at);
+        assert_eq!(data.heard, heard.filter(|_| tone == Tone::Good && !hosted), "{key}");
         for locale in [Locale::En, Locale::De] {
             let words = Words::new(locale, NOW);
             assert!(words.has(key), "{key}");
             let ago = line.last_sync_at.map(|at| words.ago(at)).unwrap();
             assert!(tone == Tone::Good || data.sentence(&words).contains(&ago), "{key}");
         }
+    }
+}
+
+#[test]
+fn when_its_server_was_last_heard_is_said_at_the_light() {
+    let note = |state: &str, heard: i64| {
+        let note = serde_json::json!({ "state": state, "from": "https://x.example.com", "heard_at": heard, "words": "" });
+        Some(serde_json::from_value(note).unwrap())
+    };
+    let with = |live| AccountLine { last_sync_at: Some(NOW - 5 * HOUR), live, ..line("alice.test") };
+    let file = AccountLine { origin: "file".into(), ..with(None) };
+    let gone = AccountLine { status: "deactivated".into(), ..with(None) };
+    for (line, ago) in [
+        (with(None), Some(5 * HOUR)),
+        (with(note("polled", NOW - 4 * HOUR)), Some(4 * HOUR)),
+        (with(note("live", NOW - HOUR / 20)), Some(HOUR / 20)),
+        // A relay repeats what servers said that may be gone.
+        (with(note("relay", NOW - HOUR / 20)), Some(5 * HOUR)),
+        (file, None),
+        (gone, None),
+    ] {
+        let facts = Facts {
+            line: &line,
+            drill: None,
+            keys: None,
+            own_key: false,
+            alarm: None,
+            taken: None,
+            hosted: false,
+            mine: true,
+            now: NOW,
+        };
+        let [data, identity, copies] = facts.lights();
+        assert_eq!(data.heard, ago.map(|ago| NOW - ago), "{:?}", line.live);
+        assert_eq!((identity.heard, copies.heard), (None, None));
+        let words = Words::new(Locale::En, NOW);
+        let said = crate::pages::home::one_light(&words, "t", &data).into_string();
+        assert_eq!(said.contains("last heard"), ago.is_some(), "{said}");
+        assert!(ago.is_none_or(|ago| said.contains(&words.ago(NOW - ago))), "{said}");
     }
 }
 

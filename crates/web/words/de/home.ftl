@@ -32,6 +32,7 @@ light-data-damaged = Die letzte Prüfung hat Schäden im Gespeicherten gefunden.
 light-data-drill-failed = Die Übung { $ago } ist gescheitert: So ließe sich diese Kopie nicht wiederherstellen.
 light-data-unverified = Es ist gespeichert, aber nicht bewiesen, dass der Eigentümer es unterschrieben hat.
 light-data-stale = Der letzte erfolgreiche Blick auf den Server des Kontos war { $ago }.
+light-heard = Von seinem Server zuletzt gehört: { $ago }.
 light-data-failed = Der letzte Versuch, Neues zu holen, ist gescheitert. Der letzte erfolgreiche Blick auf den Server des Kontos war { $ago }.
 light-data-silent = Die Verbindung, über die das Konto verfolgt wird, ist unterbrochen. Der letzte erfolgreiche Blick auf seinen Server war { $ago }.
 light-data-undrilled = Alles ist da und aktuell; das Wiederherstellen hat noch niemand geübt.

@@ -32,6 +32,7 @@ light-data-damaged = The last check found damage in what is stored.
 light-data-drill-failed = The drill of { $ago } failed: this copy would not restore as it is.
 light-data-unverified = It is stored, and it could not be proved that its owner signed it.
 light-data-stale = The last successful look at the account's server was { $ago }.
+light-heard = Its server was last heard { $ago }.
 light-data-failed = The last try to fetch what is new failed. The last successful look at the account's server was { $ago }.
 light-data-silent = The connection over which the account is followed is down. The last successful look at its server was { $ago }.
 light-data-undrilled = Everything is here and current; nobody has practised restoring it yet.

@@ -112,7 +112,7 @@ fn one(w: &Words, place: usize, row: &Row) -> Markup {
             th scope="row" {
                 a id=(id) href=(account_path(line.did.as_str())) { (name(line.handle.as_deref().unwrap_or(line.did.as_str()))) }
             }
-            td.number data-label=(w.t("accounts-size")) { (w.size(line.car_bytes.saturating_add(line.blob_bytes))) }
+            td.number data-label=(w.t("accounts-size")) { (w.size(line.record_bytes.saturating_add(line.blob_bytes))) }
             td data-label=(w.t("accounts-current")) { @match line.last_sync_at { Some(at) => (w.time(at)), None => (w.t("never")) } }
             td data-label=(w.t("accounts-state")) { (state(w, line)) }
             td.number data-label=(w.t("limits-priority")) { (line.priority) }
