@@ -11,6 +11,7 @@ pub mod hosting;
 mod identity;
 pub mod lexicons;
 pub mod memory;
+pub mod promotion;
 pub mod server;
 pub mod serving;
 pub mod socket;

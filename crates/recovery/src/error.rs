@@ -8,6 +8,8 @@ use p2pds_reading::Refusal;
 use p2pds_store::StoreError;
 use p2pds_syntax::{Did, ErrorKind};
 
+use crate::promote::Remark;
+
 /// Result of this crate's operations.
 pub type RecoveryResult<T> = Result<T, RecoveryError>;
 
@@ -55,7 +57,7 @@ pub enum RecoveryError {
         /// The account.
         did: Did,
         /// All that stands in the way.
-        why: Vec<String>,
+        why: Vec<Remark>,
     },
     /// What a part that was asked said.
     #[error("{words}")]

@@ -51,7 +51,9 @@ pub use manifest::{
 };
 pub use names::{collection_dir, rkey_file};
 pub use pds::{PdsAccount, PdsOutcome, PdsReport};
-pub use promote::{Keeper, NoKey, OldHost, Plan, PromoteOptions, Promoted, Registry, RotationKey};
+pub use promote::{
+    Choice, Keeper, NoKey, OldHost, Plan, PromoteOptions, Promoted, Registry, Remark, RotationKey,
+};
 pub use report::{DrillReport, DrillStep, ExportReport};
 pub use restore_text::{RestoreFacts, restore_text};
 pub use stranger::{Inspection, inspect};

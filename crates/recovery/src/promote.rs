@@ -18,6 +18,7 @@ mod key;
 mod old_host;
 mod plan;
 mod registry;
+mod remark;
 mod report;
 mod steps;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use p2pds_syntax::{Did, ErrorKind};
 pub use key::{NoKey, RotationKey};
 pub use old_host::OldHost;
 pub use registry::{Directory, Registry};
+pub use remark::{Choice, Remark};
 pub use report::{Keeper, Plan, Promoted};
 
 pub(crate) use journal::Journal;
@@ -150,19 +152,16 @@ impl Recovery {
     ) -> RecoveryResult<Journal> {
         let mut why = plan.obstacles.clone();
         if plan.log.is_some() && key.is_none() {
-            why.push(
-                "a rotation key of the identity is needed: give it in a file (--rotation-key-file FILE) or on standard \
-                 input (--rotation-key-file -)"
-                    .to_owned(),
-            );
+            why.push(Remark::choosing("a rotation key of the identity is needed", Choice::Key));
         }
         let wanted = confirmed.trim().trim_start_matches('@');
         if wanted != plan.did.as_str() && Some(wanted) != plan.handle.as_deref() {
-            why.push(format!(
+            let words = format!(
                 "it was not confirmed: the handle or DID of the account is to be typed exactly ({} or {})",
                 plan.handle.as_deref().unwrap_or("no handle"),
                 plan.did
-            ));
+            );
+            why.push(words.into());
         }
         if !why.is_empty() {
             return Err(RecoveryError::NotPromoted { did: plan.did.clone(), why });
@@ -181,7 +180,7 @@ impl Recovery {
         let promotion = Promotion { archive: self.archive(), host, registry: &registry, progress: &progress };
         let journal = Journal::read(host.store(), did).await?.ok_or_else(|| RecoveryError::NotPromoted {
             did: did.clone(),
-            why: vec!["no promotion of it is under way".to_owned()],
+            why: vec!["no promotion of it is under way".into()],
         })?;
         promotion.cancel(&journal).await
     }

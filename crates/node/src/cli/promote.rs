@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use crate::cli::archive::unexpected;
 use crate::cli::context::{Context, Need};
 use crate::cli::exit::{Exit, Stopped};
-use crate::operator::Command;
 use crate::operator::answer::Answer;
 use crate::operator::takeover::{Ask, How, KeyText};
+use crate::operator::{Command, promotion};
 
 const EXAMPLES: &str = "\
 For an account whose host is gone. It needs a rotation key of the account's identity that its owner
@@ -102,7 +102,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit, Stopped> {
     let answer = context.run(Need::Existing, ask(Ask::Plan, &how)).await?;
     let Answer::PromotionPlan(plan) = &answer else { return Err(unexpected()) };
     if args.dry_run {
-        context.print(&answer, || plan.to_string())?;
+        context.print(&answer, || promotion::words(plan))?;
         return Ok(if plan.is_ready() { Exit::Ok } else { Exit::Damage });
     }
     how.confirmed = if plan.under_way.is_some() || plan.hosted || !plan.is_ready() {
@@ -139,10 +139,8 @@ fn confirmed(
         return Err(Stopped::usage("--confirm answers a question that --yes keeps from being asked", hint));
     }
     let name = plan.handle.as_deref().unwrap_or(plan.did.as_str());
-    let text = plan.to_string();
-    let text = text.split("\nNothing was changed.").next().unwrap_or_default();
     let mut err = std::io::stderr();
-    writeln!(err, "{text}")?;
+    writeln!(err, "{}", promotion::facts(plan))?;
     let nobody = || {
         Stopped::usage(
             "nobody is there to confirm this",

@@ -271,7 +271,7 @@ impl From<ArchiveError> for Failure {
 
 impl From<RecoveryError> for Failure {
     fn from(error: RecoveryError) -> Self {
-        let failure = Self::new(error.kind().as_str(), error.to_string());
+        let failure = Self::new(error.kind().as_str(), super::promotion::refused(&error));
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,

@@ -6,6 +6,7 @@ use p2pds_syntax::{Datetime, Handle};
 
 use super::PromoteOptions;
 use super::key::RotationKey;
+use super::remark::{Choice, Remark};
 use crate::error::{RecoveryError, RecoveryResult};
 
 /// Rotation keys that the directory takes.
@@ -29,11 +30,10 @@ impl Draft {
         signing_key: &PublicKey,
         handle: Option<&Handle>,
         options: &PromoteOptions,
-    ) -> Result<Self, String> {
-        let before = log.data().ok_or_else(|| {
-            "the identity was given up (a tombstone): only a rotation key of before can undo that, within 72 hours"
-                .to_owned()
-        })?;
+    ) -> Result<Self, Remark> {
+        let before = log.data().ok_or(
+            "the identity was given up (a tombstone): only a rotation key of before can undo that, within 72 hours",
+        )?;
         let mut after = before.clone();
         after.set_signing_key(signing_key);
         after.set_pds(public_url);
@@ -42,25 +42,26 @@ impl Draft {
         }
         for key in &options.drop_keys {
             if !after.rotation_keys.contains(key) {
-                return Err(format!("{key} is to be taken out, and is none of the rotation keys"));
+                return Err(format!("{key} is to be taken out, and is none of the rotation keys").into());
             }
             after.rotation_keys.retain(|other| other != key);
         }
         if !options.no_server_key && !after.rotation_keys.iter().any(|key| key == server_key) {
             if after.rotation_keys.len() >= MOST_KEYS {
-                return Err(format!(
+                let words = format!(
                     "the identity has {} rotation keys, and the directory takes {MOST_KEYS}: there is no place for this \
-                     node's. Take one out (--drop-rotation-key KEY), or leave this node's out (--no-server-key): then only \
-                     you can change the handle or move away",
+                     node's. One can be taken out, or this node's be left out: then only you can change the handle or move \
+                     away",
                     after.rotation_keys.len()
-                ));
+                );
+                return Err(Remark::choosing(words, Choice::Keys));
             }
             // The lowest authority: whoever holds a key above it can undo what this node does.
             after.rotation_keys.push(server_key.to_owned());
         }
         if after.rotation_keys.is_empty() {
             return Err(
-                "no rotation key would be left, and nobody could ever change the identity again".to_owned()
+                "no rotation key would be left, and nobody could ever change the identity again".into()
             );
         }
         Ok(Self { before, after })
@@ -105,7 +106,7 @@ impl Draft {
         let (_, signer) =
             key.among(&self.before.rotation_keys).ok_or_else(|| RecoveryError::NotPromoted {
                 did: log.did().clone(),
-                why: vec![wrong_key(&key.did_keys(), &self.before.rotation_keys)],
+                why: vec![wrong_key(&key.did_keys(), &self.before.rotation_keys).into()],
             })?;
         let operation = Unsigned::update(log.head(), self.after.clone())
             .sign(signer)

@@ -15,6 +15,7 @@ use super::draft::{Draft, wrong_key};
 use super::journal::Journal;
 use super::old_host::{OldHost, made};
 use super::registry::Registry;
+use super::remark::{Choice, Remark};
 use super::report::{Keeper, Plan};
 use crate::error::RecoveryResult;
 
@@ -88,14 +89,15 @@ fn empty(host: &Host, did: &Did, account: &Account) -> Plan {
 }
 
 /// Why an account that its owner is moving here cannot be promoted as well.
-pub(super) async fn moving(host: &Host, did: &Did) -> RecoveryResult<Option<String>> {
+pub(super) async fn moving(host: &Host, did: &Did) -> RecoveryResult<Option<Remark>> {
     if !host.is_moving_in(did).await? {
         return Ok(None);
     }
-    Ok(Some(format!(
+    let words = format!(
         "its owner began to move it here from its host, and is not done: either he finishes that, or `p2pds account delete \
          {did}` ends it (the account is an archived one again then, and nothing is lost), and it can be promoted"
-    )))
+    );
+    Ok(Some(words.into()))
 }
 
 /// What is held, and whether it is good enough.
@@ -108,14 +110,14 @@ async fn held(archive: &Archive, account: &Account, plan: &mut Plan) -> Recovery
             plan.rev = Some(head.rev.to_string());
             plan.made = Some(made(head.rev));
         }
-        None => plan.obstacles.push(format!(
+        None => plan.hinder(format!(
             "nothing of its repo is stored in a form that can be written to; `p2pds archive show {did}` says why"
         )),
     }
     for finding in store.findings(did, FINDINGS).await? {
         match finding.kind.as_str() {
             "record-missing" => plan.missing_records.push(finding.subject),
-            "record-damaged" | "blob-damaged" => plan.obstacles.push(format!(
+            "record-damaged" | "blob-damaged" => plan.hinder(format!(
                 "{} is damaged here ({}); `p2pds verify {did} --read-data --repair` mends what can be mended",
                 finding.subject, finding.detail
             )),
@@ -123,22 +125,22 @@ async fn held(archive: &Archive, account: &Account, plan: &mut Plan) -> Recovery
         }
     }
     if head.is_some() && account.verified != VerifiedState::Verified && !account.hosted {
-        plan.obstacles.push(format!(
+        plan.hinder(format!(
             "nobody vouches for what is stored: its signature was never checked against the identity. Fetch the identity \
-             with `p2pds archive sync {did}`, or import it again with --plc-log"
+             with `p2pds archive sync {did}`, or import it again together with the log of the identity"
         ));
     }
     if account.purging {
-        plan.obstacles.push("it is being removed from this archive".to_owned());
+        plan.hinder("it is being removed from this archive".to_owned());
     }
     Ok(())
 }
 
 /// The handle that is asked for, if it may be had.
-async fn choose_handle(host: &Host, did: &Did, options: &PromoteOptions) -> Result<Option<Handle>, String> {
+async fn choose_handle(host: &Host, did: &Did, options: &PromoteOptions) -> Result<Option<Handle>, Remark> {
     let Some(text) = &options.handle else { return Ok(None) };
     let admitted = host.admit_handle(text, Some(did), p2pds_host::Chooser::Operator).await;
-    admitted.map(Some).map_err(|error| format!("the handle {text} cannot be had: {error}"))
+    admitted.map(Some).map_err(|error| format!("the handle {text} cannot be had: {error}").into())
 }
 
 /// The identity of a did:plc: our own verified log, compared with what the directory says now.
@@ -152,7 +154,7 @@ async fn with_log(
 ) -> RecoveryResult<Option<String>> {
     let did = plan.did.clone();
     let Some(own) = archive.stored_plc_log(&did).await? else {
-        plan.obstacles.push(format!(
+        plan.hinder(format!(
             "the log of the identity is not held here, and the directory's word alone is not enough: `p2pds archive sync \
              {did}` fetches and verifies it"
         ));
@@ -164,7 +166,7 @@ async fn with_log(
             now
         }
         Err(error) => {
-            plan.obstacles.push(format!(
+            plan.hinder(format!(
                 "the PLC directory cannot be asked now, and it has to take the operation: {error}"
             ));
             Arc::new(own)
@@ -175,7 +177,7 @@ async fn with_log(
     let server_key = host.keys().plc_rotation().public_key().to_did_key();
     plan.rotation_keys = keepers(&log, &data, &options.signers, &server_key);
     if !options.signers.is_empty() && !plan.rotation_keys.iter().any(|keeper| keeper.yours) {
-        plan.obstacles.push(wrong_key(&options.signers, &data.rotation_keys));
+        plan.hinder(wrong_key(&options.signers, &data.rotation_keys));
     }
     plan.new_handle = handle.cloned().or_else(|| data.handle()).map(|handle| handle.as_str().to_owned());
     if plan.handle.is_none() {
@@ -223,6 +225,7 @@ async fn judge_log(
             ));
         }
     }
+    let why = why.into_iter().map(Remark::from);
     if options.force {
         plan.overruled.extend(why)
     } else {
@@ -297,10 +300,11 @@ fn judge_old_host(options: &PromoteOptions, plan: &mut Plan) {
     };
     let words = format!(
         "the old host still answers for this account.{newer} While it does, its owner can move the account in the ordinary \
-         way, with password, preferences and all. Use --force only if that host is not the owner's any more, or is going \
-         for good: what is posted there afterwards is lost"
+         way, with password, preferences and all. Going on in spite of it is right only if that host is not the owner's any \
+         more, or is going for good: what is posted there afterwards is lost"
     );
-    if options.force { plan.overruled.push(words) } else { plan.obstacles.push(words) }
+    let remark = Remark::choosing(words, Choice::Force);
+    if options.force { plan.overruled.push(remark) } else { plan.obstacles.push(remark) }
 }
 
 /// What becomes of the handle.
@@ -311,17 +315,17 @@ async fn judge_name(host: &Host, plan: &mut Plan) -> RecoveryResult<()> {
     if let Some(other) = host.store().login_by_handle(handle.as_str()).await?
         && other.did != plan.did
     {
-        plan.obstacles.push(format!(
-            "the handle {handle} belongs to another account of this host: choose one with --handle"
-        ));
+        let words = format!("the handle {handle} belongs to another account of this host: choose another");
+        plan.obstacles.push(Remark::choosing(words, Choice::Handle { under: None }));
     }
     let domains = p2pds_archive::given_by_host(handle.as_str(), plan.old_url.as_deref(), None);
     if domains == p2pds_archive::HandleSituation::HostProvided && !host.is_own_handle(&handle) {
-        plan.notes.push(format!(
+        let words = format!(
             "the handle {handle} was given by the old host and ends with it. Apps will show the account as handle.invalid \
-             until it has another: choose one now with --handle, such as --handle NAME{}",
-            host.config().handle_domains.first().map_or(".example.com", String::as_str)
-        ));
+             until it has another: choose one now"
+        );
+        let under = host.config().handle_domains.first().cloned();
+        plan.notes.push(Remark::choosing(words, Choice::Handle { under }));
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! What a promotion would do and what it did: data for programs, with `Display` for people at two in the morning.
+//! What a promotion would do and what it did: data for programs, with `Display` for people at two in the morning. What
+//! can be chosen about it is left to whoever shows it ([`Remark`]).
 
 use std::fmt;
 
@@ -7,6 +8,7 @@ use p2pds_syntax::Did;
 use serde::{Deserialize, Serialize};
 
 use super::old_host::OldHost;
+use super::remark::Remark;
 
 /// One rotation key of the identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +67,11 @@ pub struct Plan {
     /// What to publish instead of an operation, for a did:web: where, and the document.
     pub document: Option<(String, serde_json::Value)>,
     /// What stands in the way; empty when nothing does.
-    pub obstacles: Vec<String>,
+    pub obstacles: Vec<Remark>,
     /// What would stand in the way, and was overruled.
-    pub overruled: Vec<String>,
+    pub overruled: Vec<Remark>,
     /// What should be known.
-    pub notes: Vec<String>,
+    pub notes: Vec<Remark>,
     /// A promotion is under way, and where it is.
     pub under_way: Option<String>,
     /// It is hosted here already, so that there is nothing to promote.
@@ -82,6 +84,11 @@ impl Plan {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.obstacles.is_empty()
+    }
+
+    /// Something stands in the way.
+    pub(crate) fn hinder(&mut self, words: String) {
+        self.obstacles.push(words.into());
     }
 
     fn name(&self) -> &str {
@@ -171,19 +178,16 @@ impl Plan {
     }
 }
 
+/// The facts. What to know, what was overruled and what stands in the way come after them, from whoever shows them.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.hosted {
-            write!(f, "{} is hosted here already; there is nothing to promote", self.name())?;
-            return self.obstacles.iter().try_for_each(|obstacle| write!(f, "\n- {obstacle}"));
+            return write!(f, "{} is hosted here already; there is nothing to promote", self.name());
         }
         writeln!(f, "Promotion of {} ({})", self.name(), self.did)?;
         writeln!(f, "to this node, {}\n", self.new_host)?;
         if let Some(place) = &self.under_way {
-            writeln!(
-                f,
-                "It is under way: {place}. The same command, without the key, goes on from there.\n"
-            )?;
+            writeln!(f, "It is under way: {place}.\n")?;
         }
         self.held(f)?;
         writeln!(f, "\nThe old host:")?;
@@ -193,34 +197,7 @@ impl fmt::Display for Plan {
         if let Some(handle) = &self.new_handle {
             writeln!(f, "\nThe account will be called {handle}.")?;
         }
-        for note in &self.notes {
-            writeln!(f, "- {note}")?;
-        }
-        for line in &self.overruled {
-            writeln!(f, "- overruled by --force: {line}")?;
-        }
-        writeln!(f, "\nNothing was changed.")?;
-        if self.obstacles.is_empty() {
-            // Its handle may lead nowhere while its host is gone.
-            let account = &self.did;
-            writeln!(f, "All is ready. Next:")?;
-            if self.log.is_some() {
-                write!(f, "  p2pds promote {account} --rotation-key-file FILE")?;
-            } else {
-                write!(f, "  p2pds promote {account}")?;
-            }
-            write!(
-                f,
-                "\nIt asks once more before it does anything, can be interrupted at any moment, and goes on when it is run \
-                 again. After it: p2pds account reset-password {account}"
-            )
-        } else {
-            write!(f, "It cannot be done now:")?;
-            for obstacle in &self.obstacles {
-                write!(f, "\n  - {obstacle}")?;
-            }
-            Ok(())
-        }
+        Ok(())
     }
 }
 

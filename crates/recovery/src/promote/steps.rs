@@ -19,6 +19,7 @@ use super::journal::{Journal, Step};
 use super::key::RotationKey;
 use super::plan::document;
 use super::registry::Registry;
+use super::remark::{Choice, Remark};
 use super::report::{Plan, Promoted};
 use crate::error::{RecoveryError, RecoveryResult};
 
@@ -71,8 +72,7 @@ impl Promotion<'_> {
         let refused = &self.host.config().accounts.refused_email_domains;
         let email = p2pds_host::accounts::fit_email(text, refused)?;
         if self.host.store().login_by_email(&email).await?.is_some() {
-            let words =
-                format!("the address {email} belongs to another account here: name another one with --email");
+            let words = format!("the address {email} belongs to another account here: name another one");
             return Err(p2pds_host::HostError::invalid(words).into());
         }
         Ok(email)
@@ -150,9 +150,12 @@ impl Promotion<'_> {
         self.host.store().apply(Unit::Batch { did: did.clone(), units }).await.map_err(|error| match error {
             StoreError::Taken(what) => RecoveryError::NotPromoted {
                 did: did.clone(),
-                why: vec![format!(
-                    "its {what} belongs to another account of this host already: cancel this promotion (--cancel) and begin \
-                     it with another one"
+                why: vec![Remark::choosing(
+                    format!(
+                        "its {what} belongs to another account of this host already: give this promotion up, and begin it \
+                         with another one"
+                    ),
+                    Choice::GiveUp,
                 )],
             },
             error => error.into(),
@@ -209,11 +212,14 @@ impl Promotion<'_> {
         let Some(key) = key.filter(|_| options.force) else {
             return Err(RecoveryError::NotPromoted {
                 did,
-                why: vec![format!(
-                    "the identity was changed after the operation was signed ({}). If that was its owner, run the same \
-                     command again with the rotation key and --force: it is signed anew on top of that. --cancel gives the \
-                     promotion up",
-                    last.unwrap_or_default()
+                why: vec![Remark::choosing(
+                    format!(
+                        "the identity was changed after the operation was signed ({}). If that was its owner, it can be \
+                         signed anew on top of that, with the rotation key and in spite of the change; otherwise give \
+                         the promotion up",
+                        last.unwrap_or_default()
+                    ),
+                    Choice::SignAnew,
                 )],
             });
         };
@@ -282,9 +288,9 @@ impl Promotion<'_> {
             RecoveryError::NotPromoted {
             did: did.clone(),
             why: vec![
-                "the identity names this node already: run the same command again to finish it, and move the account away \
-                 afterwards if it is to be elsewhere"
-                    .to_owned(),
+                "the identity names this node already: go on with it to finish it, and move the account away afterwards if \
+                 it is to be elsewhere"
+                    .into(),
             ],
         }
         };

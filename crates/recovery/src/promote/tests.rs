@@ -261,7 +261,7 @@ async fn an_identity_that_changed_meanwhile_is_not_overwritten() {
     let operation = other.sign(&scene.key).unwrap();
     scene.registry.inner.submit(&scene.did, &operation).await.unwrap();
     let refused = scene.promote(None).await.unwrap_err().to_string();
-    assert!(refused.contains("was changed after") && refused.contains("--force"), "{refused}");
+    assert!(refused.contains("was changed after") && refused.contains("signed anew"), "{refused}");
     let options = PromoteOptions { force: true, ..PromoteOptions::default() };
     let recovery = Recovery::new(scene.archive().clone());
     recovery

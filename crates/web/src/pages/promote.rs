@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use p2pds_host::Host;
-use p2pds_recovery::{Keeper, Plan, PromoteOptions, RotationKey};
+use p2pds_recovery::{Choice, Keeper, Plan, PromoteOptions, Remark, RotationKey};
 
 use crate::archived::{Subject, Tab, head};
 use crate::args;
@@ -85,15 +85,15 @@ fn planned(w: &Words, view: &View, plan: &Plan) -> Markup {
         p { (said(&plan.old_host.words(plan.old_url.as_deref().unwrap_or("the old host")))) }
         h2 { (w.t("promote-step-identity")) }
         (identity(w, plan))
-        (lines(w, "promote-notes", &plan.notes))
-        (lines(w, "promote-overruled", &plan.overruled))
+        (remarks(w, "promote-notes", &plan.notes))
+        (remarks(w, "promote-overruled", &plan.overruled))
         (choices(w, view))
         h2 { (w.t("promote-step-go")) }
         @if plan.obstacles.is_empty() || plan.under_way.is_some() { (go(w, view, plan)) }
         @else {
             (parts::notice(Tone::Bad, html! {
                 p { strong { (w.t("promote-obstacles")) } }
-                ul { @for obstacle in &plan.obstacles { li { (said(&on_page(w, obstacle))) } } }
+                ul { @for obstacle in &plan.obstacles { li { (remark(w, obstacle)) } } }
             }))
         }
     }
@@ -161,21 +161,35 @@ fn lines(w: &Words, title: &str, all: &[String]) -> Markup {
     html! {
         @if !all.is_empty() {
             h3 { (w.t(title)) }
-            ul { @for line in all { li { (said(&on_page(w, line))) } } }
+            ul { @for line in all { li { (said(line)) } } }
         }
     }
 }
 
-/// What the plan says, with the names of the fields of this page instead of the command's flags.
-fn on_page(w: &Words, line: &str) -> String {
-    let named = |key: &str| format!("“{}”", w.t(key));
-    line.replace(
-        "Use --force only if",
-        &format!("Under {}, tick {} only if", named("promote-choices"), named("promote-force")),
-    )
-    .replace("--force", &named("promote-force"))
-    .replace("with --handle, such as --handle NAME", &format!("in {}, such as NAME", named("promote-handle")))
-    .replace("with --handle", &format!("in {}", named("promote-handle")))
+/// What the plan says, and where on this page it is chosen.
+fn remark(w: &Words, remark: &Remark) -> Markup {
+    html! {
+        (said(&remark.words)) ". "
+        @match &remark.choice {
+            Some(Choice::Handle { under: None }) => (w.t("promote-choose-handle")),
+            Some(Choice::Handle { under: Some(under) }) => {
+                (w.t("promote-choose-handle")) " " (w.t("promote-choose-such-as")) " " (name(&format!("NAME{under}")))
+            }
+            Some(Choice::Force) => (w.t("promote-choose-force")),
+            Some(Choice::Keys) => (w.t("promote-choose-keys")),
+            // Said by what fails, and never by a plan: the form asks for the key, and has the button.
+            Some(Choice::Key | Choice::SignAnew | Choice::GiveUp) | None => {}
+        }
+    }
+}
+
+fn remarks(w: &Words, title: &str, all: &[Remark]) -> Markup {
+    html! {
+        @if !all.is_empty() {
+            h3 { (w.t(title)) }
+            ul { @for one in all { li { (remark(w, one)) } } }
+        }
+    }
 }
 
 fn choices(w: &Words, view: &View) -> Markup {
@@ -362,6 +376,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         yours,
         ours,
     };
+    let chosen = |choice| Remark { words: "a sentence".to_owned(), choice: Some(choice) };
     let plan = || Plan {
         did: crate::samples::did(),
         handle: Some("alice.example.com".to_owned()),
@@ -389,7 +404,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         document: None,
         obstacles: Vec::new(),
         overruled: Vec::new(),
-        notes: vec!["a note".to_owned()],
+        notes: vec!["a note".into(), chosen(Choice::Handle { under: Some(".example.org".to_owned()) })],
         under_way: None,
         hosted: false,
     };
@@ -405,7 +420,7 @@ pub fn samples(w: &Words) -> Vec<Sample> {
         jobs: Vec::new(),
         trouble: None,
     };
-    let obstacles = vec!["no rotation key was given".to_owned()];
+    let obstacles = [Choice::Handle { under: None }, Choice::Force, Choice::Keys].map(chosen).into();
     let missing = Plan { missing_blobs: 3, missing_records: vec!["a.b.c/d".to_owned()], obstacles, ..plan() };
     let web =
         Plan { document: Some(("https://a.example".to_owned(), serde_json::json!({}))), log: None, ..plan() };
@@ -432,16 +447,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_plan_names_the_fields_of_this_page() {
-        let w = Words::new(crate::words::Locale::En, 0);
-        for line in [
-            "with password and all. Use --force only if that host is going for good",
-            "the handle a.b belongs to another account of this host: choose one with --handle",
-            "choose one now with --handle, such as --handle NAME.example.com",
-        ] {
-            let said = on_page(&w, line);
-            assert!(!said.contains("--") && said.contains('“'), "{said}");
+    fn what_can_be_chosen_is_named_as_on_this_page() {
+        let plain = |w: &Words, one: &Remark| remark(w, one).into_string();
+        for locale in [crate::words::Locale::En, crate::words::Locale::De] {
+            let w = Words::new(locale, 0);
+            let of = |choice| plain(&w, &Remark { words: "so it is".to_owned(), choice });
+            assert!(!of(None).contains('“') && !of(None).contains('„'), "{}", of(None));
+            let fields = [
+                (Choice::Handle { under: None }, "promote-handle"),
+                (Choice::Handle { under: Some(".example.org".to_owned()) }, "promote-handle"),
+                (Choice::Force, "promote-force"),
+                (Choice::Keys, "promote-no-key"),
+            ];
+            for (choice, field) in fields {
+                let said = of(Some(choice));
+                assert!(said.contains("so it is") && said.contains(&w.t(field)), "{said}");
+                assert!(said.contains(&w.t("promote-choices")) && !said.contains("--"), "{said}");
+            }
+            let under = of(Some(Choice::Handle { under: Some(".example.org".to_owned()) }));
+            assert!(under.contains("NAME.example.org"), "{under}");
         }
-        assert_eq!(on_page(&w, "a note"), "a note");
     }
 }
