@@ -272,6 +272,18 @@ impl Archive {
     }
 }
 
+/// So often in a row an account is fetched at once after the process ended in the middle of it.
+const MOST_CUT_OFF: u32 = 5;
+const CUT_OFF: &str = "the node ended in the middle of fetching it; in a row: ";
+
+fn cut_off(times: u32) -> String {
+    format!("{CUT_OFF}{times}")
+}
+
+fn times_cut_off(error: &str) -> Option<u32> {
+    error.strip_prefix(CUT_OFF)?.parse().ok()
+}
+
 impl Inner {
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.deps.store
@@ -455,13 +467,19 @@ impl Inner {
         Ok(())
     }
 
-    /// An attempt that was cut off with the process is none: the schedule counts from the one that ended before.
+    /// An attempt that was cut off with the process is none: the schedule counts from the one that ended before. But an
+    /// account that is cut off again and again may be what ends the process: then its turn comes by the schedule.
     async fn not_tried(&self, account: &Account) -> ArchiveResult<()> {
         if account.last_attempt_at <= account.last_sync_at {
             return Ok(());
         }
-        let last_attempt_at = Some(account.last_sync_at);
-        self.patch(&account.did, AccountPatch { last_attempt_at, ..AccountPatch::default() }).await?;
+        let before = account.last_sync_error.as_deref().and_then(times_cut_off).unwrap_or(0);
+        let last_sync_error = Some(Some(cut_off(before.saturating_add(1))));
+        let mut patch = AccountPatch { last_sync_error, ..AccountPatch::default() };
+        if before < MOST_CUT_OFF {
+            patch.last_attempt_at = Some(account.last_sync_at);
+        }
+        self.patch(&account.did, patch).await?;
         self.wakes.job("sync");
         Ok(())
     }

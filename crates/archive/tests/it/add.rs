@@ -124,6 +124,51 @@ async fn an_interrupted_run_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_cut_off_is_next_but_not_for_ever() {
+    let net = Fake::start().await;
+    let mut person = Person::new(3, &net.url);
+    person.post("3kpost2222222", 1);
+    net.publish(&person, &person.sign(0));
+    let node = Node::new(&net.url);
+    let did = &person.did;
+    let account = p2pds_store::Account::new(did.clone(), p2pds_store::Origin::Network, 0);
+    node.store.apply(p2pds_store::Unit::AddAccount(Box::new(account))).await.unwrap();
+    // What a fetch has noted when the process ends in the middle of it.
+    let cut_off = async || {
+        let row = p2pds_store::WorkerRow {
+            name: format!("archive:{did}"),
+            did: Some(did.clone()),
+            state: "syncing".to_owned(),
+            done: 0,
+            total: 0,
+            notes: "{}".to_owned(),
+            last_error: None,
+            next_run: None,
+            updated_at: 0,
+        };
+        node.store.apply(p2pds_store::Unit::PutWorker(row)).await.unwrap();
+        let patch = p2pds_store::AccountPatch { last_attempt_at: Some(Some(i64::MAX)), ..Default::default() };
+        let unit = p2pds_store::Unit::PatchAccount { did: did.clone(), patch: Box::new(patch) };
+        node.store.apply(unit).await.unwrap();
+        node.archive.resume(&Progress::none()).await.unwrap();
+        node.store.account(did).await.unwrap().unwrap()
+    };
+    for _ in 0..5 {
+        assert_eq!(cut_off().await.last_attempt_at, None);
+    }
+    let account = cut_off().await;
+    assert_eq!(account.last_attempt_at, Some(i64::MAX), "perhaps this account is what ends the process");
+    let why = account.last_sync_error.unwrap();
+    assert!(why.contains("in the middle of fetching it") && why.ends_with('6'), "{why}");
+
+    assert_eq!(node.sync(&person).await.outcome, Outcome::Stored);
+    let synced = node.store.account(did).await.unwrap().unwrap();
+    assert_eq!(synced.last_sync_error, None);
+    let again = cut_off().await;
+    assert_eq!((again.last_attempt_at, again.last_sync_at), (synced.last_sync_at, synced.last_sync_at));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hostile_repos_are_refused_and_leave_nothing() {
     let net = Fake::start().await;
     let person = Person::new(4, &net.url);
