@@ -366,7 +366,7 @@ fn row(line: &AccountLine) -> Vec<String> {
         current(line),
         words::count(line.records),
         blobs,
-        words::size(line.car_bytes.saturating_add(line.blob_bytes)),
+        words::size(line.record_bytes.saturating_add(line.blob_bytes)),
         verified,
         state,
     ]
@@ -428,8 +428,9 @@ fn describe(d: &Details) -> String {
     out.push((
         "Records",
         format!(
-            "{}, {} as a CAR",
+            "{}, {} (as a CAR, when last fetched whole: {})",
             words::plural(line.records, "record", "records"),
+            words::size(line.record_bytes),
             words::size(line.car_bytes)
         ),
     ));
