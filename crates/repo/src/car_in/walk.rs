@@ -18,7 +18,7 @@
 use p2pds_ipld::{Cid, Codec};
 
 use super::error::ReadError;
-use crate::mst::{MAX_LAYER, NodeView};
+use crate::mst::{MAX_LAYER, NodeError, NodeView};
 
 /// Where a block lies, as far as the reader knows.
 pub(crate) type Place = u64;
@@ -85,6 +85,20 @@ impl Walk {
     ///
     /// The caller has hashed the bytes, and seen that the next is a node.
     pub fn enter(&mut self, bytes: &[u8]) -> Result<usize, ReadError> {
+        self.take(bytes, NodeView::parse_child)
+    }
+
+    /// The same with bytes that were built from keys in this program: their keys are not checked again.
+    pub fn enter_built(&mut self, bytes: &[u8]) -> Result<usize, ReadError> {
+        self.take(bytes, NodeView::parse_built)
+    }
+
+    #[inline]
+    fn take<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        child: impl FnOnce(&'b [u8], u8) -> Result<NodeView<'b>, NodeError>,
+    ) -> Result<usize, ReadError> {
         let Some(Pending { cid, what: What::Node { layer, depth, suffixes }, .. }) =
             self.pending.last().copied()
         else {
@@ -95,7 +109,7 @@ impl Walk {
         }
         let view = match layer {
             None => NodeView::parse_root(bytes),
-            Some(layer) => NodeView::parse_child(bytes, layer),
+            Some(layer) => child(bytes, layer),
         }
         .map_err(|fault| ReadError::Node { cid, fault })?;
         self.pending.pop();

@@ -122,8 +122,8 @@ impl<S: Deref<Target = Spine>> Export<S> {
             match self.writer.need() {
                 Need::Nothing => break,
                 Need::Node(cid) => match nodes.get(&cid).or_else(|| self.spine.node(&cid)) {
-                    // Hashed here, and by the spine when it was loaded.
-                    Some(bytes) => self.writer.hashed_node(bytes, out)?,
+                    // Built here, and by the spine when it was loaded.
+                    Some(bytes) => self.writer.built_node(bytes, out)?,
                     None if cid == empty_root() => self.writer.node(&EMPTY_NODE, out)?,
                     None if rows.len() == 0 => break,
                     None => return Err(ExportError::Node(cid)),

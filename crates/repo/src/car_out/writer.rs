@@ -84,15 +84,20 @@ impl CarWriter {
     /// When these are not its bytes.
     pub fn node(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), WriteError> {
         match self.need() {
-            Need::Node(cid) if !cid.matches(bytes) => Err(WriteError::WrongBlock { what: "node", need: cid }),
-            _ => self.hashed_node(bytes, out),
+            Need::Node(cid) if cid.matches(bytes) => {
+                self.walk.enter(bytes).map_err(WriteError::Tree)?;
+                write_section(out, &cid, bytes);
+                Ok(())
+            }
+            Need::Node(cid) => Err(WriteError::WrongBlock { what: "node", need: cid }),
+            Need::Record(_) | Need::Nothing => Ok(()),
         }
     }
 
-    /// The same, when its CID was computed from these bytes by the caller.
-    pub(super) fn hashed_node(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), WriteError> {
+    /// The same, when the caller built these bytes from their keys and has their CID from that.
+    pub(super) fn built_node(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), WriteError> {
         let Need::Node(cid) = self.need() else { return Ok(()) };
-        self.walk.enter(bytes).map_err(WriteError::Tree)?;
+        self.walk.enter_built(bytes).map_err(WriteError::Tree)?;
         write_section(out, &cid, bytes);
         Ok(())
     }

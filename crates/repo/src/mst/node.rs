@@ -89,6 +89,23 @@ impl<'a> NodeView<'a> {
         Self::parse(bytes, None)
     }
 
+    /// Reads a node that stands on `layer` and was built here from its keys: its form is read, its keys are not checked
+    /// again.
+    ///
+    /// # Errors
+    /// [`NodeError`] when it has not the form of a node.
+    pub(crate) fn parse_built(bytes: &'a [u8], layer: u8) -> Result<Self, NodeError> {
+        let mut at = Cursor::new(bytes);
+        let len = at.open()?;
+        let body = at.rest;
+        for index in 0..len {
+            at.entry(index)?;
+        }
+        let used = body.len().saturating_sub(at.rest.len());
+        let left = at.close()?;
+        Ok(Self { left, len, layer: Some(layer), entries: body.get(..used).unwrap_or_default() })
+    }
+
     fn parse(bytes: &'a [u8], layer: Option<u8>) -> Result<Self, NodeError> {
         let mut at = Cursor::new(bytes);
         let len = at.open()?;
