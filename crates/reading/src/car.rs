@@ -1,5 +1,5 @@
-//! CARs for readers who may be slow: nothing is made ahead of them but one piece, and nothing read but one page; no
-//! transaction outlives a read, and whether they may still read is asked before each piece is given out.
+//! CARs for readers who may be slow: nothing is read ahead of them but one page, no transaction outlives a read, and
+//! whether they may still read is asked before each piece.
 //!
 //! All pieces show one head: what is replaced while a reader is slow comes from the history. Once that is gone the
 //! stream ends with a refusal, never with other bytes.
@@ -11,10 +11,9 @@ use futures::Stream;
 use p2pds_ipld::Cid;
 use p2pds_ipld::car::{write_header, write_section};
 use p2pds_repo::bucket::nodes_of;
+use p2pds_store::Repo;
 use p2pds_store::view::{ExportStream, ViewError};
-use p2pds_store::{Repo, StoreError};
 use p2pds_syntax::{Did, Tid};
-use tokio::task::JoinSet;
 
 use crate::Reading;
 use crate::blocklist::BlockList;
@@ -29,39 +28,16 @@ enum Source {
     Once(Option<Vec<u8>>),
 }
 
-type Made = (Source, Result<Option<Vec<u8>>, Refusal>);
-
-impl Source {
-    async fn piece(&mut self, did: &Did) -> Result<Option<Vec<u8>>, Refusal> {
-        match self {
-            Self::Whole(export) => export.next().await.map_err(|error| of_view(did, error)),
-            Self::Part(walk) => walk.piece().await,
-            Self::Once(bytes) => Ok(bytes.take()),
-        }
-    }
-}
-
 struct Sending {
     door: Reading,
     viewer: Viewer,
     repo: Repo,
     blocked: BlockList,
-    /// The next piece, which is made while the one before it is on its way.
-    next: JoinSet<Made>,
+    source: Source,
 }
 
 /// A CAR, piece by piece. An error is the last item: what came before it is not to be used.
 pub type Car = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Refusal>> + Send>>;
-
-/// Makes the next piece of a source; nobody does any more when the reader is gone.
-fn make(mut source: Source, did: Did) -> JoinSet<Made> {
-    let mut next = JoinSet::new();
-    next.spawn(async move {
-        let piece = source.piece(&did).await;
-        (source, piece)
-    });
-    next
-}
 
 impl Sending {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Refusal> {
@@ -70,24 +46,23 @@ impl Sending {
             self.door.account(self.viewer, &self.repo.did).await?;
             Ok::<_, Refusal>(Arc::ptr_eq(&self.blocked, &self.door.block_list().await?))
         };
-        let (may, made) = futures::join!(may, self.next.join_next());
+        let piece = async {
+            match &mut self.source {
+                Source::Whole(export) => export.next().await.map_err(|error| of_view(&self.repo.did, error)),
+                Source::Part(walk) => walk.piece().await,
+                Source::Once(bytes) => Ok(bytes.take()),
+            }
+        };
+        let (may, piece) = futures::join!(may, piece);
         if !may? {
             return Err(Refusal::Moved(self.repo.did));
         }
-        let did = self.repo.did.clone();
-        let Some(Ok((source, piece))) = made else {
-            return Err(StoreError::Bug(format!("making a piece of the repo of {did} panicked")).into());
-        };
         match piece {
-            Ok(None) => Ok(None),
-            Ok(Some(piece)) => {
-                self.next = make(source, did);
-                Ok(Some((piece.into(), self)))
-            }
+            Ok(piece) => Ok(piece.map(|piece| (piece.into(), self))),
             // What is gone from the history is no damage.
             Err(Refusal::Damaged { what, .. }) => match &self.repo.head {
                 Some(head) => Err(self.door.moved_or(&self.repo, head, what).await),
-                None => Err(Refusal::Nothing(did)),
+                None => Err(Refusal::Nothing(self.repo.did)),
             },
             Err(refusal) => Err(refusal),
         }
@@ -147,8 +122,7 @@ impl Reading {
     }
 
     async fn send(&self, viewer: Viewer, repo: Repo, source: Source) -> Result<Sending, Refusal> {
-        let next = make(source, repo.did.clone());
-        Ok(Sending { door: self.clone(), viewer, repo, blocked: self.block_list().await?, next })
+        Ok(Sending { door: self.clone(), viewer, repo, blocked: self.block_list().await?, source })
     }
 
     /// What is left out for a viewer.
