@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use p2pds::config::Config;
 use p2pds_testkit::need;
+use p2pds_testkit::ports::free_port;
 
 /// What systemd's own rating of the unit may be at most, in tenths (0 is best, 10 worst).
 const EXPOSURE: u32 = 12;
@@ -126,7 +127,7 @@ fn caddy_accepts_its_examples_and_passes_requests_on() {
         let Some(valid) = tool("caddy", &args) else { return };
         accepted(&valid);
         let (dir, backend) = (tempfile::tempdir().unwrap(), Backend::start());
-        let port = free_port();
+        let port = free_port().unwrap();
         // Without certificates: the sites by plain HTTP, all other lines stay.
         let text = read(name)
             .replace("{\n\ton_demand_tls", "{\n\tadmin off\n\ton_demand_tls")
@@ -150,7 +151,7 @@ fn caddy_accepts_its_examples_and_passes_requests_on() {
 fn nginx_accepts_its_examples_and_passes_requests_on() {
     for name in ["proxy/nginx.conf", "proxy/hosting/nginx.conf"] {
         let (dir, backend) = (tempfile::tempdir().unwrap(), Backend::start());
-        let port = free_port();
+        let port = free_port().unwrap();
         // The certificate is not here: the TLS lines are left out, all others stay.
         let server: String = read(name)
             .replace("listen 443 ssl", &format!("listen 127.0.0.1:{port}"))
@@ -203,10 +204,6 @@ fn passes_on(name: &str, proxy: Proxy, backend: &Backend) {
         socket.iter().any(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key: ")),
         "{socket:?}"
     );
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Stands for the node: takes a request's head and answers nothing much.

@@ -1,6 +1,6 @@
 //! A real S3 server on loopback, over a directory: the Versity gateway.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::need;
 use crate::oracle::dying_with_parent;
+use crate::ports::free_port;
 
 /// A running server with one empty bucket.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl S3Server {
         for name in ["root/blobs", "meta"] {
             std::fs::create_dir_all(dir.path().join(name))?;
         }
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let child = dying_with_parent(&program)
             .args(["--port", &address.to_string(), "--virtual-domain", "localhost", "--quiet"])
             .args(["posix", "--sidecar"])

@@ -1,6 +1,5 @@
 //! `p2pds serve` as a PDS: hosting on, on a port that stays the same over restarts, beside a PLC directory.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -31,7 +30,7 @@ impl Hosted {
     /// # Errors
     /// It ends, or is not ready within two minutes.
     pub fn start(network: &Network, data: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = crate::ports::free_port()?;
         let mut hosted = Self::prepare(network, data, port, settings)?;
         hosted.begin()?;
         Ok(hosted)

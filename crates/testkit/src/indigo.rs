@@ -2,7 +2,6 @@
 //! `go install github.com/bluesky-social/indigo/cmd/relay@latest` makes the first, and so on.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use crate::http;
 use crate::need;
 use crate::oracle::dying_with_parent;
+use crate::ports::free_port;
 
 /// How long anything may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,10 +29,6 @@ fn program(name: &str, what: &str) -> Option<PathBuf> {
         );
     }
     found
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn until<T>(what: &str, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {

@@ -29,6 +29,7 @@ pub mod indigo;
 pub mod madeup;
 pub mod need;
 pub mod oracle;
+pub mod ports;
 pub mod postgres;
 pub mod program;
 pub mod random;

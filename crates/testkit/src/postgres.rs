@@ -49,7 +49,7 @@ impl Postgres {
             let status = Command::new("chown").arg("-R").arg("postgres").arg(dir.path()).status()?;
             ensure!(status.success(), "there is no user postgres");
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = crate::ports::free_port()?;
         let made = as_user(&initdb)
             .args(["--auth=trust", "--username=test", "--encoding=UTF8", "--no-sync", "-D"])
             .arg(&data)

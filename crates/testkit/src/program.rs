@@ -209,7 +209,7 @@ impl Program {
     /// # Errors
     /// As [`serve`](Self::serve), or no port is free.
     pub fn serve_at(&self, host: &str) -> Result<Served> {
-        let port = std::net::TcpListener::bind((host, 0))?.local_addr()?.port();
+        let port = crate::ports::free_port()?;
         let mut node = self.spawn(&["serve", "--bind", host, "--port", &port.to_string()])?;
         let socket = self.data.join("operator.sock");
         let deadline = Instant::now() + Duration::from_secs(120);

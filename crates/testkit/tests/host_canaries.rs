@@ -31,6 +31,7 @@ use p2pds_syntax::Did;
 use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::http::{Reply, request};
 use p2pds_testkit::oracle::{Network, Options, POST, post_record};
+use p2pds_testkit::ports::free_port;
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "canary-password-1f2e3d4c";
@@ -298,8 +299,7 @@ fn secrets_are_found_nowhere() {
     let Some(network) = Network::start(&options).unwrap() else { return };
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let metrics =
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let metrics = free_port().unwrap().to_string();
     let smtp = format!("smtp://mailer:{SMTP}@127.0.0.1:1");
     let settings = [
         ("P2PDS_LOG_LEVEL", "trace"),

@@ -20,6 +20,7 @@ use p2pds_testkit::hosted::{ADMIN, Hosted, PASSWORD};
 use p2pds_testkit::http;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, node, post_record};
+use p2pds_testkit::ports::free_port;
 use serde_json::{Value, json};
 
 /// `hunter22`, as bcrypt keeps it.
@@ -202,7 +203,7 @@ fn handles_are_given_changed_and_proved() {
 fn the_host_for_one_account() {
     let Some(network) = network() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     let did = format!("did:web:localhost%3A{port}");
     let secret = "a7".repeat(32);
     let settings = |secret: &str| {

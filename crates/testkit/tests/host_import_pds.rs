@@ -17,6 +17,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::http;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, Truth, car_blocks, image, post_record};
+use p2pds_testkit::ports::free_port;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -301,7 +302,7 @@ fn killed_at_any_moment(fixture: &Fixture, from: &Path, dir: &Path) {
 
 /// What the network believes somebody else about is switched off, named, and switched on when it fits.
 fn elsewhere(fixture: &Fixture, from: &Path, dir: &Path) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     let (data, from) = (dir.join("elsewhere"), text(from));
     let settings = [("PDS_ADMIN_PASSWORD", "admin-pass")];
     let mut other = Hosted::prepare(&fixture.network, &data, port, &settings).unwrap();

@@ -9,7 +9,6 @@
     reason = "tests"
 )]
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,6 +16,7 @@ use p2pds_testkit::hosted::{Hosted, PASSWORD};
 use p2pds_testkit::http::request;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, image, node, post_record};
+use p2pds_testkit::ports::free_port;
 use serde_json::{Value, json};
 
 /// What the accounts have before they move.
@@ -52,10 +52,6 @@ fn migrate(dir: &Path, given: &Value) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// What holds after a move, whichever way it went. `blobs` had to be uploaded.
 fn moved(network: &Network, seen: &Value, to: &str, blobs: u64) {
     assert_eq!(seen["refused"], "AuthenticationRequired", "without service auth: {}", seen["refused"]);
@@ -84,7 +80,7 @@ fn moved(network: &Network, seen: &Value, to: &str, blobs: u64) {
 
 #[test]
 fn accounts_move_here_and_away_with_the_ordinary_client() {
-    let smtp = free_port();
+    let smtp = free_port().unwrap();
     let mail = format!("smtp://127.0.0.1:{smtp}");
     let settings =
         vec![format!("PDS_EMAIL_SMTP_URL={mail}"), "PDS_EMAIL_FROM_ADDRESS=pds@mail.test".to_owned()];

@@ -20,6 +20,7 @@ use p2pds_crypto::{Curve, PrivateKey, Signer as _};
 use p2pds_ipld::cbor::{Limits, Reader, Value as Cbor, decode};
 use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, image, node, post_record};
+use p2pds_testkit::ports::free_port;
 use p2pds_testkit::program::{Outcome, Program};
 use p2pds_testkit::{http, need};
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ fn scene(name: &str, curve: Curve) -> Option<Scene> {
     let dir = tempfile::tempdir().unwrap();
     let key_file = dir.path().join("owner.key");
     std::fs::write(&key_file, format!("{hex}\n")).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     let node = Hosted::prepare(&network, &dir.path().join("data"), port, &[]).unwrap();
     node.program.ok(&["archive", "add", &account.handle]).unwrap();
     Some(Scene { network, account, dir, hex, key_file, node })

@@ -14,6 +14,7 @@ use std::time::Duration;
 use p2pds_testkit::hostile::{Party, Targets, ask, behaviours_of};
 use p2pds_testkit::madeup::{Content, MadeUp};
 use p2pds_testkit::oracle::post_record;
+use p2pds_testkit::ports::free_port;
 use p2pds_testkit::program::{Program, Running};
 use p2pds_testkit::source::Source;
 
@@ -40,7 +41,7 @@ fn no_reader_gets_what_is_not_served_or_keeps_others_out() {
     let kept = bob.sign(7, &hidden);
     source.serve(&bob, &kept);
     let dir = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     let settings = [("P2PDS_PORT", port.to_string()), ("P2PDS_LIVE_ENABLED", "false".to_owned())];
     let program = Program::new(&dir.path().join("data"))
         .unwrap()

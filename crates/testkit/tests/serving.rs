@@ -52,11 +52,14 @@ fn serve(scene: &Scene) -> Served {
     node
 }
 
-/// A socket from another address of this machine.
-fn from(address: Ipv4Addr, to: SocketAddr) -> TcpStream {
+/// The `n`th socket from another address of this machine. Its port is one that the system gives to nobody: thousands of
+/// those that it would choose are in the way of servers that other tests start meanwhile.
+fn from(address: Ipv4Addr, n: u16, to: SocketAddr) -> TcpStream {
     let socket =
         rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&socket, &SocketAddr::from((address, 0))).unwrap();
+    // The connections of the test before may be remembered for a while.
+    rustix::net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from((address, 61_000 + n))).unwrap();
     rustix::net::connect(&socket, &to).unwrap();
     TcpStream::from(socket)
 }
@@ -78,7 +81,7 @@ fn half_open(count: u64, to: SocketAddr) -> Option<Vec<TcpStream>> {
     rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
     let one = |n: u64| {
         let [.., high, low] = (n / 60 + 2).to_be_bytes();
-        let mut stream = from(Ipv4Addr::new(127, 9, high, low), to);
+        let mut stream = from(Ipv4Addr::new(127, 9, high, low), (n % 60).try_into().unwrap(), to);
         let _ =
             stream.write_all(b"GET /xrpc/com.atproto.sync.listRepos HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
         stream
@@ -101,7 +104,7 @@ fn half_open_connections_keep_nobody_out() {
         println!("a normal request beside {count} half-open ones: {:?}", begun.elapsed());
     }
     // One address with more than its share is turned away, and only it.
-    let mine: Vec<TcpStream> = (0..80).map(|_| from(Ipv4Addr::new(127, 8, 8, 8), to)).collect();
+    let mine: Vec<TcpStream> = (0..80).map(|n| from(Ipv4Addr::new(127, 8, 8, 8), n, to)).collect();
     // All of them were accepted before this one is.
     assert_eq!(node.get("/livez").unwrap().status, 200);
     let turned_away = mine.iter().filter(|stream| !is_open(stream)).count();

@@ -17,6 +17,7 @@ use p2pds_crypto::{Curve, PrivateKey, Signer as _};
 use p2pds_testkit::http::request;
 use p2pds_testkit::madeup::{Content, MadeUp};
 use p2pds_testkit::oracle::{Network, Options};
+use p2pds_testkit::ports::free_port;
 use p2pds_testkit::program::Program;
 use p2pds_testkit::source::Source;
 use serde_json::{Value, json};
@@ -89,7 +90,7 @@ fn the_metrics_page_reads_and_names_nobody() {
     content.put_image("3kaaaaaaaaaaa", 1, 300);
     source.serve(&account, &account.sign(0, &content));
     let dir = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     let program = Program::new(&dir.path().join("data"))
         .unwrap()
         .with_env(source.environment())

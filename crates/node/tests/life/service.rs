@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use crate::home::{Home, text};
+use p2pds_testkit::ports::free_port;
 
 /// `Type=notify` and `WatchdogSec=` as systemd speaks them.
 #[test]
@@ -73,7 +74,7 @@ fn health_of_whoever_runs_on_the_data_directory() {
     assert_eq!(asked(&[]), (Some(0), "ready\n".to_owned(), String::new()));
     assert_eq!(asked(&["--quiet"]).1, "");
     // A port that is set and leads elsewhere is not asked while the node itself says where it is; one that is told is.
-    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let elsewhere = free_port().unwrap();
     let mut moved = home.command(&["health"]);
     assert_eq!(moved.env("P2PDS_PORT", elsewhere.to_string()).output().unwrap().status.code(), Some(0));
     let (code, _, said) = asked(&["--port", &elsewhere.to_string()]);
@@ -90,7 +91,7 @@ fn health_of_whoever_runs_on_the_data_directory() {
 #[test]
 fn health_from_outside() {
     let mut home = Home::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = free_port().unwrap();
     home.env.push(("P2PDS_PORT".to_owned(), free.to_string()));
     let without = home.run(&["health"]);
     assert_eq!(without.status.code(), Some(1));

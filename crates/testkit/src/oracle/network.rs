@@ -1,7 +1,6 @@
 //! Starting and ending a private network with `start-network.mjs`.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -15,6 +14,7 @@ use super::account::Account;
 use crate::dns;
 use crate::http;
 use crate::need;
+use crate::ports::free_port;
 
 /// What network to start.
 #[derive(Debug, Clone)]
@@ -71,27 +71,20 @@ impl Network {
     /// Starts the network; `None` (said on standard output) where the reference stack is not installed.
     ///
     /// # Errors
-    /// The servers do not start in three tries on free ports.
+    /// The servers do not start; what they said is in the error.
     pub fn start(options: &Options) -> Result<Option<Self>> {
         let Some(oracle) = need::oracle() else { return Ok(None) };
-        let mut last = None;
-        for _ in 0..3 {
-            match Self::try_start(&oracle, options) {
-                Ok(network) => return Ok(Some(network)),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.context("no try")?)
+        Self::start_with(&oracle, options).map(Some)
     }
 
-    fn try_start(oracle: &Path, options: &Options) -> Result<Self> {
+    fn start_with(oracle: &Path, options: &Options) -> Result<Self> {
         let data = tempfile::tempdir()?;
-        let ports = free_ports(options.pdses + 1)?;
-        let args = ["--plc".to_owned(), ports[0].to_string()];
+        let args = ["--plc".to_owned(), free_port()?.to_string()];
         let (directory, plc) = launch(oracle, &data.path().join("plc"), &args, "plc")?;
         let plc = plc["url"].as_str().context("url")?.to_owned();
         let mut pdses = Vec::new();
-        for port in &ports[1..] {
+        for _ in 0..options.pdses {
+            let port = free_port()?;
             let dir = data.path().join(port.to_string());
             let mut args = vec!["--plc-url".to_owned(), plc.clone(), "--pds".to_owned(), port.to_string()];
             args.extend(options.settings.iter().flat_map(|s| ["--env".to_owned(), s.clone()]));
@@ -267,8 +260,9 @@ fn launch(oracle: &Path, data: &Path, args: &[String], kind: &str) -> Result<(Sc
     });
     let mut found = None;
     loop {
-        let line =
-            receive.recv_timeout(Duration::from_secs(90)).with_context(|| format!("{kind} did not start"))?;
+        let line = receive
+            .recv_timeout(Duration::from_secs(240))
+            .with_context(|| format!("{kind} did not start: {}", logs(data)))?;
         let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
         if line["ready"] == kind {
             found = Some(line);
@@ -278,11 +272,11 @@ fn launch(oracle: &Path, data: &Path, args: &[String], kind: &str) -> Result<(Sc
     }
 }
 
-/// Ports that were free a moment ago.
-fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let held: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
-    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+/// What servers wrote into the directory that was theirs.
+fn logs(data: &Path) -> String {
+    let entries = std::fs::read_dir(data).into_iter().flatten().flatten().map(|entry| entry.path());
+    let logs = entries.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.filter_map(|path| std::fs::read_to_string(path).ok()).collect()
 }
 
 /// The Node.js that runs the reference stack.
