@@ -141,13 +141,17 @@ fn install_npm(oracle: Option<&Path>) -> Result<Option<PathBuf>> {
 /// For the AppView of a whole network. The server itself is not on the path.
 const POSTGRES: (&str, &str, &str) = ("psql", "postgresql", "--version");
 
-/// `strace` for the kill sweeps, `mkfs.ext4` for the power cuts, a browser for the pages. Their absence is said by the tests themselves.
+/// `strace` for the kill sweeps, `mkfs.ext4` for the power cuts, a browser for the pages, proxies and a network of its own for
+/// a public host. Their absence is said by the tests themselves.
 fn system_tools() {
     let missing: Vec<&str> = [
         ("strace", "strace", "-V"),
         ("mkfs.ext4", "e2fsprogs", "-V"),
         ("python3", "python3", "-V"),
         ("chromium", "chromium", "--version"),
+        ("ip", "iproute2", "-V"),
+        ("caddy", "caddy", "version"),
+        ("nginx", "nginx", "-v"),
         POSTGRES,
     ]
     .into_iter()

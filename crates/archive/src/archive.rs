@@ -8,7 +8,8 @@ use p2pds_blobs::{Blobs, space};
 use p2pds_directory::Directory;
 use p2pds_net::Client;
 use p2pds_store::{
-    Account, AccountPatch, Applied, Evidence, Finding, Repo, RepoId, Role, Store, Unit, WorkerRow,
+    Account, AccountPatch, Applied, Evidence, Finding, Repo, RepoId, Role, Store, Unit, VerifiedState,
+    WorkerRow,
 };
 use p2pds_syntax::{AtIdentifier, Did};
 use serde_json::Value;
@@ -267,7 +268,12 @@ impl Archive {
         } else if account.hosted {
             Ok(())
         } else {
-            self.0.tidy(&account.did, &progress).await
+            self.0.tidy(&account.did, &progress).await?;
+            if account.verified == VerifiedState::Nothing {
+                let live = self.0.store().live_repo(&account.did).await?;
+                self.0.settle(&account.did, live.as_ref()).await?;
+            }
+            Ok(())
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct Bucket {
     pub upload_timeout: Duration,
     /// How long any other request may take, and how long one may be silent.
     pub request_timeout: Duration,
+    /// Root certificates (DER) that are believed beside the public ones.
+    pub extra_roots: Vec<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Bucket {
@@ -310,7 +312,10 @@ fn local_name(url: &str) -> Option<&str> {
 
 fn client(bucket: &Bucket) -> Result<reqwest::Client, BlobError> {
     let failed = |what: String| BlobError::Remote { action: "reach", bucket: bucket.name.clone(), what };
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for root in &bucket.extra_roots {
+        roots.add(root.clone().into()).map_err(|error| failed(error.to_string()))?;
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -51,6 +51,8 @@ impl Default for RelayConfig {
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     pace: OnceCell<Mutex<Pace>>,
+    /// One looks at relays at a time, because what is known of them is read, changed and written.
+    relays: Mutex<()>,
 }
 
 /// What is known of one relay, as it is kept.
@@ -67,8 +69,10 @@ pub struct RelayNotes {
     pub refusal: Option<String>,
     /// When it was looked at last.
     pub checked_at: Option<i64>,
-    /// The newest event then.
+    /// The newest event then: what must have been read when it is looked at the next time.
     pub checked_seq: i64,
+    /// What had to be read when it was looked at last.
+    pub due_seq: i64,
     /// The last event that it has read, as it says.
     pub seq: Option<i64>,
     /// Its own word for this host: `active`, `throttled`, `banned`.

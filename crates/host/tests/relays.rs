@@ -172,3 +172,48 @@ async fn whether_it_follows_is_seen_and_said() {
     scene.look(601).await;
     assert!(!scene.state().await.2);
 }
+
+/// Between being asked and its first connection a relay has read nothing, and says so: that is no fault, unless it lasts.
+#[tokio::test]
+async fn a_relay_may_take_a_moment_to_begin() {
+    let scene = Scene::new().await;
+    scene.event().await;
+    let known = |seq: i64| format!(r#"200 {{"hostname":"pds.test","seq":{seq},"status":"active"}}"#);
+    scene.status(&known(-1));
+    assert_eq!(scene.look(1).await, ["requestCrawl", "getHostStatus"]);
+    let (state, error, lost) = scene.state().await;
+    assert!(state.contains("may not have begun") && error.is_none() && !lost, "{state} {error:?}");
+    assert_eq!(scene.look(61).await, ["getHostStatus"], "it is looked at again soon");
+    let (state, error, lost) = scene.state().await;
+    assert!(lost && state.contains("it has read nothing") && error.is_some(), "{state} {error:?}");
+    scene.status(&known(1));
+    assert_eq!(scene.look(61).await, ["getHostStatus"]);
+    assert_eq!(scene.state().await, ("follows, up to event 1 of 1".to_owned(), None, false));
+}
+
+/// Whoever asks gets what is true now, and asking often forgives nothing: relays say only every few seconds how far they are.
+#[tokio::test]
+async fn relays_are_looked_at_when_somebody_asks() {
+    let scene = Scene::new().await;
+    let seen = async || {
+        let all = scene.node.host.look_at_relays().await.unwrap();
+        (all[0].state.clone(), all[0].notes.lost_at.is_some())
+    };
+    scene.event().await;
+    let status =
+        |seq: i64| scene.status(&format!(r#"200 {{"hostname":"pds.test","seq":{seq},"status":"active"}}"#));
+    status(1);
+    scene.look(1).await;
+    scene.event().await;
+    scene.look(601).await;
+    scene.event().await;
+    assert_eq!(seen().await, ("follows, up to event 1 of 3".to_owned(), false), "those came a moment ago");
+    scene.look(601).await;
+    assert!(scene.state().await.2, "it stands still");
+    for _ in 0..3 {
+        let (state, lost) = seen().await;
+        assert!(lost && state.contains("it has read up to event 1"), "{state}");
+    }
+    status(3);
+    assert_eq!(seen().await, ("follows, up to event 3 of 3".to_owned(), false));
+}

@@ -21,6 +21,7 @@ use crate::limiter::{Hosts, Pass};
 use crate::pace::{Pace, SystemPace};
 use crate::response::{Limits, Response};
 use crate::retry::{backoff, exhausted_until, quiet_until};
+use crate::roots::root_store;
 use crate::target::Target;
 
 /// The pause after a 429 that does not say how long.
@@ -455,12 +456,7 @@ fn build(config: &NetConfig, resolver: &Resolver, reach: Reach) -> Result<reqwes
 
 /// TLS 1.2 and 1.3 by ring, against Mozilla's roots as shipped in the binary.
 pub(crate) fn tls(settings: &NetConfig) -> Result<rustls::ClientConfig, NetError> {
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for root in &settings.extra_roots {
-        roots.add(root.clone().into()).map_err(|e| NetError::Setup {
-            detail: format!("a further root certificate cannot be used: {e}"),
-        })?;
-    }
+    let roots = root_store(&settings.extra_roots).map_err(|detail| NetError::Setup { detail })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -245,6 +245,7 @@ pub fn mail(config: &Config) -> Result<MailConfig, Failure> {
         from: mail.from.clone(),
         moderation_smtp: mail.moderation_smtp_url.as_ref().map(url),
         moderation_from: mail.moderation_from.clone(),
+        extra_roots: config.network.extra_roots().to_vec(),
     })
 }
 
@@ -296,6 +297,7 @@ pub fn blobs(config: &Config, data_dir: &Path) -> anyhow::Result<Blobs> {
         credentials,
         upload_timeout: section.s3_upload_timeout.0,
         request_timeout: section.s3_request_timeout.0,
+        extra_roots: config.network.extra_roots().to_vec(),
     };
     // Uploads under way still pass through this disk.
     Blobs::open_bucket(&dir, bucket).map_err(|e| Failure::new(e.kind().as_str(), e.to_string()).into())

@@ -200,6 +200,7 @@ struct Place {
 impl Place {
     /// Opens a directory for a backup: a new one, an empty one, or one that has a backup made with the same key.
     fn open(out: &Path, data: &Path, sealing: &Sealing) -> RecoveryResult<Self> {
+        sealing.check()?;
         let dir = std::path::absolute(out).map_err(RecoveryError::io("find", out))?;
         if dir.starts_with(data) || data.starts_with(&dir) {
             return Err(said(

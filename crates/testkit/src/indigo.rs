@@ -53,21 +53,39 @@ pub struct Relay {
     ports: (u16, u16),
     child: Option<Child>,
     starts: u32,
+    /// The root certificates that it believes; without them it also follows hosts without TLS.
+    roots: Option<PathBuf>,
 }
 
 impl Relay {
+    /// Starts one in `dir` that follows nobody, believes these root certificates and takes public hosts only, as relays on
+    /// the network do.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn public(dir: &Path, plc: &str, roots: &Path) -> Result<Option<Self>> {
+        let Some(mut relay) = Self::prepare(dir, plc)? else { return Ok(None) };
+        relay.roots = Some(roots.to_owned());
+        relay.begin()?;
+        Ok(Some(relay))
+    }
+
+    fn prepare(dir: &Path, plc: &str) -> Result<Option<Self>> {
+        let Some(program) = program("P2PDS_RELAY", "relay") else { return Ok(None) };
+        let ports = (free_port()?, free_port()?);
+        let url = format!("http://localhost:{}", ports.0);
+        let (dir, plc) = (dir.join("relay"), plc.to_owned());
+        std::fs::create_dir_all(&dir)?;
+        Ok(Some(Self { url, program, dir, plc, ports, child: None, starts: 0, roots: None }))
+    }
+
     /// Starts one in `dir` that follows `host` (`http://localhost:PORT`) from the next event on. Its public method refuses
     /// hosts on loopback, so the host is entered in its database.
     ///
     /// # Errors
     /// It does not start.
     pub fn start(dir: &Path, plc: &str, host: &str) -> Result<Option<Self>> {
-        let Some(program) = program("P2PDS_RELAY", "relay") else { return Ok(None) };
-        let ports = (free_port()?, free_port()?);
-        let url = format!("http://localhost:{}", ports.0);
-        let (dir, plc) = (dir.join("relay"), plc.to_owned());
-        std::fs::create_dir_all(&dir)?;
-        let mut relay = Self { url, program, dir, plc, ports, child: None, starts: 0 };
+        let Some(mut relay) = Self::prepare(dir, plc)? else { return Ok(None) };
         relay.begin()?;
         relay.stop()?;
         relay.enter(host.trim_start_matches("http://"))?;
@@ -93,7 +111,12 @@ impl Relay {
     pub fn begin(&mut self) -> Result<()> {
         self.starts += 1;
         let log = File::create(self.dir.join(format!("log-{}", self.starts)))?;
-        let child = dying_with_parent(&self.program)
+        let mut command = dying_with_parent(&self.program);
+        match &self.roots {
+            Some(roots) => command.env("SSL_CERT_FILE", roots),
+            None => command.env("RELAY_ALLOW_INSECURE_HOSTS", "true"),
+        };
+        let child = command
             .arg("serve")
             .env("RELAY_API_BIND", format!("127.0.0.1:{}", self.ports.0))
             .env("RELAY_METRICS_LISTEN", format!("127.0.0.1:{}", self.ports.1))
@@ -101,7 +124,6 @@ impl Relay {
             .env("RELAY_PERSIST_DIR", self.dir.join("persist"))
             .env("RELAY_PLC_HOST", &self.plc)
             .env("RELAY_ADMIN_PASSWORD", "admin")
-            .env("RELAY_ALLOW_INSECURE_HOSTS", "true")
             .env("RELAY_LOG_LEVEL", "debug")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

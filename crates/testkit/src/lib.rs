@@ -15,6 +15,7 @@
 )]
 
 mod answer;
+pub mod apart;
 pub mod bucket;
 pub mod demo;
 pub mod directory;

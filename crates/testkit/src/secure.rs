@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
@@ -18,6 +19,58 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest head of a request.
 const LONGEST: usize = 16 * 1024;
+
+/// A certificate authority in a directory: `ca.pem` and its key, `ca.key`.
+#[derive(Debug)]
+pub struct Authority {
+    dir: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Makes one; the directory exists.
+    ///
+    /// # Errors
+    /// Its files cannot be written.
+    pub fn new(dir: &Path) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "An authority of tests");
+        std::fs::write(dir.join("ca.pem"), params.self_signed(&key)?.pem())?;
+        std::fs::write(dir.join("ca.key"), key.serialize_pem())?;
+        Ok(Self { dir: dir.to_owned(), issuer: Issuer::new(params, key) })
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.dir.join("ca.pem")
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.dir.join("ca.key")
+    }
+
+    /// A certificate for these names and its key, as files called so with `.pem` and `.key`.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn issue(&self, file: &str, names: &[&str]) -> Result<(PathBuf, PathBuf)> {
+        let key = KeyPair::generate()?;
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names)?;
+        // Not the authority's own, else it counts as signed by itself.
+        params.distinguished_name.push(DnType::CommonName, file);
+        let leaf = params.signed_by(&key, &self.issuer)?;
+        let paths = (self.dir.join(format!("{file}.pem")), self.dir.join(format!("{file}.key")));
+        std::fs::write(&paths.0, leaf.pem())?;
+        std::fs::write(&paths.1, key.serialize_pem())?;
+        Ok(paths)
+    }
+}
 
 /// The server; it ends when dropped.
 #[derive(Debug)]

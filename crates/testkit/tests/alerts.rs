@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -54,11 +55,10 @@ fn text(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// Quotas of two accounts are used up, one of them while the mail server is busy, and the disk is called too small;
 /// then all of it is over. The node is killed in between.
-fn faults_are_mailed_once(environment: &[(&str, &str)], from: &str) -> (Vec<Letter>, Program) {
+fn faults_are_mailed_once(dir: &Path, environment: &[(&str, &str)], from: &str) -> (Vec<Letter>, Program) {
     let mail = MailServer::start().unwrap();
     let source = Source::start().unwrap();
     let accounts: Vec<MadeUp> = (0..2).map(|n| MadeUp::new(700 + n, &source.url)).collect();
-    let dir = tempfile::tempdir().unwrap().keep();
     let settings = text(&[
         ("P2PDS_SMTP_URL", &mail.url),
         ("P2PDS_ALERTS_EMAIL_TO", OPERATOR),
@@ -140,7 +140,8 @@ fn wanted() -> BTreeMap<String, usize> {
 
 #[test]
 fn an_archive_node_mails_each_fault_once() {
-    let (letters, _) = faults_are_mailed_once(&[], OPERATOR);
+    let dir = tempfile::tempdir().unwrap();
+    let (letters, _) = faults_are_mailed_once(dir.path(), &[], OPERATOR);
     assert_eq!(count(&letters), wanted(), "{letters:?}");
     let ids: Vec<&str> = letters.iter().filter_map(|letter| letter.header("Message-ID")).collect();
     assert_eq!(ids.len(), letters.len(), "each mail has a name: {letters:?}");
@@ -154,7 +155,8 @@ fn a_host_mails_each_fault_once_through_its_queue() {
         ("P2PDS_RELAYS", "none"),
         ("P2PDS_MAIL_FROM", "Node <node@mail.example>"),
     ];
-    let (letters, program) = faults_are_mailed_once(&hosting, "node@mail.example");
+    let dir = tempfile::tempdir().unwrap();
+    let (letters, program) = faults_are_mailed_once(dir.path(), &hosting, "node@mail.example");
     assert_eq!(count(&letters), wanted(), "{letters:?}");
     let waiting = program.json(&["mail", "list"]).unwrap();
     assert_eq!(waiting.as_array().map(Vec::len), Some(0), "{waiting}");

@@ -151,6 +151,7 @@ fn bucket(server: &S3Server) -> Bucket {
         credentials: Some((S3Server::ACCESS_KEY.to_owned(), S3Server::SECRET.to_owned())),
         upload_timeout: Duration::from_secs(30),
         request_timeout: Duration::from_secs(30),
+        extra_roots: Vec::new(),
     }
 }
 

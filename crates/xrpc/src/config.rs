@@ -96,6 +96,17 @@ impl OwnCalls {
     }
 }
 
+/// What this node says to itself of how a call of its own has arrived.
+pub const SEEN_HOST: &str = "p2pds-seen-host";
+/// The address under which it was counted.
+pub const SEEN_CALLER: &str = "p2pds-seen-caller";
+/// The other end of the connection.
+pub const SEEN_PEER: &str = "p2pds-seen-peer";
+/// Whether somebody on the way said where it came from.
+pub const SEEN_FORWARDED: &str = "p2pds-seen-forwarded";
+/// How many bytes of a body have arrived; calls with one are answered with this alone.
+pub const SEEN_BYTES: &str = "p2pds-seen-bytes";
+
 impl OwnCall {
     /// Name and value of the header.
     #[must_use]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -18,7 +19,7 @@ use p2pds_reading::Reading;
 use crate::asked::{Caller, PeerAddress};
 use crate::auth::is_peer;
 use crate::by_cid::{ipfs, rasl};
-use crate::config::{BYPASS, XrpcConfig};
+use crate::config::{BYPASS, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER, XrpcConfig};
 use crate::error::XrpcError;
 use crate::firehose::Seats;
 use crate::guard::{guard, nsid_of};
@@ -171,6 +172,12 @@ async fn around(State(door): State<Arc<Xrpc>>, request: Request, next: Next) -> 
     {
         door.say_untrusted(caller.counted);
     }
+    let seen = seen_by_itself(&door, &caller, peer, &request);
+    if let Some(seen) = &seen
+        && request.method() == Method::POST
+    {
+        return arrived(request.into_body(), seen).await;
+    }
     // Whole repos have a count of their own, and peers and the operator's friends none.
     let free = nsid_of(request.uri().path()) == "com.atproto.sync.getRepo"
         || door.is_free(&caller, request.headers())
@@ -191,7 +198,45 @@ async fn around(State(door): State<Arc<Xrpc>>, request: Request, next: Next) -> 
         }
     };
     reply::guarded(&mut response);
+    response.headers_mut().extend(seen.into_iter().flatten());
     response
+}
+
+/// Largest body that this node sends to itself.
+const OWN_BODY: usize = 8 << 20;
+
+/// Answers this node's own call with how much of its body has come through the proxies.
+async fn arrived(body: Body, seen: &HeaderMap) -> Response {
+    let bytes = axum::body::to_bytes(body, OWN_BODY).await.map_or(0, |bytes| bytes.len());
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    reply::guarded(&mut response);
+    response.headers_mut().extend(seen.clone());
+    response.headers_mut().insert(HeaderName::from_static(SEEN_BYTES), bytes.into());
+    response
+}
+
+/// What only this node learns, when it asks itself by its public name: how the proxies before it have passed that on.
+fn seen_by_itself(
+    door: &Xrpc,
+    caller: &Caller,
+    peer: Option<PeerAddress>,
+    request: &Request,
+) -> Option<HeaderMap> {
+    let key = request.headers().get(BYPASS).and_then(|value| value.to_str().ok());
+    key.filter(|key| door.config.own_calls.is(key))?;
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().authority().map(|authority| authority.as_str()).or(named).unwrap_or_default();
+    let forwarded = request.headers().contains_key("x-forwarded-for");
+    let fields = [
+        (SEEN_HOST, host.to_owned()),
+        (SEEN_CALLER, caller.counted.to_string()),
+        (SEEN_PEER, peer.map_or_else(String::new, |peer| peer.0.to_string())),
+        (SEEN_FORWARDED, forwarded.to_string()),
+    ];
+    let field = |(name, value): (&'static str, String)| {
+        Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+    };
+    Some(fields.into_iter().filter_map(field).collect())
 }
 
 fn say_left(response: &mut Response, left: Left) {

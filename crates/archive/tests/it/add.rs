@@ -123,6 +123,26 @@ async fn an_interrupted_run_goes_on() {
     assert_eq!(net.hits("com.atproto.sync.getBlob"), before);
 }
 
+/// Killed after the repo was stored and before that was noted: the start finds it, and not only the next fetch, which may
+/// be an hour away because the host says that there is nothing new.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_in_the_last_moment_counts() {
+    let net = Fake::start().await;
+    let mut person = Person::new(3, &net.url);
+    person.post("3kpost2222222", 1);
+    net.publish(&person, &person.sign(0));
+    let node = Node::new(&net.url);
+    node.add(&person).await;
+    let verified = p2pds_store::VerifiedState::Nothing;
+    let patch = p2pds_store::AccountPatch { verified: Some(verified), ..Default::default() };
+    let unit = p2pds_store::Unit::PatchAccount { did: person.did.clone(), patch: Box::new(patch) };
+    node.store.apply(unit).await.unwrap();
+    let node = node.reopen().await;
+    assert!(node.archive.resume(&Progress::none()).await.unwrap().is_empty());
+    let account = node.store.account(&person.did).await.unwrap().unwrap();
+    assert_eq!(account.verified, p2pds_store::VerifiedState::Verified);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_cut_off_is_next_but_not_for_ever() {
     let net = Fake::start().await;

@@ -59,6 +59,8 @@ pub struct MailConfig {
     pub moderation_smtp: Option<SmtpConfig>,
     /// Address that those come from.
     pub moderation_from: Option<String>,
+    /// Root certificates (DER) that are believed beside the public ones.
+    pub extra_roots: Vec<Vec<u8>>,
 }
 
 /// How a mail server is reached.

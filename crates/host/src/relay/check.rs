@@ -31,11 +31,16 @@ pub enum Follows {
     No(String),
 }
 
-/// Judges an answer. `newest` is the newest event now, `reads` whether somebody reads the stream up to its end.
+/// Judges an answer. `newest` is the newest event now, `reads` whether somebody reads the stream up to its end, `lately`
+/// whether the relay was asked so short a time ago that it need not have begun.
 #[must_use]
-pub(super) fn judge(notes: &RelayNotes, answer: &Answer, newest: i64, reads: bool) -> Follows {
-    // What was there when it was looked at last must have been read by now.
-    let due = if notes.checked_at.is_some() { notes.checked_seq } else { 0 };
+pub(super) fn judge(notes: &RelayNotes, answer: &Answer, newest: i64, reads: bool, lately: bool) -> Follows {
+    let not_yet = |why: String| match lately {
+        true => {
+            Follows::Unclear(format!("it was asked to follow a moment ago, and may not have begun: {why}"))
+        }
+        false => Follows::No(why),
+    };
     match answer {
         Answer::Known { status, seq } => {
             let word = status.as_deref().unwrap_or("active");
@@ -49,18 +54,20 @@ pub(super) fn judge(notes: &RelayNotes, answer: &Answer, newest: i64, reads: boo
                     "it has read up to event {seq}, and the newest one here is {newest}: this host was restored or made \
                      anew under the same name; let its numbers jump ahead (see restore)"
                 )),
-                Some(seq) if *seq >= due => Follows::Yes,
-                None if reads => Follows::Yes,
-                Some(seq) => Follows::No(format!("it has read up to event {seq}; the newest one is {newest}")),
+                Some(seq) if *seq >= notes.due_seq => Follows::Yes,
+                // Who came after the newest event has read none, and says so by a number below the first.
+                None | Some(..0) if reads => Follows::Yes,
+                Some(..0) => not_yet(format!("it has read nothing; the newest event is {newest}")),
+                Some(seq) => not_yet(format!("it has read up to event {seq}; the newest one is {newest}")),
                 None => Follows::Unclear("it does not say how far it has read".to_owned()),
             }
         }
         Answer::Unknown if notes.asked_at.is_none() => Follows::Unclear("it was not asked yet".to_owned()),
-        Answer::Unknown => Follows::No(
+        Answer::Unknown => not_yet(
             "it does not know this host: it must be reachable from outside under its name, by HTTPS and WebSocket".to_owned(),
         ),
         Answer::Silent if reads => Follows::Yes,
-        Answer::Silent => Follows::No("nobody reads the stream up to its end".to_owned()),
+        Answer::Silent => not_yet("nobody reads the stream up to its end".to_owned()),
         Answer::Failed(_) if reads => Follows::Yes,
         Answer::Failed(why) => Follows::Unclear(format!("it does not answer: {why}")),
     }
@@ -72,10 +79,12 @@ mod tests {
 
     #[test]
     fn a_relay_follows_when_it_has_read_what_it_should_have() {
-        let asked =
-            RelayNotes { asked_at: Some(1), checked_at: Some(1), checked_seq: 50, ..RelayNotes::default() };
+        let asked = RelayNotes { asked_at: Some(1), due_seq: 50, ..RelayNotes::default() };
         let known = |status: &str, seq| Answer::Known { status: Some(status.to_owned()), seq };
         let no = |follows| matches!(follows, Follows::No(_));
+        let judge = |notes: &RelayNotes, answer: &Answer, newest, reads| {
+            super::judge(notes, answer, newest, reads, false)
+        };
         assert_eq!(judge(&asked, &known("active", Some(50)), 60, false), Follows::Yes);
         assert_eq!(judge(&asked, &known("idle", Some(60)), 60, false), Follows::Yes);
         assert!(no(judge(&asked, &known("active", Some(49)), 60, true)), "it stands still");
@@ -90,5 +99,19 @@ mod tests {
         let new = RelayNotes::default();
         assert!(matches!(judge(&new, &Answer::Unknown, 60, false), Follows::Unclear(_)));
         assert_eq!(judge(&new, &known("active", Some(0)), 60, false), Follows::Yes, "it has just begun");
+        // What a relay says between having been asked and its first connection.
+        assert!(no(judge(&new, &known("active", Some(-1)), 60, false)));
+        assert_eq!(
+            judge(&asked, &known("active", Some(-1)), 60, true),
+            Follows::Yes,
+            "nothing happened since it came"
+        );
+        for answer in [known("active", Some(-1)), Answer::Unknown, Answer::Silent] {
+            let follows = super::judge(&asked, &answer, 60, false, true);
+            assert!(matches!(follows, Follows::Unclear(_)), "{answer:?}: {follows:?}");
+        }
+        for answer in [known("banned", Some(60)), known("active", Some(61))] {
+            assert!(no(super::judge(&asked, &answer, 60, false, true)), "no time mends that: {answer:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::check::{Answer, Follows, judge};
-use super::{ASK_EVERY, RELAY, RelayNotes};
+use super::{ASK_EVERY, RELAY, RelayNotes, RelayState};
 use crate::jobs::Job;
 use crate::{Host, HostResult};
 
@@ -19,6 +19,10 @@ use crate::{Host, HostResult};
 const FIRST: Duration = Duration::from_secs(60);
 /// The longest such pause.
 const LONGEST: Duration = Duration::from_secs(6 * 3_600);
+/// A relay that was asked need not have begun before that.
+const BEGINS_WITHIN: Duration = Duration::from_secs(60);
+/// How soon one is looked at again that does not follow, or of which that is unclear.
+const SOON: Duration = Duration::from_secs(60);
 /// How often the counts of bulk writes are kept.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// Largest answer of a relay.
@@ -43,7 +47,7 @@ impl Job for Relays {
         host.note_pace().await?;
         let (mut following, mut told, mut free_at) = (0_u32, i64::MAX, i64::MAX);
         for relay in &host.config().relay.relays {
-            let (notes, follows) = one(host, relay).await?;
+            let (notes, follows) = one(host, relay, false).await?;
             following = following.saturating_add(u32::from(follows));
             told = told.min(notes.asked_seq);
             free_at = free_at.min(next_ask(&notes));
@@ -80,16 +84,23 @@ fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// One relay: asks it if that is due, looks after it if that is due.
-async fn one(host: &Host, relay: &str) -> HostResult<(RelayNotes, bool)> {
+/// When it is looked at again whether a relay follows.
+fn next_check(notes: &RelayNotes, every: Duration) -> i64 {
+    let Some(checked) = notes.checked_at else { return 0 };
+    checked.saturating_add(micros(if notes.follows() { every } else { every.min(SOON) }))
+}
+
+/// One relay: asks it if that is due, looks after it if that is due, or if it is to be `at_once`.
+async fn one(host: &Host, relay: &str, at_once: bool) -> HostResult<(RelayNotes, bool)> {
+    let _alone = host.outbound().relays.lock().await;
     let name = format!("{RELAY}{relay}");
     let row = host.store().worker(&name).await?;
     let mut notes: RelayNotes =
         row.as_ref().and_then(|row| serde_json::from_str(&row.notes).ok()).unwrap_or_default();
     let (now, newest) = (host.now(), host.store().tail().last());
     let ask = newest > notes.asked_seq && now >= next_ask(&notes);
-    let every = micros(host.config().relay.check_every);
-    let check = newest > 0 && notes.checked_at.is_none_or(|at| now >= at.saturating_add(every));
+    let due = at_once || now >= next_check(&notes, host.config().relay.check_every);
+    let check = newest > 0 && due;
     if !ask && !check {
         let follows = notes.follows();
         return Ok((notes, follows));
@@ -131,16 +142,25 @@ impl RelayNotes {
 /// Looks whether a relay follows; the answer in words.
 async fn look(host: &Host, relay: &str, notes: &mut RelayNotes, newest: i64) -> String {
     let answer = status(host, relay).await;
-    let reads = host.consumers().iter().any(|who| who.at() >= notes.checked_seq.max(1));
-    let verdict = judge(notes, &answer, newest, reads);
+    let now = host.now();
+    // Who was looked at a moment ago still owes what it owed then: relays say how far they are every few seconds.
+    let pause = micros(host.config().relay.check_every.min(SOON));
+    if notes.checked_at.is_none_or(|at| now >= at.saturating_add(pause)) {
+        (notes.checked_at, notes.due_seq, notes.checked_seq) = (Some(now), notes.checked_seq, newest);
+    }
+    let reads = host.consumers().iter().any(|who| who.at() >= notes.due_seq.max(1));
+    let asked = notes.asked_at.filter(|_| notes.failures == 0);
+    let lately = asked.is_some_and(|at| now < at.saturating_add(micros(BEGINS_WITHIN)));
+    let verdict = judge(notes, &answer, newest, reads, lately);
     if let Answer::Known { status, seq } = answer {
         (notes.status, notes.seq) = (status, seq);
     }
-    (notes.checked_at, notes.checked_seq, notes.unclear) = (Some(host.now()), newest, None);
+    notes.unclear = None;
     match verdict {
         Follows::Yes => {
             (notes.lost_at, notes.lost) = (None, None);
-            format!("follows, up to event {} of {newest}", notes.seq.unwrap_or(newest))
+            let read = notes.seq.filter(|seq| *seq >= 0).unwrap_or(newest);
+            format!("follows, up to event {read} of {newest}")
         }
         Follows::Unclear(why) => {
             notes.unclear = Some(why.clone());
@@ -148,7 +168,7 @@ async fn look(host: &Host, relay: &str, notes: &mut RelayNotes, newest: i64) -> 
         }
         Follows::No(why) => {
             if notes.lost_at.is_none() {
-                notes.lost_at = notes.checked_at;
+                notes.lost_at = Some(now);
                 tracing::warn!(event = "relay.lost", relay, why, "a relay does not follow this host");
             }
             notes.lost = Some(why.clone());
@@ -202,6 +222,17 @@ async fn status(host: &Host, relay: &str) -> Answer {
 }
 
 impl Host {
+    /// Looks at once whether the relays follow, and says what is known of them then.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn look_at_relays(&self) -> HostResult<Vec<RelayState>> {
+        for relay in &self.config().relay.relays {
+            one(self, relay, true).await?;
+        }
+        self.relays().await
+    }
+
     /// The name under which relays know this host: with its port, in development.
     fn relay_hostname(&self) -> String {
         let url = &self.config().public_url;

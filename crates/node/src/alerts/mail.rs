@@ -76,7 +76,7 @@ fn sender(config: &Config, to: &str) -> Result<Sender, String> {
     };
     let hello = config.http.hostname.as_deref().unwrap_or("localhost");
     // Most servers take mail from the address that they know; without one set, the operator writes to himself.
-    Ok(Sender::new(server, hello, mail.from.as_deref().unwrap_or(to)))
+    Ok(Sender::new(server, hello, mail.from.as_deref().unwrap_or(to)).trusting(mail.extra_roots))
 }
 
 /// What a mail says.

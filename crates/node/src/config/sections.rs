@@ -9,7 +9,7 @@ use p2pds_xrpc::Net;
 
 use super::layers::Layers;
 use super::section::section;
-use super::setting::{AlarmFor, LogFormat, MailAddress, Millis, Secret, Size, WebUrl};
+use super::setting::{AlarmFor, CaFile, LogFormat, MailAddress, Millis, Secret, Size, WebUrl};
 use super::{Config, names};
 
 section! {
@@ -45,6 +45,10 @@ section! {
         plc_url: String = "https://plc.directory", flag "plc-url", env ["P2PDS_PLC_URL", "PDS_DID_PLC_URL"];
         /// Name servers to ask instead of the system's, such as 1.1.1.1 or 127.0.0.1:5353.
         nameservers: Vec<SocketAddr> = "", flag "nameservers", env ["P2PDS_NAMESERVERS", "PDS_HANDLE_BACKUP_NAMESERVERS"];
+        /// File of root certificates (PEM) that are believed beside the public ones, for a network with a certificate
+        /// authority of its own. It is read at the start, and counts for every connection: to other servers, to the
+        /// mail server, to a bucket.
+        ca_file: Option<CaFile> = "", flag "ca-file", env ["P2PDS_CA_FILE", "NODE_EXTRA_CA_CERTS"];
         /// Requests at a time to one host.
         per_host: u32 = "6", env ["P2PDS_PER_HOST"];
         /// How long a connection may take to open.
@@ -64,6 +68,14 @@ section! {
         identity_usable: Millis = "1d", env ["P2PDS_IDENTITY_USABLE", "PDS_DID_CACHE_MAX_TTL"];
         /// How long one question to a name server may take; a number alone counts milliseconds.
         dns_timeout: Millis = "3s", env ["P2PDS_DNS_TIMEOUT", "PDS_ID_RESOLVER_TIMEOUT"];
+    }
+}
+
+impl NetworkSection {
+    /// Root certificates (DER) that are believed beside the public ones.
+    #[must_use]
+    pub fn extra_roots(&self) -> &[Vec<u8>] {
+        self.ca_file.as_ref().map_or(&[], CaFile::certificates)
     }
 }
 

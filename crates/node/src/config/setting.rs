@@ -1,7 +1,7 @@
 //! What a setting's value may be: each type parses from text and says what it expects.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use p2pds_host::accounts::{SmtpConfig, check_address, check_smtp};
@@ -248,6 +248,26 @@ impl Setting for WebUrl {
             }
             _ => expected(Self::SHAPE),
         }
+    }
+}
+
+/// Root certificates in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaFile(Vec<Vec<u8>>);
+
+impl CaFile {
+    /// What is in it, DER.
+    #[must_use]
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        &self.0
+    }
+}
+
+impl Setting for CaFile {
+    const SHAPE: &'static str = "a file of root certificates (PEM)";
+    fn parse(text: &str) -> Result<Self, String> {
+        let read = p2pds_net::read_roots(Path::new(text));
+        read.map(Self).map_err(|why| format!("{}: {why}", Self::SHAPE))
     }
 }
 

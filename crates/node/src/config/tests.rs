@@ -202,7 +202,7 @@ fn every_name_of_the_reference_is_known() {
     assert!(names.len() >= 93, "the reference reads 93 names and more, found {}", names.len());
     for name in names {
         let setting = Config::settings().find(|setting| setting.env.contains(&name));
-        let value = setting.map_or_else(|| "x".to_owned(), sample);
+        let value = setting.map_or_else(|| "x".to_owned(), |setting| sample(setting, "7"));
         let loaded =
             Config::load(map(&[]), map(&[(name, value.as_str())]), None, Path::new("/nonexistent")).unwrap();
         let line = loaded.warnings.iter().find(|line| line.starts_with(name));
@@ -245,7 +245,7 @@ fn secrets_are_hidden_and_read_from_files() {
 }
 
 /// A value that a setting takes and that is not its default: the first that it does not refuse.
-fn sample(setting: &section::SettingInfo) -> String {
+fn sample(setting: &section::SettingInfo, roots: &str) -> String {
     if setting.secret {
         let hidden = "not-to-be-seen-anywhere";
         return if setting.key.ends_with("smtp_url") {
@@ -255,8 +255,18 @@ fn sample(setting: &section::SettingInfo) -> String {
         };
     }
     let words = setting.shape.rsplit([' ', ',']).filter(|word| !word.is_empty());
-    let usual =
-        ["7", "true", "127.0.0.9", "35s", "7MB", "https://x.test", "127.0.0.1:5353", "some-text", "a.test"];
+    let usual = [
+        roots,
+        "7",
+        "true",
+        "127.0.0.9",
+        "35s",
+        "7MB",
+        "https://x.test",
+        "127.0.0.1:5353",
+        "some-text",
+        "a.test",
+    ];
     let refused = |value: &&str| {
         let flags = map(&[(&format!("{}{}", layers::SET, setting.name()), *value)]);
         *value != setting.default
@@ -273,8 +283,10 @@ fn sample(setting: &section::SettingInfo) -> String {
 fn every_setting_from_every_source() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
+    let roots = p2pds_testkit::secure::Authority::new(dir.path()).unwrap().root();
     for setting in Config::settings() {
-        let (name, value) = (setting.name(), sample(setting));
+        let roots = if setting.key == "ca_file" { roots.to_str().unwrap() } else { "7" };
+        let (name, value) = (setting.name(), sample(setting, roots));
         let check = |from: &str, loaded: Result<Loaded, ConfigError>| {
             let loaded = loaded.unwrap_or_else(|error| panic!("{name} from {from}: {error}"));
             let shown = loaded.resolved.iter().find(|r| r.name == name).unwrap();

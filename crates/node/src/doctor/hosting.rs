@@ -13,7 +13,6 @@ use p2pds_xrpc::OwnCall;
 use super::{Check, Verdict};
 use crate::config::Config;
 use crate::hosting;
-use crate::words;
 
 /// All of them, in the order in which they are best mended.
 pub(crate) async fn all(
@@ -90,7 +89,7 @@ async fn mail(host: &Host) -> Check {
 async fn relays(host: &Host) -> Vec<Check> {
     const NAME: &str = "relays";
     const WHY: &str = "posts of this host reach nobody elsewhere";
-    let relays = match host.relays().await {
+    let relays = match host.look_at_relays().await {
         Ok(relays) => relays,
         Err(error) => return vec![Check::skipped(NAME, error.message)],
     };
@@ -106,13 +105,15 @@ async fn relays(host: &Host) -> Vec<Check> {
     relays
         .into_iter()
         .map(|relay| {
-            let last = relay.notes.checked_at.map(|at| format!(" ({})", words::ago(at))).unwrap_or_default();
             match relay.last_error {
-                None => Check::ok(NAME, format!("{}: {}{last}", relay.relay, relay.state)),
+                None if relay.notes.unclear.is_some() => {
+                    Check::skipped(NAME, format!("{}: {}; ask again in a minute", relay.relay, relay.state))
+                }
+                None => Check::ok(NAME, format!("{}: {}", relay.relay, relay.state)),
                 Some(error) => Check::bad(
                     Verdict::Failed,
                     NAME,
-                    format!("{}: {error}{last}", relay.relay),
+                    format!("{}: {error}", relay.relay),
                     WHY,
                     format!(
                         "mend public-url and websocket above first; the relay is asked again by itself, and at once after a \

@@ -272,6 +272,7 @@ pub fn net_config(config: &Config) -> NetConfig {
     let base = if loopback { NetConfig::development() } else { NetConfig::default() };
     NetConfig {
         nameservers: network.nameservers.clone(),
+        extra_roots: network.extra_roots().to_vec(),
         connect_timeout: network.connect_timeout,
         header_timeout: network.header_timeout,
         rate_window: network.rate_window,

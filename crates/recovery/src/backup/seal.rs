@@ -115,6 +115,17 @@ impl Sealing {
         }
     }
 
+    /// Fails when nothing can be written with it, before anything is.
+    pub(super) fn check(&self) -> RecoveryResult<()> {
+        match self {
+            Self::Recipients(keys) if keys.is_empty() => {
+                Err(said(ErrorKind::Invalid, "nobody is named who could open the backup"))
+            }
+            Self::Recipients(keys) => keys.iter().try_for_each(|key| recipient(key).map(drop)),
+            Self::No | Self::Passphrase(_) => Ok(()),
+        }
+    }
+
     /// What writes the files of a backup in `dir`.
     pub(super) fn sealer(&self, dir: &Path) -> RecoveryResult<Sealer> {
         let to = match self {
@@ -122,9 +133,6 @@ impl Sealing {
             Self::Recipients(keys) => keys.iter().map(|key| recipient(key)).collect::<RecoveryResult<_>>()?,
             Self::Passphrase(passphrase) => vec![key_for(passphrase, dir)?.to_public()],
         };
-        if self.is_sealed() && to.is_empty() {
-            return Err(said(ErrorKind::Invalid, "nobody is named who could open the backup"));
-        }
         Ok(Sealer { to, word: self.word() })
     }
 }

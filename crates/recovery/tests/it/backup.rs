@@ -230,6 +230,7 @@ async fn a_backup_is_brought_up_to_date() {
             BackupOptions { sealing: Sealing::Recipients(vec![bad.into()]), ..BackupOptions::default() };
         let other = node.dir.path().with_extension("bad-key");
         assert_eq!(backup(&node, &other, &options).await.unwrap_err().kind(), ErrorKind::Invalid);
+        assert!(!other.exists(), "nothing is begun");
     }
     // A blob that is nowhere is said, and the rest is good.
     let third = node.dir.path().with_extension("third");

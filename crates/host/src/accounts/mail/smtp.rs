@@ -5,7 +5,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error as SmtpError};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
@@ -61,13 +61,21 @@ pub struct Sender {
     hello: String,
     /// Address that its mail comes from.
     from: String,
+    /// Root certificates (DER) that are believed beside the public ones.
+    extra_roots: Vec<Vec<u8>>,
 }
 
 impl Sender {
     /// Through this server, greeted with this name, from this address.
     #[must_use]
     pub fn new(server: SmtpConfig, hello: &str, from: &str) -> Self {
-        Self { server, hello: hello.to_owned(), from: from.to_owned() }
+        Self { server, hello: hello.to_owned(), from: from.to_owned(), extra_roots: Vec::new() }
+    }
+
+    /// With root certificates (DER) that are believed beside the public ones.
+    #[must_use]
+    pub fn trusting(self, extra_roots: Vec<Vec<u8>>) -> Self {
+        Self { extra_roots, ..self }
     }
 
     /// Sends a mail that no person wrote. The same `id` is the same mail: who gets it twice can tell.
@@ -98,7 +106,7 @@ impl Sender {
     }
 
     fn transport(&self) -> Result<Transport, NotSent> {
-        transport(&self.server, &self.hello).map_err(NotSent::for_good)
+        transport(&self.server, &self.hello, &self.extra_roots).map_err(NotSent::for_good)
     }
 }
 
@@ -150,7 +158,7 @@ impl Host {
         let Some(server) = self.mail_server(kind) else {
             return Err(NotSent::for_good("no mail server is set (mail.smtp_url)"));
         };
-        let sender = Sender::new(server.clone(), &self.config().hostname, &self.mail_from(kind));
+        let sender = self.sender(server, kind);
         let style = Style { automatic: kind != MODERATION, id };
         sender.hand_over(&message(&sender.from, to, words, style)?).await
     }
@@ -161,8 +169,13 @@ impl Host {
     /// Why it does not take this host's mail, in plain words.
     pub async fn check_mail_server(&self) -> Result<bool, NotSent> {
         let Some(server) = &self.config().accounts.mail.smtp else { return Ok(false) };
-        Sender::new(server.clone(), &self.config().hostname, &self.mail_from("test")).check().await?;
+        self.sender(server, "test").check().await?;
         Ok(true)
+    }
+
+    fn sender(&self, server: &SmtpConfig, kind: &str) -> Sender {
+        let roots = self.config().accounts.mail.extra_roots.clone();
+        Sender::new(server.clone(), &self.config().hostname, &self.mail_from(kind)).trusting(roots)
     }
 
     /// Sends a test mail and waits for what the server says.
@@ -191,13 +204,11 @@ fn message(from: &str, to: &str, words: &Words, style: Style) -> Result<Message,
     builder.body(words.text.clone()).map_err(|error| NotSent::for_good(error.to_string()))
 }
 
-fn transport(server: &SmtpConfig, hostname: &str) -> Result<Transport, String> {
+fn transport(server: &SmtpConfig, hostname: &str, roots: &[Vec<u8>]) -> Result<Transport, String> {
     let builder = match server {
-        SmtpConfig::Url(url) => {
-            Transport::from_url(&with_tls(url)).map_err(|error| format!("mail.smtp_url: {error}"))?
-        }
+        SmtpConfig::Url(url) => by_url(url, roots).map_err(|error| format!("mail.smtp_url: {error}"))?,
         SmtpConfig::Parts { host, port, tls, login } => {
-            let mut builder = by_parts(host, *port, *tls).map_err(|error| error.to_string())?;
+            let mut builder = by_parts(host, *port, *tls, roots).map_err(|error| error.to_string())?;
             if let Some((user, password)) = login {
                 builder = builder.credentials(Credentials::new(user.clone(), password.to_string()));
             }
@@ -207,16 +218,43 @@ fn transport(server: &SmtpConfig, hostname: &str) -> Result<Transport, String> {
     Ok(builder.hello_name(ClientId::Domain(hostname.to_owned())).timeout(Some(PATIENCE)).build())
 }
 
-fn by_parts(host: &str, port: Option<u16>, tls: SmtpTls) -> Result<AsyncSmtpTransportBuilder, SmtpError> {
+/// What a server called so has to show: a certificate from the public roots, or from one of these.
+fn parameters(host: &str, roots: &[Vec<u8>]) -> Result<TlsParameters, SmtpError> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    for root in roots {
+        builder = builder.add_root_certificate(Certificate::from_der(root.clone())?);
+    }
+    builder.build()
+}
+
+fn by_parts(
+    host: &str,
+    port: Option<u16>,
+    tls: SmtpTls,
+    roots: &[Vec<u8>],
+) -> Result<AsyncSmtpTransportBuilder, SmtpError> {
     let builder = Transport::builder_dangerous(host);
     Ok(match tls {
         SmtpTls::None => builder.port(port.unwrap_or(25)),
-        SmtpTls::Tls => {
-            builder.port(port.unwrap_or(465)).tls(Tls::Wrapper(TlsParameters::new(host.to_owned())?))
-        }
-        SmtpTls::StartTls => {
-            builder.port(port.unwrap_or(587)).tls(Tls::Required(TlsParameters::new(host.to_owned())?))
-        }
+        SmtpTls::Tls => builder.port(port.unwrap_or(465)).tls(Tls::Wrapper(parameters(host, roots)?)),
+        SmtpTls::StartTls => builder.port(port.unwrap_or(587)).tls(Tls::Required(parameters(host, roots)?)),
+    })
+}
+
+fn by_url(url: &str, roots: &[Vec<u8>]) -> Result<AsyncSmtpTransportBuilder, SmtpError> {
+    let url = with_tls(url);
+    let builder = Transport::from_url(&url)?;
+    let parsed = url::Url::parse(&url).ok();
+    let Some((parsed, host)) = parsed.as_ref().and_then(|url| Some((url, url.host_str()?))) else {
+        return Ok(builder);
+    };
+    let asked = parsed.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned());
+    Ok(match (parsed.scheme(), asked.as_deref()) {
+        _ if roots.is_empty() => builder,
+        ("smtps", _) => builder.tls(Tls::Wrapper(parameters(host, roots)?)),
+        (_, Some("required")) => builder.tls(Tls::Required(parameters(host, roots)?)),
+        (_, Some("opportunistic")) => builder.tls(Tls::Opportunistic(parameters(host, roots)?)),
+        _ => builder,
     })
 }
 
@@ -249,7 +287,7 @@ fn with_tls(url: &str) -> String {
 /// # Errors
 /// What is wrong with it, without its password.
 pub fn check_smtp(server: &SmtpConfig) -> Result<(), String> {
-    transport(server, "localhost").map(|_| ())
+    transport(server, "localhost", &[]).map(|_| ())
 }
 
 fn not_sent(error: &SmtpError) -> NotSent {

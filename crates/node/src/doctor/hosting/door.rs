@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use p2pds_host::Host;
 use p2pds_net::{Client, GetOptions, NetError, Reach, Resolver, WsOptions};
-use p2pds_xrpc::OwnCall;
+use p2pds_xrpc::{OwnCall, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER};
 use serde_json::Value;
 
 use super::proxies;
@@ -70,12 +70,56 @@ pub(super) async fn reached(config: &Config, host: &Host, own: &OwnCall) -> Vec<
         Ok(way) => way,
         Err(error) => return vec![Check::skipped("public-url", error.to_string())],
     };
-    let door = answers(&way, config, host).await;
-    if door.verdict != Verdict::Ok {
-        let why = "public-url has to work first";
-        return vec![door, Check::skipped("websocket", why), Check::skipped("uploads", why)];
+    let (door, callers) = match answers(&way, config, host).await {
+        Ok(_) if host.config().dev_mode => {
+            (ok(host), Check::skipped("client-address", "development mode needs no proxy"))
+        }
+        Ok(arrived) => (ok(host), arrived.check()),
+        Err(door) => {
+            let why = "public-url has to work first";
+            let later = ["client-address", "websocket", "uploads"].map(|name| Check::skipped(name, why));
+            return std::iter::once(door).chain(later).collect();
+        }
+    };
+    vec![door, callers, websocket(&way, host).await, uploads(&way, host).await]
+}
+
+fn ok(host: &Host) -> Check {
+    let (url, own) = (&host.config().public_url, host.config().service_did.as_str());
+    Check::ok("public-url", format!("{url} leads here, as {own}"))
+}
+
+/// How the proxies have passed a request of this node on to itself.
+struct Arrived {
+    /// The other end of the connection.
+    peer: String,
+    /// The address under which the request was counted.
+    caller: String,
+    /// Whether the proxy said where the request came from.
+    forwarded: bool,
+}
+
+impl Arrived {
+    /// Whether callers can be told from one another.
+    fn check(&self) -> Check {
+        const NAME: &str = "client-address";
+        let (peer, caller) = (&self.peer, &self.caller);
+        if peer != caller {
+            return Check::ok(NAME, format!("the proxy says who asks: this was {caller}"));
+        }
+        let (what, fix) = if self.forwarded {
+            (
+                format!("the proxy at {peer} says who asks, and is not believed"),
+                format!(
+                    "set serving.trusted_proxies (P2PDS_TRUSTED_PROXIES) to {peer}, if that is your proxy"
+                ),
+            )
+        } else {
+            (format!("the proxy does not say who asks: everybody is {peer}"), proxies::client_address())
+        };
+        let why = "limits count everybody as one, so that one caller uses up what all of them have";
+        Check::bad(Verdict::Warning, NAME, what, why, fix)
     }
-    vec![door, websocket(&way, host).await, uploads(&way, host).await]
 }
 
 /// How this node asks itself from outside: its own limits on requests do not count this.
@@ -99,39 +143,52 @@ impl Way {
     }
 }
 
-async fn answers(way: &Way, config: &Config, host: &Host) -> Check {
+/// How a request arrives; the check that says why it does not.
+async fn answers(way: &Way, config: &Config, host: &Host) -> Result<Arrived, Check> {
     let (url, name, port) = (&host.config().public_url, &host.config().hostname, config.http.port);
     let asked = way.net.get(&format!("{url}/xrpc/com.atproto.server.describeServer"), &way.options()).await;
     let response = match asked {
         Ok(response) => response,
-        Err(error) => return not_reached(&error, host, port),
+        Err(error) => return Err(not_reached(&error, host, port)),
     };
     match response.status().as_u16() {
         200 => {}
         421 => {
-            return failed(
+            return Err(failed(
                 format!("{url} leads to a p2pds node that does not know this name"),
                 proxies::host_header(),
-            );
+            ));
         }
         status => {
-            return failed(
+            return Err(failed(
                 format!("{url} answers with HTTP status {status}, which this node did not send"),
                 proxies::upstream(name, port),
-            );
+            ));
         }
     }
+    let header = |name: &str| response.header(name).unwrap_or_default().to_owned();
+    let (peer, caller, forwarded) =
+        (header(SEEN_PEER), header(SEEN_CALLER), header(SEEN_FORWARDED) == "true");
+    let seen = header(SEEN_HOST);
     let said: Result<Value, NetError> = response.json(64 * 1024).await;
     let did = said.as_ref().ok().and_then(|value| value.get("did")?.as_str());
     let own = host.config().service_did.as_str();
-    if did == Some(own) {
-        return Check::ok("public-url", format!("{url} leads here, as {own}"));
+    if did != Some(own) {
+        let other = did.unwrap_or("none that hosts accounts");
+        return Err(failed(
+            format!("{url} leads to another server: it says that it is {other}"),
+            proxies::upstream(name, port),
+        ));
     }
-    let other = did.unwrap_or("none that hosts accounts");
-    failed(
-        format!("{url} leads to another server: it says that it is {other}"),
-        proxies::upstream(name, port),
-    )
+    // Addresses are answered to as well, so that only handles and sign-in would tell.
+    let wanted = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/');
+    if !seen.trim_end_matches(":443").eq_ignore_ascii_case(wanted) {
+        return Err(failed(
+            format!("{url} leads here, but the proxy passes it on as {seen:?}, not as {wanted:?}"),
+            proxies::host_header(),
+        ));
+    }
+    Ok(Arrived { peer, caller, forwarded })
 }
 
 fn failed(what: String, fix: String) -> Check {
@@ -201,15 +258,20 @@ async fn uploads(way: &Way, host: &Host) -> Check {
     let body = Bytes::from(vec![0_u8; LARGE]);
     let mib = LARGE >> 20;
     match way.net.post(&url, "application/octet-stream", body, &way.options()).await {
-        // Without a session this node says so; only something before it minds the size.
-        Ok(response) if response.status().as_u16() == 413 => Check::bad(
+        // This node counts what has come of its own body.
+        Ok(response) if response.header(SEEN_BYTES).and_then(|n| n.parse().ok()) == Some(LARGE) => {
+            Check::ok(NAME, format!("a body of {mib} MiB comes through"))
+        }
+        Ok(response) => Check::bad(
             Verdict::Failed,
             NAME,
-            format!("a body of {mib} MiB is refused before it arrives here"),
+            format!(
+                "a body of {mib} MiB is refused before it arrives here (HTTP status {})",
+                response.status().as_u16()
+            ),
             "pictures, videos and repos cannot be uploaded",
             proxies::uploads(),
         ),
-        Ok(_) => Check::ok(NAME, format!("a body of {mib} MiB comes through")),
         // A node that refuses early may close the connection while it is still written to.
         Err(error) => Check::skipped(NAME, format!("not to be told: {error}")),
     }

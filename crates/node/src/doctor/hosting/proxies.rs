@@ -36,6 +36,15 @@ pub(super) fn host_header() -> String {
     )
 }
 
+/// Who asks is not passed on.
+pub(super) fn client_address() -> String {
+    each(
+        "it passes that on by itself: take `header_up -X-Forwarded-For` out",
+        "`proxy_set_header X-Forwarded-For $remote_addr;`",
+        "it passes that on by itself: take a `headers` middleware that removes X-Forwarded-For off this router",
+    )
+}
+
 /// WebSockets do not come through.
 pub(super) fn websocket() -> String {
     each(
