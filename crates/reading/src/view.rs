@@ -14,6 +14,9 @@ use crate::intent::Intent;
 use crate::refusal::Refusal;
 use crate::tree::commit_block;
 
+/// Records that come from the disk before they are asked for: about those of the first piece of a CAR.
+const FIRST_ROWS: usize = 250;
+
 /// An account that this viewer may read, its head, and the top of its tree.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -107,27 +110,48 @@ impl Reading {
     /// # Errors
     /// [`Refusal`]; a head that moved meanwhile is read again a few times.
     pub async fn view(&self, viewer: Viewer, did: &Did) -> Result<View, Refusal> {
+        self.view_and(viewer, did, false).await
+    }
+
+    /// The same for somebody who is then sent all of it: the first records come from the disk while the top of the tree
+    /// does.
+    ///
+    /// # Errors
+    /// [`Refusal`]; a head that moved meanwhile is read again a few times.
+    pub async fn view_to_send(&self, viewer: Viewer, did: &Did) -> Result<View, Refusal> {
+        self.view_and(viewer, did, true).await
+    }
+
+    async fn view_and(&self, viewer: Viewer, did: &Did, first: bool) -> Result<View, Refusal> {
         let mut tries = 0_u8;
         loop {
-            match self.view_once(viewer, did).await {
+            match self.view_once(viewer, did, first).await {
                 Err(Refusal::Moved(_)) if tries < 3 => tries = tries.saturating_add(1),
                 outcome => return outcome,
             }
         }
     }
 
-    async fn view_once(&self, viewer: Viewer, did: &Did) -> Result<View, Refusal> {
+    async fn view_once(&self, viewer: Viewer, did: &Did, first: bool) -> Result<View, Refusal> {
         let (account, repo) = self.live(viewer, did).await?;
         let head = repo.head.clone().ok_or_else(|| Refusal::Nothing(did.clone()))?;
         let spine = match self.shared.spines.get(repo.id, head.rev) {
             Some(spine) if spine.root() == head.data => spine,
             _ => {
-                let spine = Arc::new(self.spine(&repo, &head, false).await?);
+                let top = self.spine(&repo, &head, false);
+                let spine = if first { futures::join!(top, self.fetch_first(&repo)).0 } else { top.await };
+                let spine = Arc::new(spine?);
                 self.shared.spines.put(repo.id, head.rev, &spine);
                 spine
             }
         };
         Ok(View { account, repo, head, spine })
+    }
+
+    /// Has the first records come from the disk. Whoever needs them reads them again, and says what is wrong with them.
+    async fn fetch_first(&self, repo: &Repo) {
+        let query = RecordsQuery { max_rows: FIRST_ROWS, ..RecordsQuery::all(repo.id) };
+        let _ = self.store.record_page(query).await;
     }
 
     /// What stands at a key with its proof, or the proof that nothing does.

@@ -43,5 +43,6 @@ pub mod subscriber;
 pub mod sweep;
 pub mod synthetic;
 pub mod visit;
+pub mod website;
 
 pub use need::shared;

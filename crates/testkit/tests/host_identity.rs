@@ -10,10 +10,9 @@
 )]
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 use p2pds_crypto::{Curve, PrivateKey, Signer as _};
 use p2pds_testkit::hosted::{ADMIN, Hosted, PASSWORD};
@@ -21,6 +20,7 @@ use p2pds_testkit::http;
 use p2pds_testkit::need;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, node, post_record};
 use p2pds_testkit::ports::free_port;
+use p2pds_testkit::website::{Website, service_token};
 use serde_json::{Value, json};
 
 /// `hunter22`, as bcrypt keeps it.
@@ -271,60 +271,14 @@ fn the_host_for_one_account() {
     assert_eq!(again["head"], seen["head"], "a start changes nothing");
 }
 
-/// A document at `did:web:localhost%3APORT`, as its owner serves it.
-struct Website {
-    did: String,
-    document: Arc<Mutex<Value>>,
-}
-
-impl Website {
-    fn start(key: &str, pds: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let did = format!("did:web:localhost%3A{}", listener.local_addr().unwrap().port());
-        let site = Self { did, document: Arc::default() };
-        site.say(key, pds);
-        let document = Arc::clone(&site.document);
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let mut request = [0; 2_048];
-                let _ = stream.read(&mut request);
-                let body = document.lock().unwrap().to_string();
-                let head = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n\r\n{body}");
-            }
-        });
-        site
-    }
-
-    fn say(&self, key: &str, pds: &str) {
-        *self.document.lock().unwrap() = json!({
-            "@context": ["https://www.w3.org/ns/did/v1"],
-            "id": self.did,
-            "alsoKnownAs": ["at://webby.test"],
-            "verificationMethod": [{"id": format!("{}#atproto", self.did), "type": "Multikey",
-                "controller": self.did, "publicKeyMultibase": key.trim_start_matches("did:key:")}],
-            "service": [{"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": pds}],
-        });
-    }
-}
-
-/// A service token as an account's key makes it.
-fn service_token(key: &PrivateKey, iss: &str, aud: &str, lxm: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let part = |value: Value| data_encoding::BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-    let claims = json!({"iss": iss, "aud": aud, "lxm": lxm, "iat": now, "exp": now + 60, "jti": format!("{now}{lxm}")});
-    let signed = format!("{}.{}", part(json!({"alg": "ES256K", "typ": "JWT"})), part(claims));
-    let signature = key.sign(signed.as_bytes()).unwrap();
-    format!("{signed}.{}", data_encoding::BASE64URL_NOPAD.encode(&signature))
-}
-
 #[test]
 fn an_account_with_a_did_web_of_its_own_moves_in() {
     let Some(network) = network() else { return };
     let dir = tempfile::tempdir().unwrap();
     let hosted = Hosted::start(&network, &dir.path().join("data"), &[]).unwrap();
     let key = PrivateKey::from_entropy(Curve::K256, [3; 32]);
-    let site = Website::start(&key.public_key().to_did_key(), "https://old.example.com");
+    let site =
+        Website::start("webby.test", &key.public_key().to_did_key(), "https://old.example.com").unwrap();
     let reserve = json!({ "did": site.did });
     let reserved = call(&hosted, "POST", "com.atproto.server.reserveSigningKey", None, Some(&reserve)).1;
     let reserved = reserved["signingKey"].as_str().unwrap();

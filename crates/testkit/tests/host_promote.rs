@@ -22,6 +22,7 @@ use p2pds_testkit::hosted::Hosted;
 use p2pds_testkit::oracle::{Account, Network, Options, POST, image, node, post_record};
 use p2pds_testkit::ports::free_port;
 use p2pds_testkit::program::{Outcome, Program};
+use p2pds_testkit::website::Website;
 use p2pds_testkit::{http, need};
 use serde_json::{Value, json};
 
@@ -252,6 +253,72 @@ fn old_host_comes_back(scene: &Scene, stranger: &Program, seen: &Value) {
     let asked = format!("{other}/xrpc/com.atproto.identity.resolveHandle?handle={}", scene.account.handle);
     let answer = http::request("GET", &asked, &[], None).unwrap();
     assert!(answer.status != 200 || answer.json().unwrap()["did"] == did, "{}", answer.status);
+}
+
+/// A did:web has no rotation keys: its owner publishes the document that he is told, and the promotion waits for that.
+#[test]
+fn a_did_web_goes_on_here_once_its_document_says_so() {
+    let Some(network) = Network::start(&Options { pdses: 0, ..Options::default() }).unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut old = Hosted::start(&network, &dir.path().join("old"), &[]).unwrap();
+    let key = PrivateKey::from_entropy(Curve::K256, [3; 32]);
+    let site = Website::start("webby.test", &key.public_key().to_did_key(), &old.url).unwrap();
+    let (did, handle) = (site.did.as_str(), "webby.test");
+    network.names.set_txt(&format!("_atproto.{handle}"), &[&format!("did={did}")]);
+    let account = site.moves_to(&old, &key).unwrap();
+    account.bulk("web", 60).unwrap();
+    for seed in 0..2 {
+        account.post_image(&image(seed, 30_000)).unwrap();
+    }
+    let mut node = Hosted::prepare(&network, &dir.path().join("data"), free_port().unwrap(), &[]).unwrap();
+    node.program.ok(&["archive", "add", did]).unwrap();
+    let truth = account.truth().unwrap();
+    old.kill().unwrap();
+    node.begin().unwrap();
+
+    let plan = node.program.ok(&["promote", handle, "--dry-run"]).unwrap().to_string();
+    assert!(plan.contains("did.json") && plan.contains(&node.url), "{plan}");
+    let go = ["promote", handle, "--yes", "--confirm", handle, "--json"];
+    // It waits, however often it is begun, and whatever happens to the node meanwhile.
+    let mut told = None;
+    for _ in 0..2 {
+        let waits = node.program.run(&go).unwrap();
+        let said = waits.json().unwrap()["waiting_for"].as_str().map(str::to_owned);
+        let said = said.unwrap_or_else(|| panic!("{waits}"));
+        let document: Value = serde_json::from_str(&said[said.find('{').unwrap()..]).unwrap();
+        assert!(told.replace(document.clone()).is_none_or(|before| before == document), "{said}");
+        assert!(said.contains(".well-known/did.json"), "{said}");
+        node.kill().unwrap();
+        node.begin().unwrap();
+    }
+    let document = told.unwrap();
+    // A document that names the node and still the old key is not enough.
+    let mut half = document.clone();
+    half["verificationMethod"][0]["publicKeyMultibase"] =
+        json!(key.public_key().to_did_key().trim_start_matches("did:key:"));
+    site.publish(half);
+    assert!(node.program.run(&go).unwrap().json().unwrap()["waiting_for"].is_string());
+    site.publish(document);
+    let done = node.program.ok(&go).unwrap().json().unwrap();
+    assert!(done["waiting_for"].is_null() && done["already"] == false, "{done}");
+    assert_eq!(node.program.ok(&go).unwrap().json().unwrap()["already"], true);
+
+    let url = format!("{}/xrpc/com.atproto.sync.getRepo?did={}", node.url, http::escape(did));
+    let car = http::request("GET", &url, &[], None).unwrap();
+    let (root, blocks) = p2pds_testkit::oracle::car_blocks(&car.body).unwrap();
+    let same: BTreeMap<_, _> = blocks.iter().filter(|(cid, _)| **cid != root).collect();
+    let before: BTreeMap<_, _> = truth.blocks.iter().filter(|(cid, _)| **cid != truth.commit).collect();
+    assert!(root != truth.commit && same == before, "records and tree are the same, block by block");
+    let (password, file) = ("correct horse battery", dir.path().join("password"));
+    std::fs::write(&file, password).unwrap();
+    node.program.ok(&["account", "reset-password", handle, "--password-file", text(&file)]).unwrap();
+    let seen = owner(dir.path(), &node.url, handle, password);
+    assert_eq!((seen["did"].as_str(), seen["active"].as_bool()), (Some(did), Some(true)));
+    let stranger = Program::new(&dir.path().join("stranger")).unwrap().with_env(network.environment());
+    let added = stranger.json(&["archive", "add", did]).unwrap();
+    assert_eq!(added["rev"], seen["rev"], "{added}");
+    stranger.ok(&["verify", did]).unwrap();
+    node.stop().unwrap();
 }
 
 #[test]

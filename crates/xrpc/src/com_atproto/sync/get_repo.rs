@@ -14,7 +14,7 @@ use crate::reply;
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
     let (did, since) = (asked.params.did("did")?, asked.params.rev("since")?);
     let asked = asked.about(&did);
-    let seen = door.reading.view(asked.viewer, &did).await?;
+    let seen = door.reading.view_to_send(asked.viewer, &did).await?;
     let tag = match since {
         Some(since) => format!("{}.{since}", seen.head.commit),
         None => seen.head.commit.to_string(),
