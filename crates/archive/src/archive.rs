@@ -269,7 +269,7 @@ impl Archive {
             Ok(())
         } else {
             self.0.tidy(&account.did, &progress).await?;
-            if account.verified == VerifiedState::Nothing {
+            if matches!(account.verified, VerifiedState::Nothing | VerifiedState::Verbatim) {
                 let live = self.0.store().live_repo(&account.did).await?;
                 self.0.settle(&account.did, live.as_ref()).await?;
             }

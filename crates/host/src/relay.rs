@@ -68,11 +68,15 @@ pub struct RelayNotes {
     /// How it refused.
     pub refusal: Option<String>,
     /// When it was looked at last.
+    pub looked_at: Option<i64>,
+    /// When it was last noted what it has to read.
     pub checked_at: Option<i64>,
     /// The newest event then: what must have been read when it is looked at the next time.
     pub checked_seq: i64,
-    /// What had to be read when it was looked at last.
+    /// What has to be read by now.
     pub due_seq: i64,
+    /// The newest event when it first said that it had read nothing.
+    pub came_seq: Option<i64>,
     /// The last event that it has read, as it says.
     pub seq: Option<i64>,
     /// Its own word for this host: `active`, `throttled`, `banned`.

@@ -117,7 +117,7 @@ async fn a_relay_is_asked_after_events_and_not_too_often() {
     assert_eq!(scene.look(1).await, ["requestCrawl", "getHostStatus"]);
     let every = ASK_EVERY.as_secs();
     scene.event().await;
-    assert_eq!(scene.look(60).await, [""; 0], "it was asked just now");
+    assert!(!scene.look(60).await.contains(&"requestCrawl".to_owned()), "it was asked just now");
     assert_eq!(scene.look(every).await, ["requestCrawl", "getHostStatus"]);
     assert_eq!(scene.look(every).await, ["getHostStatus"], "nothing new happened");
     // A relay that refuses is asked again, less and less often.

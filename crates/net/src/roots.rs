@@ -6,21 +6,25 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// The certificates of a PEM file, as DER: [`NetConfig::extra_roots`](crate::NetConfig).
+/// The certificates of a PEM file that can be roots, as DER: [`NetConfig::extra_roots`](crate::NetConfig). Bundles often have
+/// some that cannot.
 ///
 /// # Errors
-/// Why the file cannot be read, or its certificates cannot be roots, in plain words.
+/// Why the file cannot be read, or that none of its certificates can be a root, in plain words.
 pub fn read_roots(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     let text = std::fs::read(path).map_err(|error| error.to_string())?;
-    let mut found = Vec::new();
+    let (mut found, mut refused) = (Vec::new(), None);
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|error| error.to_string())?;
-        found.push(certificate.as_ref().to_vec());
+        match RootCertStore::empty().add(certificate.clone()) {
+            Ok(()) => found.push(certificate.as_ref().to_vec()),
+            Err(error) => refused = Some(format!("a certificate in it cannot be a root: {error}")),
+        }
     }
     if found.is_empty() {
-        return Err("there is no certificate in it (`-----BEGIN CERTIFICATE-----`)".to_owned());
+        return Err(refused
+            .unwrap_or_else(|| "there is no certificate in it (`-----BEGIN CERTIFICATE-----`)".to_owned()));
     }
-    root_store(&found)?;
     Ok(found)
 }
 
@@ -30,7 +34,7 @@ pub(crate) fn root_store(further: &[Vec<u8>]) -> Result<RootCertStore, String> {
     for root in further {
         roots
             .add(root.clone().into())
-            .map_err(|error| format!("a certificate in it cannot be a root: {error}"))?;
+            .map_err(|error| format!("a further root certificate cannot be used: {error}"))?;
     }
     Ok(roots)
 }
@@ -56,7 +60,8 @@ mod tests {
             let said = read_roots(&path).unwrap_err();
             assert!(said.contains(want), "{text:?}: {said}");
         }
-        std::fs::write(&path, two).unwrap();
+        std::fs::write(&path, format!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{two}"))
+            .unwrap();
         assert_eq!(read_roots(&path).unwrap(), vec![made.der().to_vec(); 2]);
     }
 }

@@ -102,8 +102,10 @@ pub const SEEN_HOST: &str = "p2pds-seen-host";
 pub const SEEN_CALLER: &str = "p2pds-seen-caller";
 /// The other end of the connection.
 pub const SEEN_PEER: &str = "p2pds-seen-peer";
-/// Whether somebody on the way said where it came from.
+/// What somebody on the way said of where it came from.
 pub const SEEN_FORWARDED: &str = "p2pds-seen-forwarded";
+/// Whether the other end is believed in that.
+pub const SEEN_TRUSTED: &str = "p2pds-seen-trusted";
 /// How many bytes of a body have arrived; calls with one are answered with this alone.
 pub const SEEN_BYTES: &str = "p2pds-seen-bytes";
 

@@ -19,7 +19,9 @@ use p2pds_reading::Reading;
 use crate::asked::{Caller, PeerAddress};
 use crate::auth::is_peer;
 use crate::by_cid::{ipfs, rasl};
-use crate::config::{BYPASS, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER, XrpcConfig};
+use crate::config::{
+    BYPASS, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER, SEEN_TRUSTED, XrpcConfig,
+};
 use crate::error::XrpcError;
 use crate::firehose::Seats;
 use crate::guard::{guard, nsid_of};
@@ -226,17 +228,21 @@ fn seen_by_itself(
     key.filter(|key| door.config.own_calls.is(key))?;
     let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri().authority().map(|authority| authority.as_str()).or(named).unwrap_or_default();
-    let forwarded = request.headers().contains_key("x-forwarded-for");
+    let peer = peer.map_or(caller.counted, |peer| peer.0);
+    let trusted =
+        peer.to_canonical().is_loopback() || door.config.trusted_proxies.iter().any(|net| net.contains(peer));
     let fields = [
         (SEEN_HOST, host.to_owned()),
         (SEEN_CALLER, caller.counted.to_string()),
-        (SEEN_PEER, peer.map_or_else(String::new, |peer| peer.0.to_string())),
-        (SEEN_FORWARDED, forwarded.to_string()),
+        (SEEN_PEER, peer.to_string()),
+        (SEEN_TRUSTED, trusted.to_string()),
     ];
     let field = |(name, value): (&'static str, String)| {
         Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
     };
-    Some(fields.into_iter().filter_map(field).collect())
+    let forwarded = request.headers().get("x-forwarded-for").cloned();
+    let forwarded = forwarded.map(|value| (HeaderName::from_static(SEEN_FORWARDED), value));
+    Some(fields.into_iter().filter_map(field).chain(forwarded).collect())
 }
 
 fn say_left(response: &mut Response, left: Left) {

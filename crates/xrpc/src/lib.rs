@@ -39,7 +39,8 @@ mod well_known;
 pub use asked::{Asked, Caller, Params, PeerAddress, counted_address};
 pub use auth::{Asking, Auth, Called, Grant, Refreshing, Secret, Session, authenticate};
 pub use config::{
-    Net, OwnCall, OwnCalls, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER, XrpcConfig,
+    Net, OwnCall, OwnCalls, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER, SEEN_TRUSTED,
+    XrpcConfig,
 };
 pub use door::{Xrpc, router};
 pub use error::XrpcError;

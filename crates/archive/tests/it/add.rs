@@ -133,14 +133,16 @@ async fn what_was_stored_in_the_last_moment_counts() {
     net.publish(&person, &person.sign(0));
     let node = Node::new(&net.url);
     node.add(&person).await;
-    let verified = p2pds_store::VerifiedState::Nothing;
-    let patch = p2pds_store::AccountPatch { verified: Some(verified), ..Default::default() };
-    let unit = p2pds_store::Unit::PatchAccount { did: person.did.clone(), patch: Box::new(patch) };
-    node.store.apply(unit).await.unwrap();
-    let node = node.reopen().await;
-    assert!(node.archive.resume(&Progress::none()).await.unwrap().is_empty());
-    let account = node.store.account(&person.did).await.unwrap().unwrap();
-    assert_eq!(account.verified, p2pds_store::VerifiedState::Verified);
+    let mut node = node;
+    for verified in [p2pds_store::VerifiedState::Nothing, p2pds_store::VerifiedState::Verbatim] {
+        let patch = p2pds_store::AccountPatch { verified: Some(verified), ..Default::default() };
+        let unit = p2pds_store::Unit::PatchAccount { did: person.did.clone(), patch: Box::new(patch) };
+        node.store.apply(unit).await.unwrap();
+        node = node.reopen().await;
+        assert!(node.archive.resume(&Progress::none()).await.unwrap().is_empty());
+        let account = node.store.account(&person.did).await.unwrap().unwrap();
+        assert_eq!(account.verified, p2pds_store::VerifiedState::Verified);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

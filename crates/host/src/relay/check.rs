@@ -55,8 +55,15 @@ pub(super) fn judge(notes: &RelayNotes, answer: &Answer, newest: i64, reads: boo
                      anew under the same name; let its numbers jump ahead (see restore)"
                 )),
                 Some(seq) if *seq >= notes.due_seq => Follows::Yes,
+                None if reads => Follows::Yes,
                 // Who came after the newest event has read none, and says so by a number below the first.
-                None | Some(..0) if reads => Follows::Yes,
+                Some(..0)
+                    if reads
+                        && matches!(word, "active" | "idle")
+                        && notes.came_seq.is_some_and(|came| notes.due_seq <= came) =>
+                {
+                    Follows::Yes
+                }
                 Some(..0) => not_yet(format!("it has read nothing; the newest event is {newest}")),
                 Some(seq) => not_yet(format!("it has read up to event {seq}; the newest one is {newest}")),
                 None => Follows::Unclear("it does not say how far it has read".to_owned()),
@@ -101,11 +108,19 @@ mod tests {
         assert_eq!(judge(&new, &known("active", Some(0)), 60, false), Follows::Yes, "it has just begun");
         // What a relay says between having been asked and its first connection.
         assert!(no(judge(&new, &known("active", Some(-1)), 60, false)));
+        let came = |came_seq| RelayNotes { came_seq, ..asked.clone() };
+        let nothing = known("active", Some(-1));
         assert_eq!(
-            judge(&asked, &known("active", Some(-1)), 60, true),
+            judge(&came(Some(50)), &nothing, 60, true),
             Follows::Yes,
             "nothing happened since it came"
         );
+        assert!(
+            no(judge(&came(Some(49)), &nothing, 60, true)),
+            "somebody else reads; this one has missed something"
+        );
+        assert!(no(judge(&came(Some(50)), &nothing, 60, false)));
+        assert!(no(judge(&came(Some(50)), &known("offline", Some(-1)), 60, true)), "it says so itself");
         for answer in [known("active", Some(-1)), Answer::Unknown, Answer::Silent] {
             let follows = super::judge(&asked, &answer, 60, false, true);
             assert!(matches!(follows, Follows::Unclear(_)), "{answer:?}: {follows:?}");

@@ -86,8 +86,8 @@ fn micros(time: Duration) -> i64 {
 
 /// When it is looked at again whether a relay follows.
 fn next_check(notes: &RelayNotes, every: Duration) -> i64 {
-    let Some(checked) = notes.checked_at else { return 0 };
-    checked.saturating_add(micros(if notes.follows() { every } else { every.min(SOON) }))
+    let Some(looked) = notes.looked_at else { return 0 };
+    looked.saturating_add(micros(if notes.follows() { every } else { every.min(SOON) }))
 }
 
 /// One relay: asks it if that is due, looks after it if that is due, or if it is to be `at_once`.
@@ -135,7 +135,7 @@ async fn one(host: &Host, relay: &str, at_once: bool) -> HostResult<(RelayNotes,
 impl RelayNotes {
     /// Whether it followed when it was looked at last.
     fn follows(&self) -> bool {
-        self.checked_at.is_some() && self.lost_at.is_none() && self.unclear.is_none()
+        self.looked_at.is_some() && self.lost_at.is_none() && self.unclear.is_none()
     }
 }
 
@@ -143,14 +143,21 @@ impl RelayNotes {
 async fn look(host: &Host, relay: &str, notes: &mut RelayNotes, newest: i64) -> String {
     let answer = status(host, relay).await;
     let now = host.now();
-    // Who was looked at a moment ago still owes what it owed then: relays say how far they are every few seconds.
-    let pause = micros(host.config().relay.check_every.min(SOON));
+    notes.looked_at = Some(now);
+    // Who is looked at again before that still owes what it owed then: relays say how far they are every few seconds, and
+    // one that catches up after a fault gets as long as any other.
+    let pause = micros(host.config().relay.check_every);
     if notes.checked_at.is_none_or(|at| now >= at.saturating_add(pause)) {
         (notes.checked_at, notes.due_seq, notes.checked_seq) = (Some(now), notes.checked_seq, newest);
     }
     let reads = host.consumers().iter().any(|who| who.at() >= notes.due_seq.max(1));
-    let asked = notes.asked_at.filter(|_| notes.failures == 0);
+    // One that has read something and is asked again does not begin anew.
+    let begins = notes.seq.is_none_or(|seq| seq < 0) || notes.lost_at.is_some();
+    let asked = notes.asked_at.filter(|_| notes.failures == 0 && begins);
     let lately = asked.is_some_and(|at| now < at.saturating_add(micros(BEGINS_WITHIN)));
+    if let Answer::Known { seq, .. } = &answer {
+        notes.came_seq = seq.filter(|seq| *seq < 0).map(|_| notes.came_seq.unwrap_or(newest));
+    }
     let verdict = judge(notes, &answer, newest, reads, lately);
     if let Answer::Known { status, seq } = answer {
         (notes.status, notes.seq) = (status, seq);
@@ -159,8 +166,10 @@ async fn look(host: &Host, relay: &str, notes: &mut RelayNotes, newest: i64) -> 
     match verdict {
         Follows::Yes => {
             (notes.lost_at, notes.lost) = (None, None);
-            let read = notes.seq.filter(|seq| *seq >= 0).unwrap_or(newest);
-            format!("follows, up to event {read} of {newest}")
+            match notes.seq {
+                Some(..0) => "follows; nothing has happened since it came".to_owned(),
+                seq => format!("follows, up to event {} of {newest}", seq.unwrap_or(newest)),
+            }
         }
         Follows::Unclear(why) => {
             notes.unclear = Some(why.clone());

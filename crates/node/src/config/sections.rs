@@ -48,7 +48,7 @@ section! {
         /// File of root certificates (PEM) that are believed beside the public ones, for a network with a certificate
         /// authority of its own. It is read at the start, and counts for every connection: to other servers, to the
         /// mail server, to a bucket.
-        ca_file: Option<CaFile> = "", flag "ca-file", env ["P2PDS_CA_FILE", "NODE_EXTRA_CA_CERTS"];
+        ca_file: Option<CaFile> = "", flag "ca-file", env ["P2PDS_CA_FILE"];
         /// Requests at a time to one host.
         per_host: u32 = "6", env ["P2PDS_PER_HOST"];
         /// How long a connection may take to open.

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use p2pds_host::Host;
 use p2pds_net::{Client, GetOptions, NetError, Reach, Resolver, WsOptions};
-use p2pds_xrpc::{OwnCall, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER};
+use p2pds_xrpc::{OwnCall, SEEN_BYTES, SEEN_CALLER, SEEN_FORWARDED, SEEN_HOST, SEEN_PEER, SEEN_TRUSTED};
 use serde_json::Value;
 
 use super::proxies;
@@ -95,8 +95,10 @@ struct Arrived {
     peer: String,
     /// The address under which the request was counted.
     caller: String,
-    /// Whether the proxy said where the request came from.
-    forwarded: bool,
+    /// What the proxy said of where the request came from.
+    forwarded: Option<String>,
+    /// Whether it is believed.
+    trusted: bool,
 }
 
 impl Arrived {
@@ -104,18 +106,23 @@ impl Arrived {
     fn check(&self) -> Check {
         const NAME: &str = "client-address";
         let (peer, caller) = (&self.peer, &self.caller);
-        if peer != caller {
-            return Check::ok(NAME, format!("the proxy says who asks: this was {caller}"));
-        }
-        let (what, fix) = if self.forwarded {
-            (
+        let (what, fix) = match &self.forwarded {
+            None => {
+                (format!("the proxy does not say who asks: everybody is {peer}"), proxies::client_address())
+            }
+            Some(said) if peer != caller || said == caller => {
+                return Check::ok(NAME, format!("the proxy says who asks: this was {caller}"));
+            }
+            Some(said) if self.trusted => (
+                format!("the proxy at {peer} says who asks, and it is no address: {said:?}"),
+                proxies::client_address(),
+            ),
+            Some(_) => (
                 format!("the proxy at {peer} says who asks, and is not believed"),
                 format!(
                     "set serving.trusted_proxies (P2PDS_TRUSTED_PROXIES) to {peer}, if that is your proxy"
                 ),
-            )
-        } else {
-            (format!("the proxy does not say who asks: everybody is {peer}"), proxies::client_address())
+            ),
         };
         let why = "limits count everybody as one, so that one caller uses up what all of them have";
         Check::bad(Verdict::Warning, NAME, what, why, fix)
@@ -166,10 +173,14 @@ async fn answers(way: &Way, config: &Config, host: &Host) -> Result<Arrived, Che
             ));
         }
     }
-    let header = |name: &str| response.header(name).unwrap_or_default().to_owned();
-    let (peer, caller, forwarded) =
-        (header(SEEN_PEER), header(SEEN_CALLER), header(SEEN_FORWARDED) == "true");
+    let header = |name: &str| response.header(name).map(str::to_owned);
     let seen = header(SEEN_HOST);
+    let arrived = Arrived {
+        peer: header(SEEN_PEER).unwrap_or_default(),
+        caller: header(SEEN_CALLER).unwrap_or_default(),
+        forwarded: header(SEEN_FORWARDED),
+        trusted: response.header(SEEN_TRUSTED) == Some("true"),
+    };
     let said: Result<Value, NetError> = response.json(64 * 1024).await;
     let did = said.as_ref().ok().and_then(|value| value.get("did")?.as_str());
     let own = host.config().service_did.as_str();
@@ -180,15 +191,32 @@ async fn answers(way: &Way, config: &Config, host: &Host) -> Result<Arrived, Che
             proxies::upstream(name, port),
         ));
     }
+    let Some(seen) = seen else {
+        return Err(failed(
+            format!(
+                "{url} leads to a server that calls itself {own} and is not this one: an earlier one that still runs, or a \
+                 cache, or something on the way that takes the header x-ratelimit-bypass out"
+            ),
+            proxies::upstream(name, port),
+        ));
+    };
     // Addresses are answered to as well, so that only handles and sign-in would tell.
     let wanted = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/');
-    if !seen.trim_end_matches(":443").eq_ignore_ascii_case(wanted) {
+    if !without_port(&seen).eq_ignore_ascii_case(without_port(wanted)) {
         return Err(failed(
             format!("{url} leads here, but the proxy passes it on as {seen:?}, not as {wanted:?}"),
             proxies::host_header(),
         ));
     }
-    Ok(Arrived { peer, caller, forwarded })
+    Ok(arrived)
+}
+
+/// The name in `name:port`.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit()) => name,
+        _ => authority,
+    }
 }
 
 fn failed(what: String, fix: String) -> Check {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::header;
 use axum::response::Response;
 
 use crate::asked::Asked;
@@ -14,7 +15,12 @@ use crate::reply;
 pub async fn handle(State(door): State<Arc<Xrpc>>, asked: Asked) -> Result<Response, XrpcError> {
     let (did, since) = (asked.params.did("did")?, asked.params.rev("since")?);
     let asked = asked.about(&did);
-    let seen = door.reading.view_to_send(asked.viewer, &did).await?;
+    // Whoever has some of it, or all, is not sent it from its beginning.
+    let whole = since.is_none() && !asked.headers.contains_key(header::IF_NONE_MATCH);
+    let seen = match whole {
+        true => door.reading.view_to_send(asked.viewer, &did).await?,
+        false => door.reading.view(asked.viewer, &did).await?,
+    };
     let tag = match since {
         Some(since) => format!("{}.{since}", seen.head.commit),
         None => seen.head.commit.to_string(),
