@@ -15,8 +15,8 @@ use crate::oracle::dying_with_parent;
 const INSIDE: &str = "P2PDS_TEST_APART";
 
 /// Whether this process is apart already. If not, the test of this name is run once more in a process that is, with these
-/// addresses and names (one name may stand for several addresses), and the answer is `false` when it has passed; also where
-/// that is not possible (said on standard output).
+/// addresses and the names that lead to them, and the answer is `false` when it has passed; also where that is not possible
+/// (said on standard output).
 ///
 /// # Errors
 /// The test failed there.

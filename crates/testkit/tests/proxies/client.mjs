@@ -1,5 +1,6 @@
 // What a client of the network does with a host, from outside: everything goes through the proxy and its certificate.
-// Usage: node client.mjs '{"service","handle","email","password"}'; what it saw is printed as JSON.
+// Usage: node client.mjs '{"service","handle","email","password","create","proxy"}'; `create` makes the account first, `proxy`
+// is named in the post. What it saw is printed as JSON.
 import { AtpAgent } from '@atproto/api'
 import { randomBytes } from 'node:crypto'
 

@@ -300,7 +300,7 @@ async fn uploads(way: &Way, host: &Host) -> Check {
             "pictures, videos and repos cannot be uploaded",
             proxies::uploads(),
         ),
-        // A node that refuses early may close the connection while it is still written to.
+        // Whatever refuses early may close the connection while it is still written to.
         Err(error) => Check::skipped(NAME, format!("not to be told: {error}")),
     }
 }
